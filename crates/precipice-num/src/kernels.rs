@@ -1,0 +1,131 @@
+//! Which instructions to use, and which of the two arithmetics they must agree on.
+
+/// How a product is added to a sum. The two differ in the last bit; a run records which it used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// One rounding for multiply and add (FMA). AVX2, AVX-512 and NEON agree to the bit.
+    Fused,
+    /// Multiply, round, add, round. Agrees to the bit on every target, wasm included.
+    Portable,
+}
+
+impl Arithmetic {
+    /// The name that manifests store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Arithmetic::Fused => "fused",
+            Arithmetic::Portable => "portable",
+        }
+    }
+}
+
+/// Instruction set that the kernels are compiled for. It changes speed, never bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Simd {
+    /// What every processor of the target has (SSE2 on x86-64, NEON on aarch64).
+    Baseline,
+    /// AVX2 and FMA, 256-bit registers.
+    Avx2,
+    /// AVX-512F, 512-bit registers.
+    Avx512,
+}
+
+/// The choice of arithmetic and instructions, passed to every kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernels {
+    arithmetic: Arithmetic,
+    simd: Simd,
+}
+
+impl Kernels {
+    /// The fastest kernels of this processor, fused where it can.
+    pub fn detect() -> Self {
+        let arithmetic = if has_fma() { Arithmetic::Fused } else { Arithmetic::Portable };
+        Self::with_arithmetic(arithmetic)
+    }
+
+    /// The fastest kernels of this processor with the given arithmetic.
+    ///
+    /// Fused arithmetic on a processor without FMA is exact but slow.
+    pub fn with_arithmetic(arithmetic: Arithmetic) -> Self {
+        let simd = *levels().last().unwrap_or(&Simd::Baseline);
+        Self { arithmetic, simd }
+    }
+
+    /// Every choice that this processor can run: all instruction sets times both arithmetics.
+    pub fn available() -> Vec<Self> {
+        let both = [Arithmetic::Portable, Arithmetic::Fused];
+        levels().into_iter().flat_map(|simd| both.map(|arithmetic| Self { arithmetic, simd })).collect()
+    }
+
+    /// The arithmetic, which decides bits.
+    pub fn arithmetic(self) -> Arithmetic {
+        self.arithmetic
+    }
+
+    /// The instruction set, which decides speed.
+    pub fn simd(self) -> Simd {
+        self.simd
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_fma() -> bool {
+    std::is_x86_feature_detected!("fma") && std::is_x86_feature_detected!("avx2")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_fma() -> bool {
+    cfg!(target_arch = "aarch64")
+}
+
+/// Slowest first.
+#[cfg(target_arch = "x86_64")]
+fn levels() -> Vec<Simd> {
+    let mut levels = vec![Simd::Baseline];
+    if has_fma() {
+        levels.push(Simd::Avx2);
+        if std::is_x86_feature_detected!("avx512f") {
+            levels.push(Simd::Avx512);
+        }
+    }
+    levels
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn levels() -> Vec<Simd> {
+    vec![Simd::Baseline]
+}
+
+/// Compiles the body once per instruction set and picks one at run time.
+///
+/// `dispatch!(kernels, f(a, b: A, B) -> R)` calls the `#[inline(always)]` function `f`, so that its
+/// loops are vectorized with the instructions of the chosen level.
+macro_rules! dispatch {
+    ($kernels:expr, $($path:ident)::+ $(::<$($generic:tt),+>)? ($($arg:ident : $ty:ty),* $(,)?)) => {{
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $ty),*) {
+                $($path)::+ $(::<$($generic),+>)? ($($arg),*)
+            }
+            #[target_feature(enable = "avx2,fma,avx512f")]
+            fn avx512($($arg: $ty),*) {
+                $($path)::+ $(::<$($generic),+>)? ($($arg),*)
+            }
+            match $kernels.simd() {
+                $crate::Simd::Baseline => $($path)::+ $(::<$($generic),+>)? ($($arg),*),
+                // SAFETY: `Kernels` is made only from the features that this processor reported.
+                $crate::Simd::Avx2 => unsafe { avx2($($arg),*) },
+                // SAFETY: as above.
+                $crate::Simd::Avx512 => unsafe { avx512($($arg),*) },
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = $kernels;
+            $($path)::+ $(::<$($generic),+>)? ($($arg),*)
+        }
+    }};
+}
+pub(crate) use dispatch;

@@ -1,0 +1,31 @@
+//! Kernels of precipice, with the same bits on every machine that runs them.
+//!
+//! Reading order: [`kernels`] (which instructions this processor has, and the two arithmetics),
+//! [`mat`] (views), [`gemm`] (matrix products), [`softmax`], [`elementwise`], [`math`]
+//! (exp, ln, sine and cosine), [`rng`] (counter-based random numbers), [`real`] (f32 or f64).
+//!
+//! This is the only crate with `unsafe` code. It is optimized even in test builds, so everything
+//! here is compiled for concrete f32 and f64, never left generic for the crates above.
+//!
+//! ```
+//! use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
+//! let (a, b) = ([1.0_f32, 2.0], [3.0_f32, 4.0]);
+//! let mut c = [0.0_f32];
+//! f32::gemm(Kernels::detect(), MatMut::new(&mut c, 1, 1), Fill::Set, MatRef::new(&a, 1, 2), MatRef::new(&b, 2, 1));
+//! assert_eq!(c, [11.0]);
+//! ```
+
+pub mod elementwise;
+pub mod gemm;
+pub mod kernels;
+pub mod mat;
+pub mod math;
+pub mod real;
+pub mod rng;
+pub mod softmax;
+
+pub use gemm::Fill;
+pub use kernels::{Arithmetic, Kernels, Simd};
+pub use mat::{MatMut, MatRef};
+pub use real::Real;
+pub use rng::{Rng, StreamId};
