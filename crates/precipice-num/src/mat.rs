@@ -28,6 +28,15 @@ impl<'a, T> MatRef<'a, T> {
         Self { data, rows, cols, row_stride, col_stride: 1 }
     }
 
+    /// The rows as slices.
+    ///
+    /// # Panics
+    /// If the view is transposed.
+    pub fn dense_rows(self) -> impl Iterator<Item = &'a [T]> {
+        assert_eq!(self.col_stride, 1, "rows of a transposed view are not slices");
+        (0..self.rows).map(move |i| &self.data[i * self.row_stride..i * self.row_stride + self.cols])
+    }
+
     /// The transposed view, `[cols, rows]`.
     pub fn t(self) -> Self {
         Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }

@@ -1,0 +1,63 @@
+//! A batch of sequences: what tasks make and networks read.
+
+/// `n_sequences` sequences x_1 l_1 ... x_N l_N x_q. Allocated once, refilled every step.
+///
+/// ```text
+/// token       0    1    2    3   ...  2N-2  2N-1   2N
+/// content    x_1  l_1  x_2  l_2  ...  x_N   l_N   x_q
+/// position    o   o+1  o+2  o+3  ...              o+2N      o = offset
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Sequences in use.
+    pub n_sequences: usize,
+    /// N.
+    pub n_exemplars: usize,
+    /// D.
+    pub d_item: usize,
+    /// `[n_sequences, N + 1, D]`; the last item of a sequence is the query.
+    pub items: Vec<f32>,
+    /// `[n_sequences, N + 1]` row of the item bank, class x n_instances + instance; 0 for Gaussian items.
+    pub item_ids: Vec<u32>,
+    /// `[n_sequences, N]` labels of the context, in order.
+    pub label_ids: Vec<u32>,
+    /// `[n_sequences]` position of the first token.
+    pub offsets: Vec<u32>,
+    /// `[n_sequences]` the query's label.
+    pub answers: Vec<u32>,
+    /// `[n_sequences]` which exemplar the query repeats.
+    pub answer_slots: Vec<u32>,
+}
+
+impl Batch {
+    /// Room for `capacity` sequences, none in use.
+    pub fn with_capacity(capacity: usize, n_exemplars: usize, d_item: usize) -> Self {
+        Self {
+            n_sequences: 0,
+            n_exemplars,
+            d_item,
+            items: vec![0.0; capacity * (n_exemplars + 1) * d_item],
+            item_ids: vec![0; capacity * (n_exemplars + 1)],
+            label_ids: vec![0; capacity * n_exemplars],
+            offsets: vec![0; capacity],
+            answers: vec![0; capacity],
+            answer_slots: vec![0; capacity],
+        }
+    }
+
+    /// T = 2N + 1.
+    pub fn n_tokens(&self) -> usize {
+        2 * self.n_exemplars + 1
+    }
+
+    /// Items of one sequence, `[N + 1, D]`.
+    pub fn items_of(&self, sequence: usize) -> &[f32] {
+        let width = (self.n_exemplars + 1) * self.d_item;
+        &self.items[sequence * width..(sequence + 1) * width]
+    }
+
+    /// Context labels of one sequence, `[N]`.
+    pub fn labels_of(&self, sequence: usize) -> &[u32] {
+        &self.label_ids[sequence * self.n_exemplars..(sequence + 1) * self.n_exemplars]
+    }
+}

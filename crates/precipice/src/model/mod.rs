@@ -1,0 +1,257 @@
+//! Attention networks with hand-written forward and backward passes.
+//!
+//! Axes, declared once for all layers: `S` sequences in the batch, `T` tokens of a sequence,
+//! `M = S T`, `C` = d_model, `H` heads, `E` = d_head, `R` = rows that a block computes: all M, or
+//! the S query rows in the last block of a network that is only read there ([`Reads`]).
+
+mod attention;
+mod embed;
+mod mlp;
+mod norm;
+mod params;
+mod readout;
+mod trace;
+
+pub use attention::{Ablation, AttentionTrace};
+pub use embed::EmbedDims;
+pub use params::{Init, Layout, Params, TensorInfo};
+pub use trace::{BlockTrace, Reads, Trace};
+
+use std::sync::Arc;
+
+use precipice_num::{Kernels, Real};
+
+use crate::batch::Batch;
+use crate::spec::RunSpec;
+use attention::Attention;
+use embed::Embed;
+use mlp::Mlp;
+use norm::LayerNorm;
+use readout::ReadoutLayers;
+
+/// A network: shapes and places of its parameters, which it is handed at every call.
+#[derive(Clone, Debug)]
+pub struct Model<T> {
+    kernels: Kernels,
+    layout: Arc<Layout>,
+    embed: Embed<T>,
+    blocks: Vec<Block>,
+    ln_final: Option<LayerNorm>,
+    readout: ReadoutLayers,
+    d_model: usize,
+}
+
+/// One block: x <- x + attention(LN x), then x <- x + mlp(LN x) where there is an MLP.
+#[derive(Clone, Debug)]
+struct Block {
+    ln1: Option<LayerNorm>,
+    attention: Attention,
+    ln2: Option<LayerNorm>,
+    mlp: Option<Mlp>,
+}
+
+impl<T: Real> Model<T> {
+    /// The network of a valid spec. `label_table` is `[L, D]`.
+    ///
+    /// # Panics
+    /// If the table has another size.
+    pub fn new(spec: &RunSpec, label_table: &[f32], kernels: Kernels) -> Self {
+        let mut layout = Layout::default();
+        let d_model = spec.d_model();
+        let embed = Embed::new(spec, label_table, &mut layout);
+        let blocks = (0..spec.model.n_layers).map(|idx| Block::new(spec, idx, &mut layout)).collect();
+        let ln_final = spec.model.layer_norm.then(|| LayerNorm::new("ln_final", d_model, &mut layout));
+        let readout = ReadoutLayers::new(spec, &mut layout);
+        Self { kernels, layout: Arc::new(layout), embed, blocks, ln_final, readout, d_model }
+    }
+
+    /// Names and shapes of the parameters.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The kernels it computes with.
+    pub fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    /// Columns of the residual stream: position, content, buffer.
+    pub fn embed_dims(&self) -> EmbedDims {
+        self.embed.dims()
+    }
+
+    /// The label vectors, `[L, D]`.
+    pub fn label_table(&self) -> &[T] {
+        self.embed.label_table()
+    }
+
+    /// The attention layer of a block, for probes.
+    pub fn attention(&self, block: usize) -> &Attention {
+        &self.blocks[block].attention
+    }
+
+    /// Attention layers.
+    pub fn n_layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Fills the trace with every activation; `trace.logits` is `[S, L]`.
+    pub fn forward(&self, params: &Params<T>, batch: &Batch, trace: &mut Trace<T>, ablation: Option<&Ablation<T>>) {
+        let p = &params.values;
+        trace.set_sequences(batch.n_sequences);
+        let s = trace.n_sequences();
+        self.embed.forward(p, batch, &mut trace.blocks[0].resid_pre);
+        for (idx, block) in self.blocks.iter().enumerate() {
+            let (now, later) = trace.blocks.split_at_mut(idx + 1);
+            let out = match later.first_mut() {
+                Some(next) => &mut next.resid_pre,
+                None => &mut trace.resid_final,
+            };
+            let ablation = ablation.filter(|a| a.layer == idx);
+            block.forward(self.kernels, p, s, &mut now[idx], out, ablation);
+        }
+        let rows = trace.final_rows();
+        let input = match &self.ln_final {
+            Some(ln) => {
+                ln.forward(p, &trace.resid_final[rows.start..], rows.stride, s, &mut trace.ln_final);
+                (&trace.ln_final.out[..], self.d_model)
+            }
+            None => (&trace.resid_final[rows.start..], rows.stride),
+        };
+        self.readout.forward(self.kernels, p, input, s, &mut trace.readout);
+    }
+
+    /// Adds the gradient of the loss to `grads`, given `trace.d_logits` `[S, L]`.
+    pub fn backward(&self, params: &Params<T>, batch: &Batch, trace: &mut Trace<T>, grads: &mut Params<T>) {
+        let (p, g) = (&params.values, &mut grads.values);
+        let s = trace.n_sequences();
+        let rows = trace.final_rows();
+        let Trace { blocks, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, .. } = trace;
+        let input = match &self.ln_final {
+            Some(_) => (&ln_final.out[..], self.d_model),
+            None => (&resid_final[rows.start..], rows.stride),
+        };
+        self.readout.backward(self.kernels, p, input, s, readout, g, d_query);
+        d_resid[..rows.len].fill(T::ZERO);
+        match &self.ln_final {
+            Some(ln) => ln.backward(p, d_query, s, ln_final, g, &mut d_resid[rows.start..], rows.stride),
+            None => {
+                for (i, row) in d_query.chunks_exact(self.d_model).take(s).enumerate() {
+                    let at = rows.start + i * rows.stride;
+                    d_resid[at..at + self.d_model].copy_from_slice(row);
+                }
+            }
+        }
+        for (idx, block) in self.blocks.iter().enumerate().rev() {
+            // The embedding of the first block has no parameters unless positions are learned.
+            let wants_input = idx > 0 || self.embed.has_params();
+            std::mem::swap(d_resid, d_rows);
+            block.backward(self.kernels, p, s, &mut blocks[idx], d_rows, d_resid, wants_input, g, scratch);
+        }
+        self.embed.backward(batch, d_resid, g);
+    }
+}
+
+impl Block {
+    fn new(spec: &RunSpec, idx: usize, layout: &mut Layout) -> Self {
+        let (model, d_model) = (&spec.model, spec.d_model());
+        let ln1 = model.layer_norm.then(|| LayerNorm::new(&format!("blocks.{idx}.ln1"), d_model, layout));
+        let attention = Attention::new(spec, idx, layout);
+        let has_mlp = model.d_mlp > 0;
+        let ln2 = (model.layer_norm && has_mlp).then(|| LayerNorm::new(&format!("blocks.{idx}.ln2"), d_model, layout));
+        let mlp = has_mlp.then(|| Mlp::new(spec, idx, layout));
+        Self { ln1, attention, ln2, mlp }
+    }
+
+    fn forward<T: Real>(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        s: usize,
+        trace: &mut BlockTrace<T>,
+        out: &mut [T],
+        ablation: Option<&Ablation<T>>,
+    ) {
+        let c = self.attention.d_model();
+        let (m, r, rows) = (trace.n_tokens * s, trace.n_rows(s), trace.rows());
+        let input = match &self.ln1 {
+            Some(ln) => {
+                ln.forward(p, &trace.resid_pre, c, m, &mut trace.ln1);
+                &trace.ln1.out
+            }
+            None => &trace.resid_pre,
+        };
+        let mid = if self.mlp.is_some() { &mut trace.resid_mid[..r * c] } else { &mut out[..r * c] };
+        copy_rows(&trace.resid_pre, rows, c, mid);
+        self.attention.forward(kernels, p, input, s, &mut trace.attention, mid, ablation);
+        let Some(mlp) = &self.mlp else { return };
+        let input = match &self.ln2 {
+            Some(ln) => {
+                ln.forward(p, &trace.resid_mid, c, r, &mut trace.ln2);
+                &trace.ln2.out
+            }
+            None => &trace.resid_mid,
+        };
+        out[..r * c].copy_from_slice(&trace.resid_mid[..r * c]);
+        mlp.forward(kernels, p, &input[..r * c], &mut trace.mlp, &mut out[..r * c]);
+    }
+
+    /// `d_out` `[R, C]` is used up; `d_in` `[M, C]` is written where it is wanted.
+    #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
+    fn backward<T: Real>(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        s: usize,
+        trace: &mut BlockTrace<T>,
+        d_out: &mut [T],
+        d_in: &mut [T],
+        wants_input: bool,
+        g: &mut [T],
+        scratch: &mut [T],
+    ) {
+        let c = self.attention.d_model();
+        let (m, r) = (trace.n_tokens * s, trace.n_rows(s));
+        if let Some(mlp) = &self.mlp {
+            // resid_post = resid_mid + mlp(LN resid_mid)
+            let scratch = &mut scratch[..r * c];
+            match &self.ln2 {
+                Some(ln) => {
+                    mlp.backward(kernels, p, &trace.ln2.out[..r * c], &d_out[..r * c], &mut trace.mlp, g, scratch);
+                    ln.backward(p, scratch, r, &mut trace.ln2, g, d_out, c);
+                }
+                None => {
+                    mlp.backward(kernels, p, &trace.resid_mid[..r * c], &d_out[..r * c], &mut trace.mlp, g, scratch);
+                    T::axpy(kernels, T::ONE, scratch, &mut d_out[..r * c]);
+                }
+            }
+        }
+        // resid_mid = resid_pre + attention(LN resid_pre)
+        let input = if self.ln1.is_some() { &trace.ln1.out } else { &trace.resid_pre };
+        let wants_attention_input = wants_input || self.ln1.is_some();
+        let d_attention_input = wants_attention_input.then_some(&mut scratch[..m * c]);
+        self.attention.backward(kernels, p, input, s, &d_out[..r * c], &mut trace.attention, g, d_attention_input);
+        if !wants_attention_input {
+            return;
+        }
+        let d_in = &mut d_in[..m * c];
+        d_in.fill(T::ZERO);
+        let rows = trace.rows();
+        for (i, row) in d_out[..r * c].chunks_exact(c).enumerate() {
+            let at = rows.token(i) * c;
+            d_in[at..at + c].copy_from_slice(row);
+        }
+        match &self.ln1 {
+            Some(ln) => ln.backward(p, &scratch[..m * c], m, &mut trace.ln1, g, d_in, c),
+            None => T::axpy(kernels, T::ONE, &scratch[..m * c], d_in),
+        }
+    }
+}
+
+/// Copies the rows that a block computes out of all token rows.
+fn copy_rows<T: Real>(all: &[T], rows: trace::BlockRows, c: usize, out: &mut [T]) {
+    for (i, row) in out.chunks_exact_mut(c).enumerate() {
+        let at = rows.token(i) * c;
+        row.copy_from_slice(&all[at..at + c]);
+    }
+}

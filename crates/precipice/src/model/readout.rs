@@ -1,0 +1,148 @@
+//! From the query's final row to the logits.
+//!
+//! ```text
+//! linear   logits = W x
+//! mlp      h_0 = x, h_i = relu(W_i h_{i-1} + b_i) with ONE scalar b_i a layer, logits = W h   (Reddy 2024)
+//! ```
+
+use std::ops::Range;
+
+use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
+
+use super::mlp::relu;
+use super::params::{Init, Layout};
+use crate::spec::{Readout, RunSpec};
+
+#[derive(Clone, Debug)]
+pub(super) struct ReadoutLayers {
+    layers: Vec<Linear>,
+}
+
+/// `[d_out, d_in]`, with a scalar bias and a ReLU where it is hidden.
+#[derive(Clone, Debug)]
+struct Linear {
+    d_in: usize,
+    d_out: usize,
+    weight: Range<usize>,
+    bias: Option<usize>,
+}
+
+/// Outputs of each layer and their gradients, `[S, d_out]`.
+#[derive(Clone, Debug)]
+pub(super) struct ReadoutTrace<T> {
+    outs: Vec<Vec<T>>,
+    d_outs: Vec<Vec<T>>,
+    n_labels: usize,
+}
+
+impl<T: Real> ReadoutTrace<T> {
+    pub(super) fn new(spec: &RunSpec, capacity: usize) -> Self {
+        let outs: Vec<Vec<T>> = widths(spec).map(|(_, d_out)| vec![T::ZERO; capacity * d_out]).collect();
+        Self { d_outs: outs.clone(), outs, n_labels: spec.copying().n_labels }
+    }
+
+    pub(super) fn logits(&self, s: usize) -> &[T] {
+        self.outs.last().map_or(&[], |out| &out[..s * self.n_labels])
+    }
+
+    pub(super) fn logits_and_gradient(&mut self, s: usize) -> (&[T], &mut [T]) {
+        let len = s * self.n_labels;
+        match (self.outs.last(), self.d_outs.last_mut()) {
+            (Some(out), Some(d_out)) => (&out[..len], &mut d_out[..len]),
+            _ => (&[], &mut []),
+        }
+    }
+}
+
+/// (d_in, d_out) of each layer.
+fn widths(spec: &RunSpec) -> impl Iterator<Item = (usize, usize)> {
+    let (d_model, n_labels) = (spec.d_model(), spec.copying().n_labels);
+    let (hidden, width) = match spec.model.readout {
+        Readout::Linear => (0, 0),
+        Readout::Mlp => (spec.model.readout_layers, spec.model.readout_width),
+    };
+    (0..=hidden).map(move |i| (if i == 0 { d_model } else { width }, if i == hidden { n_labels } else { width }))
+}
+
+impl ReadoutLayers {
+    pub(super) fn new(spec: &RunSpec, layout: &mut Layout) -> Self {
+        let n_layers = widths(spec).count();
+        let normal = |variance: f64| Init::Normal(variance.sqrt());
+        let layers = widths(spec).enumerate().map(|(i, (d_in, d_out))| {
+            let hidden = i + 1 < n_layers;
+            let init = match spec.model.readout {
+                Readout::Linear => Init::Constant(0.0),
+                Readout::Mlp => normal(if hidden { 2.0 } else { 1.0 } / d_in as f64),
+            };
+            let weight = layout.push(format!("readout.{i}.weight"), &[d_out, d_in], init);
+            let bias = hidden.then(|| layout.push(format!("readout.{i}.bias"), &[1], normal(1.0 / d_out as f64)).start);
+            Linear { d_in, d_out, weight, bias }
+        });
+        Self { layers: layers.collect() }
+    }
+
+    /// `input` is S rows and the distance between them.
+    pub(super) fn forward<T: Real>(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        input: (&[T], usize),
+        s: usize,
+        trace: &mut ReadoutTrace<T>,
+    ) {
+        for (i, layer) in self.layers.iter().enumerate() {
+            let (before, now) = trace.outs.split_at_mut(i);
+            let x = layer.input(before.last(), input, s);
+            let out = &mut now[0][..s * layer.d_out];
+            let weight = MatRef::new(&p[layer.weight.clone()], layer.d_out, layer.d_in);
+            T::gemm(kernels, MatMut::new(out, s, layer.d_out), Fill::Set, x, weight.t());
+            if let Some(bias) = layer.bias {
+                out.iter_mut().for_each(|h| *h = relu(*h + p[bias]));
+            }
+        }
+    }
+
+    /// Adds to the parameters' gradients and writes the input's to `d_input` `[S, C]`.
+    #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
+    pub(super) fn backward<T: Real>(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        input: (&[T], usize),
+        s: usize,
+        trace: &mut ReadoutTrace<T>,
+        g: &mut [T],
+        d_input: &mut [T],
+    ) {
+        for (i, layer) in self.layers.iter().enumerate().rev() {
+            let (d_before, d_now) = trace.d_outs.split_at_mut(i);
+            let d_out = &mut d_now[0][..s * layer.d_out];
+            if let Some(bias) = layer.bias {
+                // h = relu(a + b), so h > 0 tells where the slope is 1
+                for (d, &h) in d_out.iter_mut().zip(&trace.outs[i]) {
+                    if h <= T::ZERO {
+                        *d = T::ZERO;
+                    }
+                }
+                g[bias] += d_out.iter().copied().sum::<T>();
+            }
+            // a = x W^T
+            let x = layer.input(trace.outs[..i].last(), input, s);
+            let d_out = MatRef::new(d_out, s, layer.d_out);
+            let d_weight = MatMut::new(&mut g[layer.weight.clone()], layer.d_out, layer.d_in);
+            T::gemm(kernels, d_weight, Fill::Add, d_out.t(), x);
+            let d_x = d_before.last_mut().map_or(&mut *d_input, |d| d);
+            let weight = MatRef::new(&p[layer.weight.clone()], layer.d_out, layer.d_in);
+            T::gemm(kernels, MatMut::new(d_x, s, layer.d_in), Fill::Set, d_out, weight);
+        }
+    }
+}
+
+impl Linear {
+    fn input<'a, T>(&self, before: Option<&'a Vec<T>>, (first, stride): (&'a [T], usize), s: usize) -> MatRef<'a, T> {
+        match before {
+            Some(hidden) => MatRef::new(hidden, s, self.d_in),
+            None => MatRef::with_row_stride(first, s, self.d_in, stride),
+        }
+    }
+}

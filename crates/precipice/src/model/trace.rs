@@ -1,0 +1,159 @@
+//! The activations of one forward pass: kept for the backward pass, and what probes read.
+
+use precipice_num::Real;
+
+use super::attention::AttentionTrace;
+use super::mlp::MlpTrace;
+use super::norm::NormTrace;
+use super::readout::ReadoutTrace;
+use crate::spec::RunSpec;
+
+/// How much of the last block is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Every token's row, which probes want to see.
+    All,
+    /// Only the query's row, which is all that the loss reads.
+    QueryOnly,
+}
+
+/// Which token rows a block computes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BlockRows {
+    n_tokens: usize,
+    per_sequence: usize,
+}
+
+impl BlockRows {
+    /// Token row of computed row `i`; a sequence's computed rows are its last ones.
+    pub(super) fn token(self, i: usize) -> usize {
+        i / self.per_sequence * self.n_tokens + self.n_tokens - self.per_sequence + i % self.per_sequence
+    }
+}
+
+/// Rows of a strided matrix inside a flat vector.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StridedRows {
+    pub start: usize,
+    pub stride: usize,
+    /// Elements of the whole vector in use.
+    pub len: usize,
+}
+
+/// Activations of one block.
+#[derive(Clone, Debug)]
+pub struct BlockTrace<T> {
+    /// Residual stream before the block, `[M, C]`.
+    pub resid_pre: Vec<T>,
+    /// Residual stream between attention and MLP, `[R, C]`; empty where there is no MLP.
+    pub resid_mid: Vec<T>,
+    /// Attention.
+    pub attention: AttentionTrace<T>,
+    pub(super) ln1: NormTrace<T>,
+    pub(super) ln2: NormTrace<T>,
+    pub(super) mlp: MlpTrace<T>,
+    pub(super) n_tokens: usize,
+    rows_per_sequence: usize,
+}
+
+impl<T> BlockTrace<T> {
+    pub(super) fn rows(&self) -> BlockRows {
+        BlockRows { n_tokens: self.n_tokens, per_sequence: self.rows_per_sequence }
+    }
+
+    pub(super) fn n_rows(&self, n_sequences: usize) -> usize {
+        self.rows_per_sequence * n_sequences
+    }
+}
+
+/// Everything that one forward and backward pass need, sized once for a number of sequences.
+#[derive(Clone, Debug)]
+pub struct Trace<T> {
+    /// Activations of each block.
+    pub blocks: Vec<BlockTrace<T>>,
+    /// Residual stream after the last block, `[R, C]`.
+    pub resid_final: Vec<T>,
+    pub(super) ln_final: NormTrace<T>,
+    pub(super) readout: ReadoutTrace<T>,
+    /// Gradient of the residual stream, `[M, C]`, and the same one block later.
+    pub(super) d_resid: Vec<T>,
+    pub(super) d_rows: Vec<T>,
+    /// Gradient of the query's final row, `[S, C]`.
+    pub(super) d_query: Vec<T>,
+    pub(super) scratch: Vec<T>,
+    n_sequences: usize,
+    capacity: usize,
+    reads: Reads,
+    d_model: usize,
+}
+
+impl<T: Real> Trace<T> {
+    /// Room for `capacity` sequences of the spec's network.
+    pub fn new(spec: &RunSpec, capacity: usize, reads: Reads) -> Self {
+        let (t, c) = (spec.n_tokens(), spec.d_model());
+        let zeros = |len: usize| vec![T::ZERO; len];
+        let n_layers = spec.model.n_layers;
+        let rows = |idx: usize| if reads == Reads::QueryOnly && idx + 1 == n_layers { 1 } else { t };
+        let block = |idx: usize| BlockTrace {
+            resid_pre: zeros(capacity * t * c),
+            resid_mid: zeros(if spec.model.d_mlp > 0 { capacity * rows(idx) * c } else { 0 }),
+            attention: AttentionTrace::new(spec, capacity, rows(idx)),
+            ln1: NormTrace::new(spec, capacity * t),
+            ln2: NormTrace::new(spec, if spec.model.d_mlp > 0 { capacity * rows(idx) } else { 0 }),
+            mlp: MlpTrace::new(spec, capacity * rows(idx)),
+            n_tokens: t,
+            rows_per_sequence: rows(idx),
+        };
+        Self {
+            blocks: (0..n_layers).map(block).collect(),
+            resid_final: zeros(capacity * rows(n_layers - 1) * c),
+            ln_final: NormTrace::new(spec, capacity),
+            readout: ReadoutTrace::new(spec, capacity),
+            d_resid: zeros(capacity * t * c),
+            d_rows: zeros(capacity * t * c),
+            d_query: zeros(capacity * c),
+            scratch: zeros(capacity * t * c),
+            n_sequences: 0,
+            capacity,
+            reads,
+            d_model: c,
+        }
+    }
+
+    /// Sequences of the last forward pass.
+    pub fn n_sequences(&self) -> usize {
+        self.n_sequences
+    }
+
+    /// Sequences that fit.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How much of the last block is computed.
+    pub fn reads(&self) -> Reads {
+        self.reads
+    }
+
+    /// Logits of the query, `[S, L]`.
+    pub fn logits(&self) -> &[T] {
+        self.readout.logits(self.n_sequences)
+    }
+
+    /// Where the loss puts its gradient, `[S, L]`, beside the logits.
+    pub fn logits_and_gradient(&mut self) -> (&[T], &mut [T]) {
+        self.readout.logits_and_gradient(self.n_sequences)
+    }
+
+    pub(super) fn set_sequences(&mut self, n_sequences: usize) {
+        assert!(n_sequences <= self.capacity, "{n_sequences} sequences in a trace for {}", self.capacity);
+        self.n_sequences = n_sequences;
+    }
+
+    /// The query's rows in `resid_final`.
+    pub(super) fn final_rows(&self) -> StridedRows {
+        let per_sequence = self.blocks.last().map_or(1, |block| block.rows_per_sequence);
+        let stride = per_sequence * self.d_model;
+        StridedRows { start: stride - self.d_model, stride, len: self.n_sequences * stride }
+    }
+}

@@ -1,0 +1,445 @@
+//! The specification of one run: everything that decides its bits, as plain data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+mod validate;
+pub use validate::SpecError;
+
+/// One training run. Equal resolved specs give equal bits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunSpec {
+    /// Name of the run directory's first half; letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// One sentence that `precipice specs` prints.
+    pub description: String,
+    /// What is learned.
+    pub task: TaskSpec,
+    /// The network.
+    pub model: ModelSpec,
+    /// How it is trained.
+    pub train: TrainSpec,
+    /// When and on how many sequences it is evaluated.
+    pub eval: EvalSpec,
+    /// What is looked at inside the network at each evaluation.
+    pub probes: ProbeSpec,
+    /// When the state is saved.
+    pub checkpoint: CheckpointSpec,
+    /// The four independent seeds.
+    pub seeds: Seeds,
+}
+
+/// The task family and its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TaskSpec {
+    /// In-context copying: the query repeats one of the context's items; answer with its label.
+    Copying(CopyingSpec),
+}
+
+impl Default for TaskSpec {
+    fn default() -> Self {
+        TaskSpec::Copying(CopyingSpec::default())
+    }
+}
+
+/// In-context copying.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CopyingSpec {
+    /// N, item-label pairs in a context.
+    pub n_exemplars: usize,
+    /// L >= N, labels in all; L = N is the control without a curriculum.
+    pub n_labels: usize,
+    /// D, width of an item.
+    pub d_item: usize,
+    /// Items from a file instead of fresh Gaussian ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<ItemsSpec>,
+}
+
+impl Default for CopyingSpec {
+    fn default() -> Self {
+        Self { n_exemplars: 8, n_labels: 32, d_item: 64, items: None }
+    }
+}
+
+/// An array of real items, classes x instances x D.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemsSpec {
+    /// Path of an `.npz`, `.npy` or `.safetensors` file, or `builtin:han-glyphs`.
+    pub file: String,
+    /// Name of the array in the file.
+    #[serde(default = "default_array")]
+    pub array: String,
+    /// The last classes, never trained on, that form the `ic` evaluation set.
+    #[serde(default)]
+    pub n_held_out: usize,
+    /// BLAKE3 of the array's shape and values; filled in when the file is read, checked when given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+fn default_array() -> String {
+    "items".to_owned()
+}
+
+/// The attention network. Defaults are the essay's network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSpec {
+    /// How positions are written into the residual stream.
+    pub positions: Positions,
+    /// Width of the position subspace.
+    pub d_pos: usize,
+    /// Positions in all; a sequence starts at a random one that leaves room. Default `d_pos`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_positions: Option<usize>,
+    /// Width of the subspace that is empty in the embedding.
+    pub d_buffer: usize,
+    /// Attention layers.
+    pub n_layers: usize,
+    /// Heads in each layer.
+    pub n_heads: usize,
+    /// Width of a head's queries, keys and values. Default `d_model / n_heads`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_head: Option<usize>,
+    /// Whether scores are divided by sqrt(d_head).
+    pub scale_scores: bool,
+    /// Whether heads write through W_O; without it their outputs are concatenated.
+    pub output_projection: bool,
+    /// LayerNorm before attention, before the MLP block and before the readout.
+    pub layer_norm: bool,
+    /// Hidden width of an MLP block after each attention layer; 0 for none.
+    pub d_mlp: usize,
+    /// Nonlinearity of the MLP blocks.
+    pub activation: Activation,
+    /// From the query's row to the logits.
+    pub readout: Readout,
+    /// Hidden layers of the `mlp` readout.
+    pub readout_layers: usize,
+    /// Hidden width of the `mlp` readout.
+    pub readout_width: usize,
+}
+
+impl Default for ModelSpec {
+    fn default() -> Self {
+        Self {
+            positions: Positions::OneHot,
+            d_pos: 17,
+            n_positions: None,
+            d_buffer: 64,
+            n_layers: 2,
+            n_heads: 1,
+            d_head: None,
+            scale_scores: false,
+            output_projection: false,
+            layer_norm: false,
+            d_mlp: 0,
+            activation: Activation::Relu,
+            readout: Readout::Linear,
+            readout_layers: 3,
+            readout_width: 128,
+        }
+    }
+}
+
+/// Position code, written into its own `d_pos` columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Positions {
+    /// One column for each position.
+    OneHot,
+    /// Sines and cosines of geometric wavelengths (Vaswani et al. 2017).
+    Sinusoidal,
+    /// A trained table `embed.positions`.
+    Learned,
+}
+
+/// Nonlinearity of an MLP block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// max(0, x)
+    Relu,
+    /// The tanh form of GELU (Hendrycks and Gimpel 2016).
+    Gelu,
+}
+
+/// The map from the query's final row to the logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readout {
+    /// Soft-max regression from zero weights (the essay's).
+    Linear,
+    /// ReLU layers with one scalar bias each, then a linear map without bias (Reddy 2024).
+    Mlp,
+}
+
+/// Optimization.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSpec {
+    /// Optimizer updates.
+    pub steps: u64,
+    /// Sequences in a batch.
+    pub batch_size: usize,
+    /// The update rule.
+    pub optimizer: OptimizerSpec,
+    /// The learning rate over time.
+    pub schedule: ScheduleSpec,
+    /// Largest global gradient norm; larger gradients are scaled down to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Parameter groups (a tensor's name or a dotted prefix of names) held fixed before a step.
+    pub freeze_until: BTreeMap<String, u64>,
+}
+
+impl Default for TrainSpec {
+    fn default() -> Self {
+        Self {
+            steps: 4000,
+            batch_size: 128,
+            optimizer: OptimizerSpec::Sgd(SgdSpec { learning_rate: 0.2, momentum: 0.0, decay: 0.0 }),
+            schedule: ScheduleSpec::default(),
+            clip_norm: None,
+            freeze_until: BTreeMap::new(),
+        }
+    }
+}
+
+/// The update rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OptimizerSpec {
+    /// Stochastic gradient descent.
+    Sgd(SgdSpec),
+    /// Adam, or AdamW where decay is not zero.
+    Adam(AdamSpec),
+}
+
+impl OptimizerSpec {
+    /// The peak learning rate.
+    pub fn learning_rate(&self) -> f64 {
+        match self {
+            OptimizerSpec::Sgd(sgd) => sgd.learning_rate,
+            OptimizerSpec::Adam(adam) => adam.learning_rate,
+        }
+    }
+}
+
+/// v <- momentum v + g; theta <- (1 - decay) theta - learning_rate v.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SgdSpec {
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Momentum coefficient.
+    #[serde(default)]
+    pub momentum: f64,
+    /// Shrinkage of the parameters at every step, not multiplied by the learning rate.
+    #[serde(default)]
+    pub decay: f64,
+}
+
+/// Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdamSpec {
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    #[serde(default = "default_adam_beta1")]
+    pub adam_beta1: f64,
+    /// Decay of the second moment.
+    #[serde(default = "default_adam_beta2")]
+    pub adam_beta2: f64,
+    /// Added to the root of the second moment.
+    #[serde(default = "default_epsilon")]
+    pub epsilon: f64,
+    /// theta <- (1 - learning_rate decay) theta before the step.
+    #[serde(default)]
+    pub decay: f64,
+}
+
+fn default_adam_beta1() -> f64 {
+    0.9
+}
+fn default_adam_beta2() -> f64 {
+    0.999
+}
+fn default_epsilon() -> f64 {
+    1e-8
+}
+
+/// Linear warm-up, then a constant rate or a cosine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleSpec {
+    /// Steps over which the rate rises linearly from 1/warmup_steps of its peak.
+    pub warmup_steps: u64,
+    /// What follows.
+    pub shape: ScheduleShape,
+    /// Fraction of the peak that a cosine ends at.
+    pub final_fraction: f64,
+}
+
+impl Default for ScheduleSpec {
+    fn default() -> Self {
+        Self { warmup_steps: 0, shape: ScheduleShape::Constant, final_fraction: 0.0 }
+    }
+}
+
+/// The learning rate after warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleShape {
+    /// Stays at its peak.
+    Constant,
+    /// Half a cosine down to `final_fraction`.
+    Cosine,
+}
+
+/// Evaluation on sequences that training never sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvalSpec {
+    /// Steps between evaluations; step 0 and the last step are always evaluated.
+    pub every: u64,
+    /// Sequences in each evaluation set.
+    pub sequences: usize,
+}
+
+impl Default for EvalSpec {
+    fn default() -> Self {
+        Self { every: 100, sequences: 2000 }
+    }
+}
+
+/// What is measured inside the network at each evaluation. Never changes the run's bits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProbeSpec {
+    /// Whether attention, interactions and order parameters are measured.
+    pub enabled: bool,
+    /// Sequences they are measured on, the first of the evaluation set.
+    pub sequences: usize,
+    /// Heads whose removal is evaluated, each by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ablations: Vec<AblationSpec>,
+}
+
+impl Default for ProbeSpec {
+    fn default() -> Self {
+        Self { enabled: true, sequences: 256, ablations: Vec::new() }
+    }
+}
+
+/// One head replaced at evaluation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AblationSpec {
+    /// Layer, from 0.
+    pub layer: usize,
+    /// Head, from 0.
+    pub head: usize,
+    /// What the head's output is replaced by.
+    #[serde(default)]
+    pub mode: AblationMode,
+}
+
+/// What an ablated head writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AblationMode {
+    /// Its mean over the probe sequences, position by position.
+    Mean,
+    /// Nothing.
+    #[default]
+    Zero,
+}
+
+/// Saved states: steps 0, 1, 2, 4 ... 512, then every `every`, and the last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointSpec {
+    /// Steps between checkpoints after step 512.
+    pub every: u64,
+}
+
+impl Default for CheckpointSpec {
+    fn default() -> Self {
+        Self { every: 100 }
+    }
+}
+
+/// Independent seeds, so that one source of chance can vary while the rest stand still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Seeds {
+    /// Label vectors.
+    pub world: u64,
+    /// Initial parameters.
+    pub init: u64,
+    /// Training batches.
+    pub data: u64,
+    /// Evaluation sequences.
+    pub eval: u64,
+}
+
+impl Seeds {
+    /// The same seed for all four.
+    pub fn all(seed: u64) -> Self {
+        Self { world: seed, init: seed, data: seed, eval: seed }
+    }
+}
+
+impl RunSpec {
+    /// The copying task; the only one so far.
+    pub fn copying(&self) -> &CopyingSpec {
+        let TaskSpec::Copying(copying) = &self.task;
+        copying
+    }
+
+    /// T = 2N + 1, tokens in a sequence.
+    pub fn n_tokens(&self) -> usize {
+        2 * self.copying().n_exemplars + 1
+    }
+
+    /// Width of the residual stream.
+    pub fn d_model(&self) -> usize {
+        self.model.d_pos + self.copying().d_item + self.model.d_buffer
+    }
+
+    /// Positions that a sequence may start in, plus its length.
+    pub fn n_positions(&self) -> usize {
+        self.model.n_positions.unwrap_or(self.model.d_pos)
+    }
+
+    /// Width of one head.
+    pub fn d_head(&self) -> usize {
+        self.model.d_head.unwrap_or(self.d_model() / self.model.n_heads.max(1))
+    }
+
+    /// Fills in every default that depends on other fields.
+    pub fn resolve(&mut self) {
+        self.model.n_positions = Some(self.n_positions());
+        self.model.d_head = Some(self.d_head());
+    }
+
+    /// The canonical form: JSON of the resolved spec without its description.
+    pub fn canonical(&self) -> String {
+        let mut spec = self.clone();
+        spec.resolve();
+        spec.description.clear();
+        serde_json::to_string(&spec).expect("a spec is plain data")
+    }
+
+    /// BLAKE3 of the canonical form in hexadecimal: the address of the run.
+    pub fn hash(&self) -> String {
+        blake3::hash(format!("precipice spec 1\n{}", self.canonical()).as_bytes()).to_hex().to_string()
+    }
+}

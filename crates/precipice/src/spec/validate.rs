@@ -1,0 +1,235 @@
+//! Which specs can be run, and why the others cannot.
+
+use super::{OptimizerSpec, Positions, Readout, RunSpec};
+
+/// A field whose value cannot be run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{field} = {value}: {expected}")]
+pub struct SpecError {
+    /// Dotted path of the field.
+    pub field: String,
+    /// The value found.
+    pub value: String,
+    /// What is allowed, and why.
+    pub expected: String,
+}
+
+fn error(field: &str, value: impl ToString, expected: impl Into<String>) -> SpecError {
+    SpecError { field: field.to_owned(), value: value.to_string(), expected: expected.into() }
+}
+
+fn within<N: PartialOrd + ToString + Copy>(field: &str, value: N, low: N, high: N) -> Result<(), SpecError> {
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    Err(error(field, value, format!("must be from {} to {}", low.to_string(), high.to_string())))
+}
+
+const WIDTH_MAX: usize = 1 << 16;
+const SEED_MAX: u64 = i64::MAX as u64;
+/// The address of a random number has 56 bits for the step.
+const STEPS_MAX: u64 = 1 << 50;
+
+impl RunSpec {
+    /// Checks every field by itself and against the others.
+    ///
+    /// # Errors
+    /// The first field that cannot be run.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        self.validate_name()?;
+        self.validate_task()?;
+        self.validate_model()?;
+        self.validate_train()?;
+        self.validate_measurements()?;
+        for (field, seed) in [
+            ("seeds.world", self.seeds.world),
+            ("seeds.init", self.seeds.init),
+            ("seeds.data", self.seeds.data),
+            ("seeds.eval", self.seeds.eval),
+        ] {
+            within(field, seed, 0, SEED_MAX)?;
+        }
+        Ok(())
+    }
+
+    fn validate_name(&self) -> Result<(), SpecError> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if self.name.is_empty() || self.name.len() > 80 || self.name.starts_with('.') || !self.name.chars().all(legal) {
+            let expected = "must be 1 to 80 letters, digits, '-', '_' or '.', because it names the run directory";
+            return Err(error("name", format!("{:?}", self.name), expected));
+        }
+        Ok(())
+    }
+
+    fn validate_task(&self) -> Result<(), SpecError> {
+        let copying = self.copying();
+        within("task.copying.n_exemplars", copying.n_exemplars, 1, 4096)?;
+        within("task.copying.n_labels", copying.n_labels, 2, WIDTH_MAX)?;
+        within("task.copying.d_item", copying.d_item, 1, WIDTH_MAX)?;
+        if copying.n_labels < copying.n_exemplars {
+            let expected = format!(
+                "must be at least n_exemplars = {}, because the labels of one context are distinct",
+                copying.n_exemplars
+            );
+            return Err(error("task.copying.n_labels", copying.n_labels, expected));
+        }
+        Ok(())
+    }
+
+    fn validate_model(&self) -> Result<(), SpecError> {
+        let model = &self.model;
+        within("model.d_pos", model.d_pos, 1, WIDTH_MAX)?;
+        within("model.d_buffer", model.d_buffer, 0, WIDTH_MAX)?;
+        within("model.n_layers", model.n_layers, 1, 64)?;
+        within("model.n_heads", model.n_heads, 1, 256)?;
+        within("model.d_head", self.d_head(), 1, WIDTH_MAX)?;
+        within("model.d_mlp", model.d_mlp, 0, WIDTH_MAX)?;
+        if model.readout == Readout::Mlp {
+            within("model.readout_layers", model.readout_layers, 1, 64)?;
+            within("model.readout_width", model.readout_width, 1, WIDTH_MAX)?;
+        }
+        self.validate_positions()?;
+        if !model.output_projection && model.n_heads * self.d_head() != self.d_model() {
+            let expected = format!(
+                "n_heads x d_head must be d_model = {} (d_pos + d_item + d_buffer) where heads are concatenated; \
+                 set output_projection = true for other widths",
+                self.d_model()
+            );
+            return Err(error("model.d_head", self.d_head(), expected));
+        }
+        Ok(())
+    }
+
+    fn validate_positions(&self) -> Result<(), SpecError> {
+        let n_positions = self.n_positions();
+        within("model.n_positions", n_positions, 1, WIDTH_MAX)?;
+        if self.n_tokens() > n_positions {
+            let field = if self.model.positions == Positions::OneHot { "model.d_pos" } else { "model.n_positions" };
+            let expected =
+                format!("must be at least T = 2 n_exemplars + 1 = {}, the length of a sequence", self.n_tokens());
+            return Err(error(field, n_positions, expected));
+        }
+        if self.model.positions == Positions::OneHot && n_positions != self.model.d_pos {
+            let expected = format!("must equal d_pos = {} where positions are one-hot", self.model.d_pos);
+            return Err(error("model.n_positions", n_positions, expected));
+        }
+        Ok(())
+    }
+
+    fn validate_train(&self) -> Result<(), SpecError> {
+        let train = &self.train;
+        within("train.steps", train.steps, 0, STEPS_MAX)?;
+        within("train.batch_size", train.batch_size, 1, 1 << 24)?;
+        let name = match &train.optimizer {
+            OptimizerSpec::Sgd(sgd) => {
+                fraction("train.optimizer.sgd.momentum", sgd.momentum)?;
+                fraction("train.optimizer.sgd.decay", sgd.decay)?;
+                "sgd"
+            }
+            OptimizerSpec::Adam(adam) => {
+                fraction("train.optimizer.adam.adam_beta1", adam.adam_beta1)?;
+                fraction("train.optimizer.adam.adam_beta2", adam.adam_beta2)?;
+                positive("train.optimizer.adam.epsilon", adam.epsilon)?;
+                if !(adam.decay >= 0.0 && adam.decay.is_finite()) {
+                    return Err(error("train.optimizer.adam.decay", adam.decay, "must be a finite number, 0 or more"));
+                }
+                "adam"
+            }
+        };
+        positive(&format!("train.optimizer.{name}.learning_rate"), train.optimizer.learning_rate())?;
+        if let Some(clip_norm) = train.clip_norm {
+            positive("train.clip_norm", clip_norm)?;
+        }
+        let final_fraction = train.schedule.final_fraction;
+        if !(0.0..=1.0).contains(&final_fraction) {
+            return Err(error("train.schedule.final_fraction", final_fraction, "must be from 0 to 1"));
+        }
+        Ok(())
+    }
+
+    fn validate_measurements(&self) -> Result<(), SpecError> {
+        within("eval.every", self.eval.every, 1, STEPS_MAX)?;
+        within("eval.sequences", self.eval.sequences, 1, 1 << 24)?;
+        within("probes.sequences", self.probes.sequences, 2, 1 << 24)?;
+        within("checkpoint.every", self.checkpoint.every, 1, STEPS_MAX)?;
+        for ablation in &self.probes.ablations {
+            within("probes.ablations.layer", ablation.layer, 0, self.model.n_layers - 1)?;
+            within("probes.ablations.head", ablation.head, 0, self.model.n_heads - 1)?;
+        }
+        Ok(())
+    }
+}
+
+fn positive(field: &str, value: f64) -> Result<(), SpecError> {
+    if value > 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(error(field, value, "must be a finite number above 0"))
+}
+
+fn fraction(field: &str, value: f64) -> Result<(), SpecError> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(error(field, value, "must be at least 0 and below 1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{AblationMode, AblationSpec, Seeds, TaskSpec};
+
+    fn good() -> RunSpec {
+        RunSpec { name: "test".to_owned(), ..RunSpec::default() }
+    }
+
+    fn rejected(change: impl FnOnce(&mut RunSpec)) -> SpecError {
+        let mut spec = good();
+        change(&mut spec);
+        spec.validate().expect_err("must be rejected")
+    }
+
+    #[test]
+    fn defaults_are_valid_and_l_equal_n_is_legal() {
+        good().validate().unwrap();
+        let mut spec = good();
+        let TaskSpec::Copying(copying) = &mut spec.task;
+        copying.n_labels = copying.n_exemplars;
+        spec.validate().unwrap();
+    }
+
+    #[test]
+    fn each_wrong_field_is_named() {
+        fn task(spec: &mut RunSpec) -> &mut crate::spec::CopyingSpec {
+            let TaskSpec::Copying(copying) = &mut spec.task;
+            copying
+        }
+        assert_eq!(rejected(|s| s.name = "a/b".to_owned()).field, "name");
+        assert_eq!(rejected(|s| task(s).n_exemplars = 0).field, "task.copying.n_exemplars");
+        assert_eq!(rejected(|s| task(s).n_labels = 7).field, "task.copying.n_labels");
+        assert_eq!(rejected(|s| s.model.d_pos = 16).field, "model.d_pos");
+        assert_eq!(rejected(|s| s.model.n_heads = 3).field, "model.d_head");
+        assert_eq!(rejected(|s| s.train.batch_size = 0).field, "train.batch_size");
+        assert_eq!(rejected(|s| s.train.clip_norm = Some(f64::NAN)).field, "train.clip_norm");
+        assert_eq!(rejected(|s| s.eval.every = 0).field, "eval.every");
+        assert_eq!(rejected(|s| s.seeds = Seeds::all(u64::MAX)).field, "seeds.world");
+        let rate = rejected(|s| {
+            s.train.optimizer =
+                OptimizerSpec::Sgd(crate::spec::SgdSpec { learning_rate: f64::NAN, momentum: 0.0, decay: 0.0 });
+        });
+        assert_eq!(rate.to_string(), "train.optimizer.sgd.learning_rate = NaN: must be a finite number above 0");
+        let head = AblationSpec { layer: 2, head: 0, mode: AblationMode::Zero };
+        assert_eq!(rejected(|s| s.probes.ablations.push(head)).field, "probes.ablations.layer");
+    }
+
+    #[test]
+    fn the_hash_sees_every_field_but_the_description() {
+        let spec = good();
+        let described = RunSpec { description: "words".to_owned(), ..spec.clone() };
+        assert_eq!(spec.hash(), described.hash());
+        let mut resolved = spec.clone();
+        resolved.resolve();
+        assert_eq!(spec.hash(), resolved.hash());
+        assert_ne!(spec.hash(), RunSpec { seeds: Seeds::all(1), ..spec }.hash());
+    }
+}

@@ -1,0 +1,39 @@
+//! Cross-entropy of the query's label.
+
+use precipice_num::{Kernels, Real};
+
+/// Sum over the sequences of -ln softmax(logits)_answer, in f64. `logits` is `[S, L]`.
+pub fn cross_entropy<T: Real>(logits: &[T], answers: &[u32]) -> f64 {
+    rows(logits, answers).map(|(row, answer)| log_sum_exp(row) - row[answer].to_f64()).sum()
+}
+
+/// Writes d(loss)/d(logits) = scale (softmax(logits) - onehot(answer)) and returns the loss's sum.
+///
+/// `scale` is 1 / batch size where the loss is the batch's mean.
+pub fn cross_entropy_gradient<T: Real>(
+    kernels: Kernels,
+    logits: &[T],
+    answers: &[u32],
+    scale: f64,
+    d_logits: &mut [T],
+) -> f64 {
+    let n_labels = logits.len() / answers.len().max(1);
+    d_logits.copy_from_slice(logits);
+    for (row, &answer) in d_logits.chunks_exact_mut(n_labels.max(1)).zip(answers) {
+        T::softmax(kernels, row);
+        row[answer as usize] -= T::ONE;
+        row.iter_mut().for_each(|d| *d *= T::from_f64(scale));
+    }
+    cross_entropy(logits, answers)
+}
+
+fn rows<'a, T>(logits: &'a [T], answers: &'a [u32]) -> impl Iterator<Item = (&'a [T], usize)> {
+    let n_labels = logits.len() / answers.len().max(1);
+    logits.chunks_exact(n_labels.max(1)).zip(answers.iter().map(|&answer| answer as usize))
+}
+
+/// ln sum_j e^(x_j)
+pub fn log_sum_exp<T: Real>(row: &[T]) -> f64 {
+    let max = row.iter().map(|x| x.to_f64()).fold(f64::NEG_INFINITY, f64::max);
+    max + libm::log(row.iter().map(|x| libm::exp(x.to_f64() - max)).sum())
+}

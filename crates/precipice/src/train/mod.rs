@@ -1,0 +1,195 @@
+//! Training: a plain value that advances one step at a time and can be saved at any of them.
+
+pub mod loss;
+mod optimizer;
+mod schedule;
+
+pub use optimizer::{OptimizerState, update};
+pub use schedule::rate_factor;
+
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use precipice_num::{Kernels, Real};
+
+use crate::batch::Batch;
+use crate::model::{Model, Params, Reads, Trace};
+use crate::spec::{RunSpec, SpecError, TrainSpec};
+use crate::task::{Set, Task};
+use crate::workers::Workers;
+
+/// Shards of a batch. Fixed, so that the order of additions does not depend on the threads.
+pub const N_SHARDS: usize = 8;
+/// Sequences of a shard that are computed together: their activations fit the second-level cache.
+pub const CHUNK: usize = 16;
+
+/// The sequences of shard `shard` out of `n_sequences`.
+pub fn shard_range(n_sequences: usize, shard: usize) -> Range<usize> {
+    n_sequences * shard / N_SHARDS..n_sequences * (shard + 1) / N_SHARDS
+}
+
+/// What changes as training goes on; everything that a checkpoint must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainState {
+    /// Updates done.
+    pub step: u64,
+    /// Parameters.
+    pub params: Params<f32>,
+    /// Moments.
+    pub optimizer: OptimizerState<f32>,
+    /// Sum of the training losses since the last evaluation.
+    pub loss_sum: f64,
+    /// Number of those losses.
+    pub loss_count: u64,
+}
+
+/// A network in training.
+#[derive(Debug)]
+pub struct Trainer {
+    train: TrainSpec,
+    task: Task,
+    model: Model<f32>,
+    state: TrainState,
+    grads: Params<f32>,
+    shards: Vec<Mutex<Shard>>,
+}
+
+/// What one shard of the batch is computed in.
+#[derive(Debug)]
+struct Shard {
+    batch: Batch,
+    trace: Trace<f32>,
+    grads: Params<f32>,
+    loss_sum: f64,
+}
+
+/// The loss or the parameters are no longer finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Diverged {
+    /// Updates done before it was seen; the parameters are those that gave the bad loss.
+    pub step: u64,
+}
+
+impl Trainer {
+    /// A trainer at step 0.
+    ///
+    /// # Errors
+    /// If `freeze_until` names a group that the network does not have.
+    pub fn new(spec: &RunSpec, task: Task, kernels: Kernels) -> Result<Self, SpecError> {
+        let model = Model::new(spec, &task.label_table(), kernels);
+        check_groups(spec, &model)?;
+        let params = Params::init(model.layout().clone(), spec.seeds.init);
+        let optimizer = OptimizerState::new(&spec.train.optimizer, &params);
+        let capacity = CHUNK.min(spec.train.batch_size.div_ceil(N_SHARDS));
+        let shard = |_| {
+            Mutex::new(Shard {
+                batch: task.workspace(capacity),
+                trace: Trace::new(spec, capacity, Reads::QueryOnly),
+                grads: Params::zeros(model.layout().clone()),
+                loss_sum: 0.0,
+            })
+        };
+        let shards = (0..N_SHARDS).map(shard).collect();
+        let grads = Params::zeros(model.layout().clone());
+        let state = TrainState { step: 0, params, optimizer, loss_sum: 0.0, loss_count: 0 };
+        Ok(Self { train: spec.train.clone(), task, model, state, grads, shards })
+    }
+
+    /// Continues from a saved state.
+    ///
+    /// # Panics
+    /// If the state belongs to another network.
+    pub fn restore(&mut self, state: TrainState) {
+        assert_eq!(state.params.layout, self.state.params.layout, "state of another network");
+        self.state = state;
+    }
+
+    /// What a checkpoint holds.
+    pub fn state(&self) -> &TrainState {
+        &self.state
+    }
+
+    /// The network.
+    pub fn model(&self) -> &Model<f32> {
+        &self.model
+    }
+
+    /// The task.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// Mean training loss since it was last taken; NaN where there was no step.
+    pub fn take_train_loss(&mut self) -> f64 {
+        let mean = self.state.loss_sum / self.state.loss_count as f64;
+        (self.state.loss_sum, self.state.loss_count) = (0.0, 0);
+        mean
+    }
+
+    /// One update on the batch of this step. Returns the batch's loss before the update.
+    ///
+    /// # Errors
+    /// If the loss is not finite; nothing is updated then.
+    pub fn step(&mut self, workers: &dyn Workers) -> Result<f64, Diverged> {
+        workers.run(N_SHARDS, &|idx| self.compute_shard(idx));
+        let mut loss_sum = 0.0;
+        for (idx, shard) in self.shards.iter().enumerate() {
+            let shard = lock(shard);
+            loss_sum += shard.loss_sum;
+            if idx == 0 {
+                self.grads.values.copy_from_slice(&shard.grads.values);
+            } else {
+                Real::axpy(self.model.kernels(), 1.0, &shard.grads.values, &mut self.grads.values);
+            }
+        }
+        let loss = loss_sum / self.train.batch_size as f64;
+        if !loss.is_finite() {
+            return Err(Diverged { step: self.state.step });
+        }
+        let TrainState { step, params, optimizer, loss_sum, loss_count } = &mut self.state;
+        update(&self.train, *step, params, &mut self.grads, optimizer);
+        *step += 1;
+        *loss_sum += loss;
+        *loss_count += 1;
+        Ok(loss)
+    }
+
+    /// Loss and gradient of one shard, chunk by chunk.
+    fn compute_shard(&self, idx: usize) {
+        let shard = &mut *lock(&self.shards[idx]);
+        let Shard { batch, trace, grads, loss_sum } = shard;
+        let kernels = self.model.kernels();
+        grads.values.fill(0.0);
+        *loss_sum = 0.0;
+        let range = shard_range(self.train.batch_size, idx);
+        let scale = 1.0 / self.train.batch_size as f64;
+        for first in range.clone().step_by(CHUNK) {
+            batch.n_sequences = (range.end - first).min(CHUNK);
+            self.task.fill(kernels, Set::Train, self.state.step, first, batch);
+            self.model.forward(&self.state.params, batch, trace, None);
+            let answers = &batch.answers[..batch.n_sequences];
+            let (logits, d_logits) = trace.logits_and_gradient();
+            *loss_sum += loss::cross_entropy_gradient(kernels, logits, answers, scale, d_logits);
+            self.model.backward(&self.state.params, batch, trace, grads);
+        }
+    }
+}
+
+/// A poisoned lock only says that another job panicked; that panic is on its way already.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn check_groups(spec: &RunSpec, model: &Model<f32>) -> Result<(), SpecError> {
+    for (group, until) in &spec.train.freeze_until {
+        if model.layout().group(group).next().is_none() {
+            let names: Vec<&str> = model.layout().tensors().iter().map(|tensor| tensor.name.as_str()).collect();
+            return Err(SpecError {
+                field: format!("train.freeze_until.{group:?}"),
+                value: until.to_string(),
+                expected: format!("must name a tensor or a dotted prefix of: {}", names.join(", ")),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Update rules over the flat parameter vector.
+
+use precipice_num::Real;
+
+use super::schedule::rate_factor;
+use crate::model::Params;
+use crate::spec::{AdamSpec, OptimizerSpec, SgdSpec, TrainSpec};
+
+/// What the update rule remembers between steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptimizerState<T> {
+    /// SGD's velocity (where momentum is not zero) or Adam's first moment.
+    pub first: Option<Params<T>>,
+    /// Adam's second moment.
+    pub second: Option<Params<T>>,
+}
+
+impl<T: Real> OptimizerState<T> {
+    /// Zeros, of the kinds that the rule needs.
+    pub fn new(optimizer: &OptimizerSpec, like: &Params<T>) -> Self {
+        let zeros = || Params::zeros(like.layout.clone());
+        match optimizer {
+            OptimizerSpec::Sgd(sgd) => Self { first: (sgd.momentum != 0.0).then(zeros), second: None },
+            OptimizerSpec::Adam(_) => Self { first: Some(zeros()), second: Some(zeros()) },
+        }
+    }
+}
+
+/// One update, step counted from 0. Frozen tensors and their moments stand still.
+pub fn update<T: Real>(
+    train: &TrainSpec,
+    step: u64,
+    params: &mut Params<T>,
+    grads: &mut Params<T>,
+    state: &mut OptimizerState<T>,
+) {
+    let layout = params.layout.clone();
+    let frozen = |name: &str| {
+        train
+            .freeze_until
+            .iter()
+            .any(|(group, &until)| step < until && layout.group(group).any(|tensor| tensor.name == name))
+    };
+    let has_freezes = train.freeze_until.values().any(|&until| step < until);
+    if has_freezes {
+        for tensor in layout.tensors().iter().filter(|tensor| frozen(&tensor.name)) {
+            grads.values[tensor.range.clone()].fill(T::ZERO);
+        }
+    }
+    if let Some(clip_norm) = train.clip_norm {
+        clip(grads, clip_norm);
+    }
+    let rate = train.optimizer.learning_rate() * rate_factor(&train.schedule, step, train.steps);
+    for tensor in layout.tensors() {
+        if has_freezes && frozen(&tensor.name) {
+            continue;
+        }
+        let range = tensor.range.clone();
+        let (p, g) = (&mut params.values[range.clone()], &grads.values[range.clone()]);
+        let first = state.first.as_mut().map(|moments| &mut moments.values[range.clone()]);
+        let second = state.second.as_mut().map(|moments| &mut moments.values[range]);
+        match (&train.optimizer, first, second) {
+            (OptimizerSpec::Adam(spec), Some(m), Some(v)) => {
+                let started = freeze_end(train, &tensor.name, &layout);
+                adam(spec, rate, step - started.min(step), p, g, m, v);
+            }
+            (OptimizerSpec::Sgd(spec), velocity, _) => sgd(spec, rate, p, g, velocity),
+            (OptimizerSpec::Adam(_), ..) => unreachable!("OptimizerState::new gives Adam both moments"),
+        }
+    }
+}
+
+/// The step at which a tensor began to move: Adam's bias correction counts from there.
+fn freeze_end(train: &TrainSpec, name: &str, layout: &crate::model::Layout) -> u64 {
+    let groups = train.freeze_until.iter();
+    groups
+        .filter(|(group, _)| layout.group(group).any(|tensor| tensor.name == name))
+        .map(|(_, &until)| until)
+        .max()
+        .unwrap_or(0)
+}
+
+/// Scales the gradient down to the norm where it is longer.
+fn clip<T: Real>(grads: &mut Params<T>, clip_norm: f64) {
+    let norm = grads.values.iter().map(|g| g.to_f64() * g.to_f64()).sum::<f64>().sqrt();
+    if norm > clip_norm {
+        let scale = T::from_f64(clip_norm / norm);
+        grads.values.iter_mut().for_each(|g| *g *= scale);
+    }
+}
+
+/// v <- momentum v + g; theta <- (1 - decay) theta - rate v
+fn sgd<T: Real>(spec: &SgdSpec, rate: f64, p: &mut [T], g: &[T], velocity: Option<&mut [T]>) {
+    let (keep, rate) = (T::from_f64(1.0 - spec.decay), T::from_f64(rate));
+    match velocity {
+        None => p.iter_mut().zip(g).for_each(|(p, &g)| *p = keep * *p - rate * g),
+        Some(velocity) => {
+            let momentum = T::from_f64(spec.momentum);
+            for ((p, &g), v) in p.iter_mut().zip(g).zip(velocity) {
+                *v = momentum * *v + g;
+                *p = keep * *p - rate * *v;
+            }
+        }
+    }
+}
+
+/// m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2;
+/// theta <- (1 - rate decay) theta - rate m_hat / (sqrt(v_hat) + eps)
+fn adam<T: Real>(spec: &AdamSpec, rate: f64, age: u64, p: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
+    let t = (age + 1) as f64;
+    let correction = |beta: f64| 1.0 - libm::pow(beta, t);
+    let keep = T::from_f64(1.0 - rate * spec.decay);
+    let rate = T::from_f64(rate / correction(spec.adam_beta1));
+    let second_scale = T::from_f64(1.0 / correction(spec.adam_beta2).sqrt());
+    let epsilon = T::from_f64(spec.epsilon);
+    let (b1, b2) = (T::from_f64(spec.adam_beta1), T::from_f64(spec.adam_beta2));
+    let (c1, c2) = (T::from_f64(1.0 - spec.adam_beta1), T::from_f64(1.0 - spec.adam_beta2));
+    for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+        *m = b1 * *m + c1 * g;
+        *v = b2 * *v + c2 * g * g;
+        *p = keep * *p - rate * *m / (v.sqrt() * second_scale + epsilon);
+    }
+}
