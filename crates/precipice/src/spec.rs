@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod memory;
 mod validate;
 pub use validate::SpecError;
 
@@ -431,10 +432,16 @@ impl RunSpec {
     }
 
     /// The canonical form: JSON of the resolved spec without its description.
+    ///
+    /// Items with a digest are addressed by their content, wherever the file lies.
     pub fn canonical(&self) -> String {
         let mut spec = self.clone();
         spec.resolve();
         spec.description.clear();
+        let TaskSpec::Copying(copying) = &mut spec.task;
+        if let Some(items) = copying.items.as_mut().filter(|items| items.digest.is_some()) {
+            items.file.clear();
+        }
         serde_json::to_string(&spec).expect("a spec is plain data")
     }
 

@@ -90,6 +90,11 @@ impl<T: Real> Model<T> {
         &self.blocks[block].attention
     }
 
+    /// Whether anything is normalized, so that scores are no longer bilinear in the residual stream.
+    pub fn has_layer_norm(&self) -> bool {
+        self.ln_final.is_some()
+    }
+
     /// Attention layers.
     pub fn n_layers(&self) -> usize {
         self.blocks.len()

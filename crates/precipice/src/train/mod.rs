@@ -109,6 +109,11 @@ impl Trainer {
         &self.state
     }
 
+    /// What a checkpoint holds, by value.
+    pub fn into_state(self) -> TrainState {
+        self.state
+    }
+
     /// The network.
     pub fn model(&self) -> &Model<f32> {
         &self.model

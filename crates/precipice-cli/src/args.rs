@@ -1,0 +1,237 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use precipice_lab::run_figures::Kind;
+use precipice_lab::threads;
+
+/// A laboratory for the abrupt emergence of in-context learning.
+#[derive(Debug, Parser)]
+#[command(name = "precipice", version, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 done; 1 the work ran and failed its check, diverged or was stopped; \
+                        2 wrong usage, bad input, or the system refused.")]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train one network: watch the plateau, the jump, and the induction head
+    Run(RunArgs),
+    /// List the built-in experiments
+    Specs(SpecsArgs),
+    /// Print a spec with every default filled in
+    Show(ShowArgs),
+    /// Look inside a trained network: attention, nine interactions, order parameters
+    Probe(ProbeArgs),
+    /// Draw a figure of stored runs
+    Figure(FigureArgs),
+    /// Write a run's rows or tensors for other tools
+    Export(ExportArgs),
+    /// Run a finished run again and compare bits
+    Verify(VerifyArgs),
+    /// Check claims of the literature by running them
+    Reproduce(ReproduceArgs),
+}
+
+/// Which spec, and what to change in it.
+#[derive(Debug, ClapArgs)]
+pub struct SpecArgs {
+    /// Built-in name (see `precipice specs`) or path of a TOML file
+    #[arg(default_value = "copying")]
+    pub spec: String,
+    /// Override a field, for example -s task.copying.n_labels=16
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Set all four seeds
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    /// Set train.steps
+    #[arg(long)]
+    pub steps: Option<u64>,
+}
+
+/// `run`
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Run directory [default: runs/<name>-<hash8>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    /// Go on with an unfinished run; starts from the beginning where there is none
+    #[arg(long)]
+    pub resume: bool,
+    /// Compute again what is already there
+    #[arg(long, conflicts_with = "resume")]
+    pub force: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Number of threads.
+#[derive(Debug, ClapArgs)]
+pub struct ThreadArgs {
+    /// Threads; the result does not depend on them [default: all cores, at most 8]
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+impl ThreadArgs {
+    /// More than a batch has shards would have nothing to do.
+    pub fn count(&self) -> usize {
+        self.threads.map_or_else(threads::available, |n| usize::from(n).min(threads::THREADS_MAX))
+    }
+}
+
+/// `specs`
+#[derive(Debug, ClapArgs)]
+pub struct SpecsArgs {
+    /// Print a JSON array instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `show`
+#[derive(Debug, ClapArgs)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Print JSON instead of TOML
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `probe`
+#[derive(Debug, ClapArgs)]
+pub struct ProbeArgs {
+    /// Run directory
+    pub run: PathBuf,
+    /// Checkpoint to look at [default: the last]
+    #[arg(long)]
+    pub step: Option<u64>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `figure`
+#[derive(Debug, ClapArgs)]
+pub struct FigureArgs {
+    /// What to draw
+    #[arg(value_parser = parse_kind, value_name = "KIND", help = kinds_help())]
+    pub kind: Kind,
+    /// Run directories
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// File to write, .svg, .png or .pdf; one run only [default: RUN/figures/KIND.svg]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn kinds_help() -> String {
+    format!("What to draw: {}", Kind::ALL.map(Kind::name).join(", "))
+}
+
+fn parse_kind(text: &str) -> Result<Kind, String> {
+    let found = Kind::ALL.into_iter().find(|kind| kind.name() == text);
+    found.ok_or_else(|| format!("expected one of {}", Kind::ALL.map(Kind::name).join(", ")))
+}
+
+/// `export`
+#[derive(Debug, ClapArgs)]
+pub struct ExportArgs {
+    /// Run directory
+    pub run: PathBuf,
+    /// Rows as parquet, csv or npz; parameters as safetensors
+    #[arg(long, value_enum)]
+    pub to: ExportFormat,
+    /// Checkpoint whose parameters to export [default: the last]
+    #[arg(long)]
+    pub step: Option<u64>,
+    /// File to write [default: <name>.<format> in the current folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Formats of `export`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Rows, opens in pandas, polars, DuckDB
+    Parquet,
+    /// Rows as text
+    Csv,
+    /// Rows as NumPy arrays, one a column
+    Npz,
+    /// Parameters and label vectors, opens with the safetensors package
+    Safetensors,
+}
+
+impl ExportFormat {
+    /// File extension.
+    pub fn extension(self) -> &'static str {
+        match self {
+            ExportFormat::Parquet => "parquet",
+            ExportFormat::Csv => "csv",
+            ExportFormat::Npz => "npz",
+            ExportFormat::Safetensors => "safetensors",
+        }
+    }
+}
+
+/// `verify`
+#[derive(Debug, ClapArgs)]
+pub struct VerifyArgs {
+    /// Run directory
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `reproduce`
+#[derive(Debug, ClapArgs)]
+pub struct ReproduceArgs {
+    /// Claims to check, for example essay-1 [default: all]
+    pub ids: Vec<String>,
+    /// List the claims instead of checking them
+    #[arg(long)]
+    pub list: bool,
+    /// Smaller experiments that reach the same verdicts in minutes
+    #[arg(long)]
+    pub fast: bool,
+    /// Folder of the runs, which are kept and not repeated
+    #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    /// Print a JSON array instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+}

@@ -1,0 +1,48 @@
+//! One file a subcommand.
+
+pub mod export;
+pub mod figure;
+pub mod probe;
+pub mod reproduce;
+pub mod run;
+pub mod specs;
+pub mod verify;
+
+use std::io::Write;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use crate::Ending;
+
+/// Data to stdout. A reader that has gone away is no error.
+pub fn say(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n')) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
+}
+
+/// One JSON value to stdout.
+pub fn say_json(value: &Value) -> anyhow::Result<()> {
+    say(&serde_json::to_string_pretty(value)?)
+}
+
+/// A number for JSON; null where it is undefined.
+pub fn number(value: f64) -> Value {
+    if value.is_finite() { Value::from(value) } else { Value::Null }
+}
+
+/// No arguments.
+pub fn welcome() -> anyhow::Result<Ending> {
+    say("\
+precipice: a laboratory for the abrupt emergence of in-context learning.
+Small attention networks sit on a plateau, then jump; here you make the jump, look inside, and check the claims.
+
+  precipice run                     train the default network and watch it jump (about 40 s)
+  precipice run copying-small       the same in seconds
+  precipice reproduce --fast        check the claims of the essay in minutes
+
+`precipice specs` lists the built-in experiments, `precipice --help` all commands.")?;
+    Ok(Ending::Done)
+}

@@ -1,0 +1,95 @@
+//! `precipice reproduce`: check claims of the literature by running them.
+
+use anyhow::bail;
+use precipice::record::Recorder;
+use precipice_lab::claims::{self, Claim, ClaimReport, Settings, Verdict, Watcher};
+use precipice_lab::spec_file::nearest;
+use serde_json::{Value, json};
+
+use super::{say, say_json};
+use crate::args::ReproduceArgs;
+use crate::numbers::duration;
+use crate::progress::Progress;
+use crate::{Ending, interrupt};
+
+pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
+    let chosen = choose(&args.ids)?;
+    if args.list {
+        list(&chosen, args.json)?;
+        return Ok(Ending::Done);
+    }
+    interrupt::listen();
+    let settings = Settings { fast: args.fast, threads: args.threads.count(), out: args.out };
+    let mut watcher = Screen { quiet: args.quiet };
+    let mut reports = Vec::new();
+    for claim in &chosen {
+        if !args.quiet {
+            eprintln!("{}: {}", claim.id, claim.claim);
+        }
+        let report = claims::check(claim, &settings, &mut watcher)?;
+        if !args.json {
+            say(&to_text(&report))?;
+        }
+        reports.push(report);
+    }
+    if args.json {
+        say_json(&serde_json::to_value(&reports)?)?;
+    }
+    let failed = reports.iter().any(|report| report.verdict == Verdict::NotReproduced);
+    Ok(if failed { Ending::Failed } else { Ending::Done })
+}
+
+fn choose(ids: &[String]) -> anyhow::Result<Vec<Claim>> {
+    let all = claims::register();
+    let known: Vec<&str> = all.iter().map(|claim| claim.id).collect();
+    for id in ids {
+        if !known.contains(&id.as_str()) {
+            let hint =
+                nearest(id, known.iter().copied()).map_or(String::new(), |name| format!("did you mean {name}? "));
+            bail!("no claim {id:?}; {hint}there are {}", known.join(", "));
+        }
+    }
+    Ok(all.into_iter().filter(|claim| ids.is_empty() || ids.iter().any(|id| id == claim.id)).collect())
+}
+
+fn list(claims: &[Claim], as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        let object = |c: &Claim| json!({ "id": c.id, "claim": c.claim, "source": c.source, "band": c.band });
+        return say_json(&Value::Array(claims.iter().map(object).collect()));
+    }
+    let lines: Vec<String> = claims
+        .iter()
+        .map(|c| format!("{}  {}\n         band: {}\n         source: {}", c.id, c.claim, c.band, c.source))
+        .collect();
+    say(&lines.join("\n"))
+}
+
+fn to_text(report: &ClaimReport) -> String {
+    let mut text = format!("{}: {}\n", report.id, report.verdict.text().to_uppercase());
+    text += &format!("  claim     {}\n  measured  {}\n  band      {}\n", report.claim, report.measured, report.band);
+    for row in &report.seeds {
+        let value = |(name, value): &(String, Option<f64>)| match value {
+            Some(x) if x.abs() >= 100.0 => format!("{name} {x:.0}"),
+            Some(x) => format!("{name} {x:.3}"),
+            None => format!("{name} –"),
+        };
+        let values: Vec<String> = row.values.iter().map(value).collect();
+        text +=
+            &format!("  seed {} {} {}\n", row.seed, if row.holds { "in band " } else { "OUTSIDE " }, values.join(", "));
+    }
+    if let Some(figure) = &report.figure {
+        text += &format!("  figure    {}\n", figure.display());
+    }
+    text + &format!("  took      {}", duration(report.seconds))
+}
+
+/// Shows one progress display after the other.
+struct Screen {
+    quiet: bool,
+}
+
+impl Watcher for Screen {
+    fn begin(&mut self, label: &str, steps: u64, n_exemplars: usize) -> Box<dyn Recorder> {
+        Box::new(Progress::new(label, steps, n_exemplars, self.quiet))
+    }
+}

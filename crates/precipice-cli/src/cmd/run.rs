@@ -1,0 +1,123 @@
+//! `precipice run`: train one network.
+
+use precipice_lab::session::{self, Options, Report};
+use precipice_lab::spec_file::{self, Changes};
+use precipice_lab::store::RunOutcome;
+use serde_json::{Value, json};
+
+use super::{say, say_json};
+use crate::args::{RunArgs, SpecArgs};
+use crate::numbers::{commas, duration, fraction, step};
+use crate::progress::Progress;
+use crate::{Ending, interrupt};
+
+/// The changes that the command line makes to a spec.
+pub fn changes(args: &SpecArgs) -> Changes {
+    Changes { overrides: args.set.clone(), seed: args.seed, steps: args.steps }
+}
+
+pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
+    let spec = spec_file::load(&args.spec.spec, &changes(&args.spec))?;
+    interrupt::listen();
+    let threads = args.threads.count();
+    let copying = spec.copying();
+    let label = format!(
+        "{} · N = {}, L = {} · {} steps · {threads} thread{}",
+        spec.name,
+        copying.n_exemplars,
+        copying.n_labels,
+        commas(spec.train.steps),
+        if threads == 1 { "" } else { "s" }
+    );
+    let mut progress = Progress::new(&label, spec.train.steps, copying.n_exemplars, args.quiet);
+    let n_exemplars = copying.n_exemplars;
+    let options = Options { out: args.out, threads, resume: args.resume, force: args.force };
+    let report = session::train(spec, &options, &mut progress);
+    drop(progress);
+    let report = report?;
+    report.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    if args.json {
+        say_json(&to_json(&report))?;
+    } else {
+        say(&verdict(&report, n_exemplars))?;
+    }
+    match report.manifest.outcome {
+        RunOutcome::Diverged | RunOutcome::Stopped => Ok(Ending::Failed),
+        RunOutcome::Transition | RunOutcome::None | RunOutcome::Lost => Ok(Ending::Done),
+    }
+}
+
+fn to_json(report: &Report) -> Value {
+    let manifest = &report.manifest;
+    json!({
+        "run_dir": report.run_dir.root(),
+        "spec_hash": manifest.spec_hash,
+        "outcome": manifest.outcome,
+        "steps": manifest.steps,
+        "seconds": manifest.seconds,
+        "steps_per_s": manifest.steps_per_s,
+        "digest": manifest.digest,
+        "arithmetic": manifest.arithmetic,
+        "stored": report.was_stored,
+        "final": manifest.final_row,
+        "transition": manifest.transition,
+        "figures": report.figures,
+    })
+}
+
+/// When the jump came, how wide, what the attention looks like, and where everything is.
+fn verdict(report: &Report, n_exemplars: usize) -> String {
+    let manifest = &report.manifest;
+    let column = |name: &str| manifest.final_row.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let mut lines = Vec::new();
+    if report.was_stored {
+        lines.push("already finished; this is the stored result (--force computes it again)".to_owned());
+    }
+    let steps = commas(manifest.steps);
+    lines.push(match (manifest.outcome, manifest.transition) {
+        (RunOutcome::Transition | RunOutcome::Lost, Some(jump)) => format!(
+            "jumped at step {}: 10-90 % in {} steps, after a plateau at {} (1/N = {}) that ended at step {}{}",
+            step(jump.t50),
+            step(jump.width_10_90),
+            fraction(jump.plateau_accuracy.unwrap_or(f64::NAN)),
+            fraction(1.0 / n_exemplars as f64),
+            step(jump.onset_step),
+            if manifest.outcome == RunOutcome::Lost { "; the solution was lost again" } else { "" }
+        ),
+        (RunOutcome::Diverged, _) => {
+            format!("diverged: the loss was not finite after {steps} steps; try a smaller learning rate")
+        }
+        (RunOutcome::Stopped, _) => {
+            format!("stopped after {steps} steps, state saved; the same command with --resume goes on")
+        }
+        _ => format!("no jump within {steps} steps: accuracy {} at the end", fraction(column("accuracy"))),
+    });
+    let mut ending = format!("final accuracy {}, loss {}", fraction(column("accuracy")), fraction(column("loss")));
+    if column("ic_accuracy").is_finite() {
+        ending += &format!(
+            "; on classes never seen {} (nearest neighbor {})",
+            fraction(column("ic_accuracy")),
+            fraction(column("ic_nearest_neighbor_accuracy"))
+        );
+    }
+    lines.push(ending);
+    if column("ila1").is_finite() {
+        let (ila1, tila2) = (column("ila1"), column("tila2"));
+        let is_head = ila1 > 0.5 && tila2 > 0.5;
+        lines.push(format!(
+            "attention: label to its item {} (layer 1), query to its label {} (last layer){}",
+            fraction(ila1),
+            fraction(tila2),
+            if is_head { ": an induction head" } else { "" }
+        ));
+    }
+    lines.push(format!(
+        "{} at {:.0} steps/s, digest {}",
+        duration(manifest.seconds),
+        manifest.steps_per_s,
+        &manifest.digest[..16]
+    ));
+    lines.push(format!("{}", report.run_dir.root().display()));
+    lines.extend(report.figures.iter().map(|path| format!("{}", path.display())));
+    lines.join("\n")
+}

@@ -1,0 +1,45 @@
+//! The command line of precipice. `main` only dispatches; the work is in `cmd`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod chart;
+mod cmd;
+mod interrupt;
+mod numbers;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+/// What a command came to.
+pub enum Ending {
+    /// Exit code 0.
+    Done,
+    /// Exit code 1: the work ran and failed its check, diverged or was stopped.
+    Failed,
+}
+
+fn main() -> ExitCode {
+    let ending = match Args::parse().command {
+        None => cmd::welcome(),
+        Some(Command::Run(args)) => cmd::run::run(args),
+        Some(Command::Specs(args)) => cmd::specs::specs(args),
+        Some(Command::Show(args)) => cmd::specs::show(args),
+        Some(Command::Probe(args)) => cmd::probe::probe(args),
+        Some(Command::Figure(args)) => cmd::figure::figure(args),
+        Some(Command::Export(args)) => cmd::export::export(args),
+        Some(Command::Verify(args)) => cmd::verify::verify(args),
+        Some(Command::Reproduce(args)) => cmd::reproduce::reproduce(args),
+    };
+    match ending {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Failed) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What a person sees while a run goes on: rate, time left, the curve, and the jump as it happens.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use precipice::probe::transition::learned_threshold;
+use precipice::record::{Next, RecordError, Recorder, Row};
+use precipice::train::Trainer;
+
+use crate::numbers::{commas, fraction};
+use crate::{chart, interrupt};
+
+/// Characters of the chart.
+const WIDTH: usize = 60;
+/// Seconds between lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Silent,
+    Lines,
+    Live,
+}
+
+/// Watches one run.
+pub struct Progress {
+    mode: Mode,
+    screen: MultiProgress,
+    bar: ProgressBar,
+    chart: Vec<ProgressBar>,
+    points: Vec<(f64, f64)>,
+    n_steps: u64,
+    n_exemplars: usize,
+    has_jumped: bool,
+    first_step: Option<(u64, Instant)>,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// For a run of `n_steps`; `label` stands above it. `quiet` shows nothing.
+    pub fn new(label: &str, n_steps: u64, n_exemplars: usize, quiet: bool) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let mode = if quiet {
+            Mode::Silent
+        } else if is_terminal {
+            Mode::Live
+        } else {
+            Mode::Lines
+        };
+        let target =
+            if mode == Mode::Live { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let screen = MultiProgress::with_draw_target(target);
+        let bar = screen.add(ProgressBar::new(n_steps));
+        let template = "{bar:40.cyan/white.dim} {human_pos}/{human_len} steps · {msg}";
+        bar.set_style(style(template).progress_chars("━╸─"));
+        let chart: Vec<ProgressBar> = (0..chart::ROWS + 1).map(|_| screen.add(ProgressBar::new(1))).collect();
+        chart.iter().for_each(|line| line.set_style(style("{msg}")));
+        match mode {
+            Mode::Silent => {}
+            Mode::Lines => eprintln!("{label}"),
+            Mode::Live => drop(screen.println(label)),
+        }
+        Self {
+            mode,
+            screen,
+            bar,
+            chart,
+            points: Vec::new(),
+            n_steps,
+            n_exemplars,
+            has_jumped: false,
+            first_step: None,
+            last_line: Instant::now(),
+        }
+    }
+
+    fn say(&self, text: &str) {
+        match self.mode {
+            Mode::Silent => {}
+            Mode::Lines => eprintln!("{text}"),
+            Mode::Live => drop(self.screen.println(text)),
+        }
+    }
+
+    fn draw(&self, row: &Row) {
+        let guess = 1.0 / self.n_exemplars as f64;
+        let names = ["1 ", "", "", "0 "];
+        for (i, line) in chart::lines(&self.points, guess, WIDTH).into_iter().enumerate() {
+            let note = if i == chart::ROWS - 1 { format!("  ┈ 1/N = {}", fraction(guess)) } else { String::new() };
+            self.chart[i].set_message(format!("{:>4}{line}{note}", names[i]));
+        }
+        let mut text = format!("    accuracy {} · loss {}", fraction(row.get("accuracy")), fraction(row.get("loss")));
+        if row.get("ila1").is_finite() {
+            text += &format!(
+                " · attention label→item {} · query→label {}",
+                fraction(row.get("ila1")),
+                fraction(row.get("tila2"))
+            );
+        }
+        self.chart[chart::ROWS].set_message(text);
+    }
+}
+
+/// Takes the display away, leaving what was announced.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        self.chart.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Recorder for Progress {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        let accuracy = row.get("accuracy");
+        let is_first = self.points.is_empty();
+        self.points.push((row.step as f64 / self.n_steps.max(1) as f64, accuracy));
+        if self.mode == Mode::Live {
+            self.draw(row);
+        }
+        let has_learned = accuracy > learned_threshold(self.n_exemplars);
+        if has_learned && !self.has_jumped && !is_first {
+            let guess = fraction(1.0 / self.n_exemplars as f64);
+            let text = format!(
+                "    step {}: the jump! accuracy {}, up from a guess of 1/N = {guess}",
+                commas(row.step),
+                fraction(accuracy)
+            );
+            self.say(&text);
+        }
+        self.has_jumped |= has_learned;
+        let is_due = self.last_line.elapsed() >= LINE_EVERY || is_first || row.step == self.n_steps;
+        if self.mode == Mode::Lines && is_due {
+            let (step, total) = (commas(row.step), commas(self.n_steps));
+            self.say(&format!(
+                "    step {step}/{total}: accuracy {}, loss {}",
+                fraction(accuracy),
+                fraction(row.get("loss"))
+            ));
+            self.last_line = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, _: &Trainer) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn step(&mut self, step: u64, loss: f64) -> Next {
+        let (first, since) = *self.first_step.get_or_insert_with(|| (step - 1, Instant::now()));
+        if self.mode == Mode::Live && (step.is_multiple_of(10) || step == self.n_steps) {
+            let rate = (step - first) as f64 / since.elapsed().as_secs_f64().max(1e-9);
+            let left = crate::numbers::duration((self.n_steps - step) as f64 / rate);
+            self.bar.set_message(format!("{rate:.0} steps/s · {left} left · batch loss {}", fraction(loss)));
+            self.bar.set_position(step);
+        }
+        if interrupt::requested() { Next::Stop } else { Next::Continue }
+    }
+}

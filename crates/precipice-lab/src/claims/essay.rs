@@ -1,0 +1,224 @@
+//! Claims of the essay on abrupt in-context learning (G. Reddy 2024), for the full network.
+
+use std::path::PathBuf;
+
+use precipice::probe::interactions::PARTS;
+use precipice::probe::transition::learned_threshold;
+use precipice::record::Row;
+use precipice::spec::TaskSpec;
+
+use super::{Claim, Evidence, Lookout, SeedRow, Settings, median, summary};
+use crate::error::LabError;
+use crate::session::{self, Options};
+use crate::spec_file::{self, Changes};
+use crate::store::manifest::transition_of;
+
+const SOURCE: &str = "Reddy, essay on abrupt in-context learning, 2024";
+
+pub(super) fn claims() -> Vec<Claim> {
+    vec![
+        Claim {
+            id: "essay-1",
+            claim: "copying is learned abruptly, from a plateau at 1/N",
+            source: SOURCE,
+            band: "10-90 % width of accuracy < 25 % of t50; plateau within .05 of 1/N; every seed",
+            check: abrupt,
+        },
+        Claim {
+            id: "essay-2",
+            claim: "the trained network is an induction head",
+            source: SOURCE,
+            band: "ILA1 > .5, TILA2 > .85; layer 1 led by position x position, layer 2 by content x buffer; \
+                   either head ablated: accuracy <= 1.5/N; every seed",
+            check: induction_head,
+        },
+        Claim {
+            id: "essay-4",
+            claim: "before the jump accuracy goes from 1/L to 1/N: the network guesses among the context's labels",
+            source: SOURCE,
+            band: "context-label accuracy > .9 before accuracy exceeds 1.5/N; every seed",
+            check: curriculum,
+        },
+        Claim {
+            id: "essay-5",
+            claim: "L = N takes the curriculum away, and nothing is learned (full network)",
+            source: SOURCE,
+            band: "no seed learns within 3 x the median t50 of L = 4N",
+            check: no_curriculum,
+        },
+    ]
+}
+
+/// A finished run of one seed.
+struct Finished {
+    seed: u64,
+    rows: Vec<Row>,
+    n_exemplars: usize,
+    figures: Vec<PathBuf>,
+}
+
+impl Finished {
+    fn last(&self, column: &str) -> f64 {
+        self.rows.last().map_or(f64::NAN, |row| row.get(column))
+    }
+
+    fn figure(&self, name: &str) -> Option<PathBuf> {
+        self.figures.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name)).cloned()
+    }
+
+    fn row(&self, holds: bool, values: &[(&str, f64)]) -> SeedRow {
+        let named = |(name, value): &(&str, f64)| ((*name).to_owned(), value.is_finite().then_some(*value));
+        SeedRow { seed: self.seed, holds, values: values.iter().map(named).collect() }
+    }
+}
+
+/// The experiment behind the claims, and how many seeds of it.
+fn experiment(settings: &Settings) -> (&'static str, u64) {
+    if settings.fast { ("copying-small", 8) } else { ("copying", 6) }
+}
+
+fn run_seeds(
+    settings: &Settings,
+    watcher: &mut Lookout<'_>,
+    spec_name: &str,
+    overrides: &[String],
+    n_seeds: u64,
+) -> Result<Vec<Finished>, LabError> {
+    let mut finished = Vec::new();
+    for seed in 0..n_seeds {
+        let changes = Changes { overrides: overrides.to_vec(), seed: Some(seed), steps: None };
+        let spec = spec_file::load(spec_name, &changes)?;
+        let n_exemplars = spec.copying().n_exemplars;
+        let out = settings.out.join(format!("{}-{}", spec.name, &spec.hash()[..8]));
+        // An interrupted check goes on where it stopped.
+        let options = Options { out: Some(out), threads: settings.threads, resume: true, force: false };
+        let mut watch = watcher.begin(&format!("{} seed {seed}", spec.name), spec.train.steps, n_exemplars);
+        let report = session::train(spec, &options, watch.as_mut())?;
+        if report.manifest.outcome == crate::store::RunOutcome::Stopped {
+            return Err(LabError::run_dir(report.run_dir.root(), "stopped; the same command goes on"));
+        }
+        finished.push(Finished { seed, rows: report.run_dir.rows()?, n_exemplars, figures: report.figures });
+    }
+    Ok(finished)
+}
+
+fn abrupt(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let (spec, n_seeds) = experiment(settings);
+    let runs = run_seeds(settings, watcher, spec, &[], n_seeds)?;
+    let (mut relative, mut plateaus, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut seeds = Vec::new();
+    for run in &runs {
+        let (_, transition) = transition_of(&run.rows, run.n_exemplars);
+        let of = |f: fn(&precipice::probe::transition::Transition) -> f64| transition.as_ref().map_or(f64::NAN, f);
+        let (t50, width, plateau) = (of(|t| t.t50), of(|t| t.width_10_90), of(|t| t.plateau_accuracy));
+        let holds = width / t50 < 0.25 && (plateau - 1.0 / run.n_exemplars as f64).abs() <= 0.05;
+        let accuracy = run.last("accuracy");
+        seeds.push(run.row(holds, &[("t50", t50), ("width", width), ("plateau", plateau), ("accuracy", accuracy)]));
+        relative.push(width / t50);
+        plateaus.push(plateau);
+        times.push(t50);
+    }
+    let measured =
+        [summary("width / t50", &relative), summary("plateau", &plateaus), summary("t50", &times)].join("; ");
+    Ok(Evidence { measured, seeds, figure: runs[0].figure("learning-curve") })
+}
+
+fn induction_head(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let (spec, n_seeds) = experiment(settings);
+    let runs = run_seeds(settings, watcher, spec, &[], n_seeds)?;
+    let mut seeds = Vec::new();
+    let columns = ["ila1", "tila2", "accuracy_ablate_0_0_zero", "accuracy_ablate_1_0_zero"];
+    for run in &runs {
+        let [ila1, tila2, without_first, without_second] = columns.map(|column| run.last(column));
+        let guess = 1.5 / run.n_exemplars as f64;
+        let led = leading_part(run, 0) == ("position", "position") && leading_part(run, 1) == ("content", "buffer");
+        let holds = ila1 > 0.5 && tila2 > 0.85 && led && without_first <= guess && without_second <= guess;
+        let values = [
+            ("ila1", ila1),
+            ("tila2", tila2),
+            ("position x position, layer 1", share(run, 0, "position", "position")),
+            ("content x buffer, layer 2", share(run, 1, "content", "buffer")),
+            ("without head 1", without_first),
+            ("without head 2", without_second),
+        ];
+        seeds.push(run.row(holds, &values));
+    }
+    let over = |column: &str| runs.iter().map(|run| run.last(column)).collect::<Vec<_>>();
+    let names = ["ILA1", "TILA2", "accuracy without head 1", "without head 2"];
+    let mut parts: Vec<String> = names.iter().zip(columns).map(|(name, column)| summary(name, &over(column))).collect();
+    let shares = |layer, a, b| runs.iter().map(|run| share(run, layer, a, b)).collect::<Vec<_>>();
+    parts.push(summary("variance share of position x position in layer 1", &shares(0, "position", "position")));
+    parts.push(summary("of content x buffer in layer 2", &shares(1, "content", "buffer")));
+    Ok(Evidence { measured: parts.join("; "), seeds, figure: runs[0].figure("interactions") })
+}
+
+fn share(run: &Finished, layer: usize, query: &str, key: &str) -> f64 {
+    run.last(&format!("interaction_{layer}_{query}_{key}_share"))
+}
+
+/// The interaction with the largest share of the score's variance.
+fn leading_part(run: &Finished, layer: usize) -> (&'static str, &'static str) {
+    let pairs = PARTS.iter().flat_map(|query| PARTS.iter().map(|key| (*query, *key)));
+    let by_share =
+        |a: &(&str, &str), b: &(&str, &str)| share(run, layer, a.0, a.1).total_cmp(&share(run, layer, b.0, b.1));
+    pairs.max_by(by_share).unwrap_or(("", ""))
+}
+
+fn curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let (spec, n_seeds) = experiment(settings);
+    let runs = run_seeds(settings, watcher, spec, &[], n_seeds)?;
+    let mut best = Vec::new();
+    let mut seeds = Vec::new();
+    for run in &runs {
+        let guess = 1.5 / run.n_exemplars as f64;
+        let before = run.rows.iter().take_while(|row| row.get("accuracy") <= guess);
+        let highest = before.clone().map(|row| row.get("context_label_accuracy")).fold(f64::NAN, f64::max);
+        let until = before.last().map_or(f64::NAN, |row| row.step as f64);
+        let has_jumped = run.rows.iter().any(|row| row.get("accuracy") > guess);
+        seeds.push(run.row(has_jumped && highest > 0.9, &[("context-label accuracy", highest), ("until step", until)]));
+        best.push(highest);
+    }
+    let measured = summary("context-label accuracy before accuracy exceeds 1.5/N", &best);
+    Ok(Evidence { measured, seeds, figure: runs[0].figure("order-parameters") })
+}
+
+fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let (spec, n_seeds) = experiment(settings);
+    let with = run_seeds(settings, watcher, spec, &[], n_seeds)?;
+    let t50 = |run: &Finished| transition_of(&run.rows, run.n_exemplars).1.map_or(f64::NAN, |t| t.t50);
+    let mut times: Vec<f64> = with.iter().map(t50).filter(|t| t.is_finite()).collect();
+    times.sort_by(f64::total_cmp);
+    let limit = 3.0 * median(&times);
+    if limit.is_nan() {
+        let measured = format!("L = 4N: no seed of {spec} jumped, so there is nothing to compare with");
+        return Ok(Evidence { measured, seeds: Vec::new(), figure: None });
+    }
+    let TaskSpec::Copying(copying) = spec_file::load(spec, &Changes::default())?.task;
+    let steps = (limit / 100.0).ceil() * 100.0;
+    let overrides = [
+        format!("name={spec}-l-equals-n"),
+        format!("task.copying.n_labels={}", copying.n_exemplars),
+        format!("train.steps={steps}"),
+        "eval.every=100".to_owned(),
+        "checkpoint.every=1000".to_owned(),
+    ];
+    let without = run_seeds(settings, watcher, spec, &overrides, n_seeds)?;
+    let mut seeds = Vec::new();
+    let mut escaped = 0;
+    for run in &without {
+        let threshold = learned_threshold(run.n_exemplars);
+        let escape =
+            run.rows.iter().find(|row| row.get("accuracy") > threshold).map_or(f64::NAN, |row| row.step as f64);
+        let highest = run.rows.iter().map(|row| row.get("accuracy")).fold(f64::NAN, f64::max);
+        escaped += usize::from(escape <= limit);
+        seeds.push(run.row(!(escape <= limit), &[("highest accuracy", highest), ("escape step", escape)]));
+    }
+    let highest: Vec<f64> = seeds.iter().filter_map(|row| row.values[0].1).collect();
+    let measured = format!(
+        "L = 4N: {}; L = N: {escaped} of {} seeds learn within {limit:.0} steps; {}",
+        summary("t50", &times),
+        without.len(),
+        summary("highest accuracy", &highest)
+    );
+    Ok(Evidence { measured, seeds, figure: without[0].figure("learning-curve") })
+}

@@ -1,0 +1,176 @@
+//! The register of claims: what the literature says, checked by running it.
+
+mod essay;
+
+use std::path::PathBuf;
+
+use precipice::record::Recorder;
+use serde::Serialize;
+
+use crate::error::LabError;
+
+/// How to check.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Settings that reach the same verdict in minutes.
+    pub fast: bool,
+    /// Threads.
+    pub threads: usize,
+    /// Folder of the runs, which are kept and not repeated.
+    pub out: PathBuf,
+}
+
+/// A statement with a number and a band that the number must lie in.
+pub struct Claim {
+    /// Name on the command line.
+    pub id: &'static str,
+    /// The statement.
+    pub claim: &'static str,
+    /// Where it is made.
+    pub source: &'static str,
+    /// What must be measured for it to count as reproduced.
+    pub band: &'static str,
+    check: fn(&Settings, &mut Lookout<'_>) -> Result<Evidence, LabError>,
+}
+
+/// Someone who is told which run begins, and who watches its steps.
+pub trait Watcher {
+    /// A run begins; what it returns watches it until it ends.
+    fn begin(&mut self, label: &str, steps: u64, n_exemplars: usize) -> Box<dyn Recorder>;
+}
+
+/// A borrowed watcher.
+pub type Lookout<'a> = dyn Watcher + 'a;
+
+/// The verdict on one claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Verdict {
+    /// Every seed lies in the band.
+    #[serde(rename = "reproduced")]
+    Reproduced,
+    /// A seed lies outside.
+    #[serde(rename = "not reproduced")]
+    NotReproduced,
+    /// Too few seeds.
+    #[serde(rename = "not decided")]
+    NotDecided,
+}
+
+impl Verdict {
+    /// As printed.
+    pub fn text(self) -> &'static str {
+        match self {
+            Verdict::Reproduced => "reproduced",
+            Verdict::NotReproduced => "not reproduced",
+            Verdict::NotDecided => "not decided",
+        }
+    }
+}
+
+/// Seeds that a verdict needs.
+const SEEDS_MIN: usize = 3;
+
+/// What the runs of a claim gave.
+struct Evidence {
+    measured: String,
+    /// One line a seed: its number, whether it lies in the band, and what was measured.
+    seeds: Vec<SeedRow>,
+    figure: Option<PathBuf>,
+}
+
+/// What one seed gave.
+#[derive(Clone, Debug, Serialize)]
+pub struct SeedRow {
+    /// The seed.
+    pub seed: u64,
+    /// Whether it lies in the band.
+    pub holds: bool,
+    /// Numbers by name; null where undefined.
+    pub values: Vec<(String, Option<f64>)>,
+}
+
+/// A checked claim.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClaimReport {
+    /// Name.
+    pub id: String,
+    /// The statement.
+    pub claim: String,
+    /// Where it is made.
+    pub source: String,
+    /// Medians over seeds, with their ranges.
+    pub measured: String,
+    /// What they must be.
+    pub band: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Time that the check took.
+    pub seconds: f64,
+    /// The figure that shows it, if there is one.
+    pub figure: Option<PathBuf>,
+    /// All seeds.
+    pub seeds: Vec<SeedRow>,
+}
+
+/// All claims, in the order in which they are made.
+pub fn register() -> Vec<Claim> {
+    essay::claims()
+}
+
+/// Runs what a claim needs and compares.
+///
+/// # Errors
+/// If a run cannot be made; a claim that fails is not an error.
+pub fn check(claim: &Claim, settings: &Settings, watcher: &mut Lookout<'_>) -> Result<ClaimReport, LabError> {
+    let clock = std::time::Instant::now();
+    let evidence = (claim.check)(settings, watcher)?;
+    let verdict = if evidence.seeds.len() < SEEDS_MIN {
+        Verdict::NotDecided
+    } else if evidence.seeds.iter().all(|row| row.holds) {
+        Verdict::Reproduced
+    } else {
+        Verdict::NotReproduced
+    };
+    Ok(ClaimReport {
+        id: claim.id.to_owned(),
+        claim: claim.claim.to_owned(),
+        source: claim.source.to_owned(),
+        measured: evidence.measured,
+        band: claim.band.to_owned(),
+        verdict,
+        seconds: clock.elapsed().as_secs_f64(),
+        figure: evidence.figure,
+        seeds: evidence.seeds,
+    })
+}
+
+/// `name median [min, max]`, or that it is undefined for some.
+fn summary(name: &str, values: &[f64]) -> String {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    match (sorted.first(), sorted.last()) {
+        (Some(min), Some(max)) => {
+            let note = if sorted.len() < values.len() {
+                format!(" ({} undefined)", values.len() - sorted.len())
+            } else {
+                String::new()
+            };
+            format!("{name} {} [{}, {}]{note}", short(median(&sorted)), short(*min), short(*max))
+        }
+        _ => format!("{name} undefined"),
+    }
+}
+
+fn short(value: f64) -> String {
+    if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
+}
+
+/// Median of sorted values.
+fn median(sorted: &[f64]) -> f64 {
+    let n = sorted.len();
+    match n {
+        0 => f64::NAN,
+        _ if n % 2 == 1 => sorted[n / 2],
+        _ => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
+    }
+}

@@ -1,0 +1,18 @@
+//! What can be wrong with a figure's data.
+
+/// Why a figure could not be drawn.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum FigureError {
+    /// A list that must hold something is empty.
+    #[error("{field} is empty; a figure needs at least one")]
+    Empty { field: String },
+    /// Two lists that belong together differ in length.
+    #[error("{field} has {found} values, expected {expected}")]
+    Length { field: String, found: usize, expected: usize },
+    /// A value lies outside its range.
+    #[error("{field} is {value}, allowed: {allowed}")]
+    Value { field: String, value: String, allowed: &'static str },
+    /// The finished SVG could not be turned into pixels or a PDF.
+    #[error("cannot write the figure as {format}: {reason}")]
+    Render { format: &'static str, reason: String },
+}

@@ -1,0 +1,139 @@
+//! Colored cells, the scales that color them, and color bars.
+
+use kuva::plot::ColorMap;
+
+use super::canvas::{Area, Canvas, TextStyle};
+use super::{style, text};
+
+/// How a value becomes a color.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scale {
+    /// Attention, 0 to 1: white to dark blue. The color follows the square root, so that
+    /// attention spread thin over many tokens stays visible.
+    Attention,
+    /// A signed quantity from `-bound` (blue) over 0 (white) to `bound` (red).
+    Contrast { bound: f64 },
+}
+
+impl Scale {
+    /// The color of a value as `#rrggbb`; values beyond the ends take the end's color.
+    pub fn color(self, value: f64) -> String {
+        if !value.is_finite() {
+            return style::UNDEFINED.into();
+        }
+        match self {
+            Scale::Attention => ColorMap::Blues.map(value.max(0.0).sqrt()),
+            Scale::Contrast { bound } => ColorMap::RedBlue.map(0.5 - 0.5 * value / bound),
+        }
+    }
+
+    /// Text on a cell of this value: white where the cell is dark.
+    pub fn ink(self, value: f64) -> &'static str {
+        let dark = match self {
+            Scale::Attention => value > 0.35,
+            Scale::Contrast { bound } => value.abs() > 0.75 * bound,
+        };
+        if dark { style::PAGE } else { style::INK }
+    }
+
+    fn range(self) -> (f64, f64) {
+        match self {
+            Scale::Attention => (0.0, 1.0),
+            Scale::Contrast { bound } => (-bound, bound),
+        }
+    }
+}
+
+/// Draws cells between `x_edges` and `y_edges` (page coordinates, ascending); `values`
+/// is row-major, one row per gap between y edges; `None` leaves the cell out.
+pub(super) fn cells(canvas: &mut Canvas, x_edges: &[f64], y_edges: &[f64], values: &[Option<f64>], scale: Scale) {
+    let n_columns = x_edges.len().saturating_sub(1).max(1);
+    let last = (x_edges.last().copied(), y_edges.last().copied());
+    let rects = values.iter().enumerate().filter_map(|(idx, value)| {
+        let (row, column) = (idx / n_columns, idx % n_columns);
+        let x = x_edges.get(column..column + 2)?;
+        let y = y_edges.get(row..row + 2)?;
+        // Neighbors overlap by half a unit: no hairlines between anti-aliased cells.
+        let right = (x[1] + 0.5).min(last.0?);
+        let bottom = (y[1] + 0.5).min(last.1?);
+        let area = Area { left: x[0], top: y[0], width: right - x[0], height: bottom - y[0] };
+        Some((area, scale.color((*value)?)))
+    });
+    canvas.fills(rects.collect::<Vec<_>>());
+}
+
+/// A vertical color bar in `area` with tick labels and `name` to its right.
+pub(super) fn color_bar(canvas: &mut Canvas, area: Area, scale: Scale, name: &str) {
+    const N_BANDS: usize = 96;
+    let (low, high) = scale.range();
+    let edge = |i: usize| area.top + area.height * i as f64 / N_BANDS as f64;
+    let y_edges: Vec<f64> = (0..=N_BANDS).map(edge).collect();
+    let value = |i: usize| high - (high - low) * (i as f64 + 0.5) / N_BANDS as f64;
+    let values: Vec<Option<f64>> = (0..N_BANDS).map(|i| Some(value(i))).collect();
+    cells(canvas, &[area.left, area.right()], &y_edges, &values, scale);
+    canvas.outline(area, style::INK, style::AXIS_WIDTH);
+    let labels = ticks(low, high);
+    let look = TextStyle::body();
+    for (value, label) in &labels {
+        let y = area.bottom() - (value - low) / (high - low) * area.height;
+        let end = (area.right() + style::TICK_LENGTH, y);
+        canvas.line((area.right(), y), end, style::INK, style::AXIS_WIDTH, None);
+        canvas.centered_text((end.0 + 4.0, y), label, look);
+    }
+    let x = area.right() + bar_room(scale) - area.width - 4.0;
+    canvas.upward_text((x, area.center().1), name, look);
+}
+
+/// Width of a color bar of this scale with everything to its right.
+pub(super) fn bar_room(scale: Scale) -> f64 {
+    let (low, high) = scale.range();
+    let labels = ticks(low, high);
+    let widest = text::widest(labels.iter().map(|(_, s)| s.as_str()), style::BODY_SIZE);
+    BAR_WIDTH + style::TICK_LENGTH + 4.0 + widest + 8.0 + f64::from(style::BODY_SIZE)
+}
+
+/// Width of the bar itself.
+pub(super) const BAR_WIDTH: f64 = 16.0;
+/// A shorter bar has no room for its ticks and name, a longer one tells no more.
+pub(super) const SHORTEST_BAR: f64 = 170.0;
+pub(super) const LONGEST_BAR: f64 = 260.0;
+
+/// Five evenly spaced ticks.
+fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
+    let value = |i: usize| low + (high - low) * i as f64 / 4.0;
+    (0..5).map(|i| (value(i), text::tick(value(i)))).collect()
+}
+
+/// A round number no less than `value`: 1, 2, 4, 6 or 8 times a power of ten.
+pub(super) fn round_up(value: f64) -> f64 {
+    if !value.is_finite() || value <= 0.0 {
+        return 1.0;
+    }
+    let power = 10f64.powf(value.log10().floor());
+    let steps = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0];
+    let fits = |step: &&f64| **step * power >= value * (1.0 - 1e-9);
+    steps.iter().find(fits).unwrap_or(&10.0) * power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undefined_and_extreme_values_have_colors() {
+        let scale = Scale::Contrast { bound: 2.0 };
+        assert_eq!(scale.color(f64::NAN), style::UNDEFINED);
+        assert_eq!(scale.color(9.0), scale.color(2.0));
+        assert_ne!(scale.color(1.0), scale.color(-1.0));
+        assert_eq!(Scale::Attention.color(-0.1), Scale::Attention.color(0.0));
+    }
+
+    #[test]
+    fn bounds_are_round() {
+        assert_eq!(round_up(0.0), 1.0);
+        assert_eq!(round_up(f64::NAN), 1.0);
+        assert_eq!(round_up(3.1), 4.0);
+        assert_eq!(round_up(8.5), 10.0);
+        assert_eq!(round_up(20.0), 20.0);
+    }
+}

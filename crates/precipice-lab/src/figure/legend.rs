@@ -1,0 +1,96 @@
+//! Legends and labels at a panel's edge.
+
+use super::canvas::{Area, Canvas, TextStyle};
+use super::{style, text};
+
+/// One entry of a legend: a name, its color, and the line's dash.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub name: String,
+    pub color: &'static str,
+    pub dash: Option<&'static str>,
+}
+
+/// A label at the right edge of a panel, `y` in page coordinates.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct EdgeLabel {
+    pub y: f64,
+    pub text: String,
+    pub color: &'static str,
+}
+
+const SWATCH: f64 = 26.0;
+const SWATCH_GAP: f64 = 7.0;
+const ENTRY_GAP: f64 = 22.0;
+const EDGE_GAP: f64 = 12.0;
+
+/// Draws entries from `left` in as many lines as they need before `right`; returns the
+/// first free y below them.
+pub(super) fn legend(canvas: &mut Canvas, entries: &[Entry], left: f64, right: f64, top: f64) -> f64 {
+    let row = style::line_height(style::BODY_SIZE);
+    let (mut x, mut y) = (left, top + row / 2.0);
+    for entry in entries {
+        let width = SWATCH + SWATCH_GAP + text::width(&entry.name, style::BODY_SIZE);
+        if x > left && x + width > right {
+            (x, y) = (left, y + row);
+        }
+        let end = (x + SWATCH, y);
+        canvas.line((x, y), end, entry.color, style::SERIES_WIDTH, entry.dash);
+        canvas.centered_text((end.0 + SWATCH_GAP, y), &entry.name, TextStyle::body());
+        x += width + ENTRY_GAP;
+    }
+    match entries.is_empty() {
+        true => top,
+        false => y + row / 2.0,
+    }
+}
+
+/// Room that `labels` take to the right of a panel.
+pub(super) fn edge_room<'a>(labels: impl IntoIterator<Item = &'a str>) -> f64 {
+    EDGE_GAP + 4.0 + text::widest(labels, style::BODY_SIZE)
+}
+
+/// Draws labels right of `plot`, moved apart where they would overlap, each joined to
+/// the height it belongs to.
+pub(super) fn edge_labels(canvas: &mut Canvas, plot: Area, mut labels: Vec<EdgeLabel>) {
+    labels.retain(|label| label.y.is_finite());
+    labels.sort_by(|a, b| a.y.total_cmp(&b.y));
+    let half = style::line_height(style::BODY_SIZE) / 2.0;
+    let wanted: Vec<f64> = labels.iter().map(|label| label.y).collect();
+    let placed = spread(&wanted, 2.0 * half, (plot.top, plot.bottom()));
+    for (label, y) in labels.iter().zip(placed) {
+        let from = (plot.right() + 1.0, label.y);
+        let to = (plot.right() + EDGE_GAP - 2.0, y);
+        canvas.line(from, to, label.color, style::AXIS_WIDTH, None);
+        let at = (plot.right() + EDGE_GAP + 1.0, y);
+        canvas.centered_text(at, &label.text, TextStyle::body().color(label.color));
+    }
+}
+
+/// Moves ascending heights apart by at least `gap`, within `bounds` if they fit there.
+fn spread(wanted: &[f64], gap: f64, bounds: (f64, f64)) -> Vec<f64> {
+    let mut placed: Vec<f64> = Vec::with_capacity(wanted.len());
+    for &y in wanted {
+        let lowest = placed.last().map_or(bounds.0, |above| above + gap);
+        placed.push(y.max(lowest));
+    }
+    let mut highest = bounds.1;
+    for y in placed.iter_mut().rev() {
+        *y = y.min(highest);
+        highest = *y - gap;
+    }
+    placed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crowded_labels_move_apart() {
+        assert_eq!(spread(&[5.0, 50.0], 10.0, (0.0, 100.0)), [5.0, 50.0]);
+        assert_eq!(spread(&[5.0, 6.0], 10.0, (0.0, 100.0)), [5.0, 15.0]);
+        assert_eq!(spread(&[99.0, 99.0], 10.0, (0.0, 100.0)), [90.0, 100.0]);
+        assert!(spread(&[], 10.0, (0.0, 100.0)).is_empty());
+    }
+}

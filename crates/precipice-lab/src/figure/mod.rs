@@ -1,0 +1,84 @@
+//! Figures: pure functions from plain data to SVG, PNG and PDF.
+//!
+//! The same data give the same bytes: no time stamp, no random identifier, no font of the
+//! system. `NaN` means "undefined" and leaves a gap.
+//!
+//! Reading order: [`style`] (every color and size), `text` (numbers and widths),
+//! `canvas` (one page), `panel` and `legend` (axes, lines, labels), `heat` (colored cells),
+//! `tokens`, `thumbnail`, `export` (PNG and PDF), then one file a figure.
+
+mod attention;
+mod canvas;
+mod check;
+mod contexts;
+mod error;
+mod export;
+mod heat;
+mod interactions;
+mod learning_curve;
+mod legend;
+mod order_parameters;
+mod panel;
+pub mod style;
+#[cfg(test)]
+mod testing;
+mod text;
+mod thumbnail;
+mod tokens;
+
+pub use attention::{AttentionGrid, AttentionMoment, attention};
+pub use contexts::{ContextMoment, ContextRow, Contexts, contexts};
+pub use error::FigureError;
+pub use interactions::{InteractionMap, interactions};
+pub use learning_curve::{LearningCurve, learning_curve};
+pub use order_parameters::{OrderParameters, order_parameters};
+pub use text::moment_name;
+pub use thumbnail::Thumbnail;
+
+/// A finished figure: [`style::PRINT_WIDTH_INCHES`] wide in print, on an opaque white page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    svg: String,
+}
+
+impl Figure {
+    /// The figure as an SVG document that scales with its container.
+    pub fn svg(&self) -> &str {
+        &self.svg
+    }
+
+    /// The figure as a PNG of [`style::PNG_SCALE`] pixels per SVG unit.
+    ///
+    /// # Errors
+    /// [`FigureError::Render`] when the SVG cannot be parsed (control characters in a
+    /// label) or the page is too large for memory.
+    pub fn png(&self) -> Result<Vec<u8>, FigureError> {
+        export::png(&self.svg)
+    }
+
+    /// The figure as a one-page vector PDF with its font embedded.
+    ///
+    /// # Errors
+    /// [`FigureError::Render`] as for [`Figure::png`].
+    pub fn pdf(&self) -> Result<Vec<u8>, FigureError> {
+        export::pdf(&self.svg)
+    }
+}
+
+/// A named quantity with one value per step; `NaN` leaves a gap.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    pub name: String,
+    pub values: Vec<f64>,
+}
+
+/// The transition of one run, all three in optimizer steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Jump {
+    /// End of the plateau; not mentioned when `NaN`.
+    pub onset_step: f64,
+    /// Half way between plateau and final accuracy; must be finite.
+    pub t50: f64,
+    /// From 10 % to 90 % of the rise; no band is drawn when `NaN`.
+    pub width_10_90: f64,
+}

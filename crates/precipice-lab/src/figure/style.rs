@@ -1,0 +1,99 @@
+//! Every color, size and line width of the figures, in one place.
+//!
+//! Colors are Okabe and Ito's, told apart by color-blind readers and in gray print.
+//! One SVG unit is 1/120 inch in print, so a size of 14 is 8.4 points.
+
+/// Width of a figure in SVG units.
+pub const WIDTH: f64 = 840.0;
+/// Width of a figure in print, in inches.
+pub const PRINT_WIDTH_INCHES: f64 = 7.0;
+/// Pixels per SVG unit in a PNG (240 dots per inch in print).
+pub const PNG_SCALE: f32 = 2.0;
+
+/// Families from best to any; the first one is embedded for PNG and PDF.
+pub const FONT_FAMILY: &str = "DejaVu Sans, Verdana, Arial, sans-serif";
+/// The embedded family.
+pub const EMBEDDED_FAMILY: &str = "DejaVu Sans";
+/// Figure titles (10.2 points in print).
+pub const TITLE_SIZE: u32 = 17;
+/// Labels, legends, ticks (8.4 points in print).
+pub const BODY_SIZE: u32 = 14;
+/// Token names and values inside cells (7.2 points in print).
+pub const SMALL_SIZE: u32 = 12;
+/// A letter below the line: the q of a query's name.
+pub const SUBSCRIPT_SIZE: u32 = 9;
+/// From baseline to baseline, as a multiple of the size.
+pub const LINE_SPACING: f64 = 1.3;
+/// From a line's middle down to its baseline, as a multiple of the size.
+pub const BASELINE: f64 = 0.36;
+
+/// Page color; opaque, so that a figure reads on a dark page too.
+pub const PAGE: &str = "#ffffff";
+/// Text and axes.
+pub const INK: &str = "#1a1a1a";
+/// Secondary text, reference lines.
+pub const MUTED: &str = "#595959";
+/// Grid lines.
+pub const GRID: &str = "#e6e6e6";
+/// Cells that attention cannot reach.
+pub const MASKED: &str = "#e9e9e9";
+/// Cells without a value.
+pub const UNDEFINED: &str = "#bdbdbd";
+
+pub const BLUE: &str = "#0072b2";
+pub const VERMILLION: &str = "#d55e00";
+pub const GREEN: &str = "#009e73";
+pub const PURPLE: &str = "#cc79a7";
+pub const ORANGE: &str = "#e69f00";
+pub const SKY: &str = "#56b4e9";
+
+/// Colors of series, in order; Okabe-Ito's yellow is too faint on white, and purple is
+/// kept for the transition.
+pub const SERIES: [&str; 6] = [BLUE, VERMILLION, GREEN, ORANGE, SKY, INK];
+/// Item tokens and label tokens of a context, and its query.
+pub const ITEM: &str = BLUE;
+pub const LABEL: &str = VERMILLION;
+pub const QUERY: &str = INK;
+/// Outlines of cells that matter.
+pub const HIGHLIGHT: &str = VERMILLION;
+/// The transition: its line and its band.
+pub const JUMP: &str = PURPLE;
+/// The transition's words: darker, so that they read as text.
+pub const JUMP_INK: &str = "#96406f";
+pub const JUMP_OPACITY: f64 = 0.22;
+/// A right and a wrong answer (also told apart by tick and cross).
+pub const RIGHT: &str = "#007a59";
+pub const WRONG: &str = "#c03000";
+/// A loss that the theory predicts, beside the measured one in ink.
+pub const PREDICTION: &str = ORANGE;
+/// Standard-error bands.
+pub const BAND_OPACITY: f64 = 0.22;
+
+/// Line widths.
+pub const SERIES_WIDTH: f64 = 2.2;
+pub const AXIS_WIDTH: f64 = 1.0;
+pub const REFERENCE_WIDTH: f64 = 1.2;
+pub const JUMP_WIDTH: f64 = 1.6;
+pub const HIGHLIGHT_WIDTH: f64 = 1.6;
+/// Radius of a value whose neighbors are undefined.
+pub const POINT_RADIUS: f64 = 3.0;
+/// Dashes of reference lines and of predictions.
+pub const REFERENCE_DASH: &str = "5 4";
+pub const PREDICTION_DASH: &str = "9 5";
+
+/// Space around the page.
+pub const PADDING: f64 = 18.0;
+/// Left of the plot area: tick labels and axis label.
+pub const AXIS_SPACE: f64 = 82.0;
+/// Length of tick marks.
+pub const TICK_LENGTH: f64 = 5.0;
+
+/// The color of the `idx`-th series; repeats after six.
+pub fn series_color(idx: usize) -> &'static str {
+    SERIES[idx % SERIES.len()]
+}
+
+/// One line of text at `size`, in SVG units.
+pub fn line_height(size: u32) -> f64 {
+    f64::from(size) * LINE_SPACING
+}

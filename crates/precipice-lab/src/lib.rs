@@ -1,0 +1,16 @@
+//! The laboratory around precipice: everything that touches the outside world.
+//!
+//! Reading order: [`session`] (train into a run directory, resume, verify), [`store`] (the run
+//! directory), [`spec_file`] and [`items`] (what goes in), [`run_figures`] and [`figure`] (what
+//! comes out), [`claims`] (the register that `precipice reproduce` runs), [`threads`], [`error`].
+#![forbid(unsafe_code)]
+
+pub mod claims;
+pub mod error;
+pub mod figure;
+pub mod items;
+pub mod run_figures;
+pub mod session;
+pub mod spec_file;
+pub mod store;
+pub mod threads;

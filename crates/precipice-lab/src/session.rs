@@ -1,0 +1,336 @@
+//! Training into a run directory: start, resume, report.
+
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime};
+
+use precipice::model::Layout;
+use precipice::probe::transition::Learned;
+use precipice::record::{MemoryRecorder, Next, RecordError, Recorder, Row};
+use precipice::run::{self, Inputs, Outcome, RunError};
+use precipice::spec::RunSpec;
+use precipice::task::{ItemBank, Task};
+use precipice::train::{TrainState, Trainer};
+use precipice_num::Kernels;
+
+use crate::error::LabError;
+use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, checkpoint, log, manifest, tables};
+use crate::threads::Pool;
+use crate::{items, run_figures, store};
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The run directory; default `runs/<name>-<hash8>`.
+    pub out: Option<PathBuf>,
+    /// Threads; the result does not depend on them.
+    pub threads: usize,
+    /// Go on with an unfinished run.
+    pub resume: bool,
+    /// Compute again what is finished or unfinished.
+    pub force: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The run directory.
+    pub run_dir: RunDir,
+    /// Outcome, digest, final row, transition.
+    pub manifest: Manifest,
+    /// Whether the result was already there.
+    pub was_stored: bool,
+    /// Damaged files that were passed over, and figures that could not be drawn.
+    pub warnings: Vec<String>,
+    /// Figures that were drawn.
+    pub figures: Vec<PathBuf>,
+}
+
+/// Trains the network of a spec into its run directory. `watch` sees rows and steps as they come.
+///
+/// # Errors
+/// Nothing is written before spec, items and directory are known to be usable.
+pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Result<Report, LabError> {
+    let bank = items::load(&mut spec)?;
+    // Shapes and groups are checked here, before anything is created.
+    let trainer = new_trainer(&spec, bank.clone())?;
+    let layout = trainer.model().layout().clone();
+    drop(trainer);
+    let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
+    if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {
+        return Ok(report);
+    }
+    let lock = run_dir.lock()?;
+    let mut session = Session::begin(&run_dir, &spec, &layout, options, lock)?;
+    let start = session.start.take();
+    let first_step = start.as_ref().map_or(0, |state| state.step);
+    let (started, clock) = (SystemTime::now(), Instant::now());
+    let pool = Pool::new(options.threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))?;
+    let kernels = Kernels::detect();
+    let inputs = Inputs { items: bank, start, workers: &pool, kernels };
+    let mut recorder = Both { store: &mut session, watch };
+    let (state, outcome) = run::run(&spec, inputs, &mut recorder).map_err(unwrap_record)?;
+    let seconds = clock.elapsed().as_secs_f64();
+    let steps_per_s = (state.step - first_step) as f64 / seconds;
+    let (learned, transition) = manifest::transition_of(&session.rows, spec.copying().n_exemplars);
+    let manifest = Manifest {
+        format: manifest::FORMAT,
+        name: spec.name.clone(),
+        spec_hash: spec.hash(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        arithmetic: kernels.arithmetic().name().to_owned(),
+        simd: format!("{:?}", kernels.simd()).to_lowercase(),
+        machine: manifest::machine(),
+        threads: options.threads,
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        ended: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        seconds,
+        steps_per_s,
+        outcome: reported(outcome, learned),
+        steps: state.step,
+        digest: state.params.digest(),
+        final_row: session.rows.last().map(manifest::columns_of).unwrap_or_default(),
+        transition: transition.map(Into::into),
+        files: Vec::new(),
+    };
+    session.finish(manifest, outcome)
+}
+
+fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
+    match (outcome, learned) {
+        (Outcome::Diverged { .. }, _) => RunOutcome::Diverged,
+        (Outcome::Stopped { .. }, _) => RunOutcome::Stopped,
+        (Outcome::Finished, Learned::Ic) => RunOutcome::Transition,
+        (Outcome::Finished, Learned::Lost) => RunOutcome::Lost,
+        (Outcome::Finished, Learned::None) => RunOutcome::None,
+    }
+}
+
+/// A trainer at step 0, or the reason why the spec cannot be run.
+///
+/// # Errors
+/// As [`run::run`].
+pub fn new_trainer(spec: &RunSpec, bank: Option<ItemBank>) -> Result<Trainer, LabError> {
+    let task = Task::new(spec, bank).map_err(|e| match &spec.copying().items {
+        Some(items) => LabError::Items { path: items.file.clone(), problem: e.to_string() },
+        None => LabError::Run(RunError::Items(e)),
+    })?;
+    Trainer::new(spec, task, Kernels::detect()).map_err(|e| LabError::Run(RunError::Spec(e)))
+}
+
+/// The stored result of a finished run, or the refusal to touch an unfinished one.
+fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Result<Option<Report>, LabError> {
+    match run_dir.standing(spec)? {
+        Standing::Finished(manifest) if !options.force => {
+            let figures = manifest.files.iter().filter(|file| file.starts_with("figures/"));
+            let figures = figures.map(|file| run_dir.root().join(file)).collect();
+            let run_dir = run_dir.clone();
+            Ok(Some(Report { run_dir, manifest: *manifest, was_stored: true, warnings: Vec::new(), figures }))
+        }
+        Standing::Unfinished if !options.resume && !options.force => {
+            // Whoever is writing it deserves to be named rather than a resume suggested.
+            drop(run_dir.lock()?);
+            let problem = "holds an unfinished run of this spec; go on with --resume, or start over with --force";
+            Err(LabError::run_dir(run_dir.root(), problem))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The storing half of a run.
+struct Session {
+    run_dir: RunDir,
+    spec: RunSpec,
+    spec_hash: String,
+    log: log::Log,
+    rows: Vec<Row>,
+    start: Option<TrainState>,
+    warnings: Vec<String>,
+    _lock: Lock,
+}
+
+impl Session {
+    fn begin(
+        run_dir: &RunDir,
+        spec: &RunSpec,
+        layout: &std::sync::Arc<Layout>,
+        options: &Options,
+        lock: Lock,
+    ) -> Result<Self, LabError> {
+        let spec_hash = spec.hash();
+        if options.force {
+            run_dir.clear()?;
+        }
+        // Another process may have written between the first look and the lock.
+        let mut warnings = Vec::new();
+        let (mut kept, mut start) = (Vec::new(), None);
+        match run_dir.standing(spec)? {
+            Standing::Empty => run_dir.write_spec(spec)?,
+            Standing::Finished(_) => {
+                return Err(LabError::run_dir(run_dir.root(), "was finished by another process just now"));
+            }
+            Standing::Unfinished if !options.resume => {
+                return Err(LabError::run_dir(
+                    run_dir.root(),
+                    "holds an unfinished run of this spec; go on with --resume",
+                ));
+            }
+            Standing::Unfinished => {
+                kept = log::read(&run_dir.log_path())?;
+                let accept = |step| has_rows_until(spec, &kept, step);
+                (start, warnings) = checkpoint::newest(&run_dir.checkpoints(), layout, &spec_hash, accept)?;
+            }
+        }
+        let step = start.as_ref().map(|state| state.step);
+        kept.retain(|(row, _)| step.is_some_and(|step| row.step <= step));
+        let bytes = kept.last().map_or(0, |(_, end)| *end);
+        let rows: Vec<Row> = kept.into_iter().map(|(row, _)| row).collect();
+        let log = log::Log::open(&run_dir.log_path(), bytes, rows.last().map(|row| row.step))?;
+        let (run_dir, spec) = (run_dir.clone(), spec.clone());
+        Ok(Self { run_dir, spec, spec_hash, log, rows, start, warnings, _lock: lock })
+    }
+
+    /// Table, figures, and the manifest last. A stopped run gets none of them.
+    fn finish(mut self, mut manifest: Manifest, outcome: Outcome) -> Result<Report, LabError> {
+        let mut drawn = Vec::new();
+        if !matches!(outcome, Outcome::Stopped { .. }) {
+            let table = tables::parquet(&self.rows);
+            let table =
+                table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), format!("cannot write: {e}")))?;
+            store::atomic::write(&self.run_dir.parquet_path(), &table)?;
+            // A figure is not worth losing a run for.
+            match run_figures::draw_all(&self.run_dir, &self.spec, &self.rows) {
+                Ok(paths) => drawn = paths,
+                Err(e) => self.warnings.push(e.to_string()),
+            }
+            let relative =
+                |path: &PathBuf| path.strip_prefix(self.run_dir.root()).unwrap_or(path).display().to_string();
+            manifest.files = ["spec.toml", "log.jsonl", "metrics.parquet", "checkpoints"].map(str::to_owned).to_vec();
+            manifest.files.extend(drawn.iter().map(relative));
+            manifest.write(&self.run_dir.manifest_path())?;
+        }
+        Ok(Report { run_dir: self.run_dir, manifest, was_stored: false, warnings: self.warnings, figures: drawn })
+    }
+}
+
+/// Whether the log has every row up to a step, so that a run may go on from there.
+fn has_rows_until(spec: &RunSpec, rows: &[(Row, u64)], step: u64) -> bool {
+    let mut expected = step / spec.eval.every + 1;
+    if step == spec.train.steps && !step.is_multiple_of(spec.eval.every) {
+        expected += 1;
+    }
+    let have = rows.iter().take_while(|(row, _)| row.step <= step);
+    let have: Vec<u64> = have.map(|(row, _)| row.step).collect();
+    have.len() as u64 == expected && have.iter().all(|&step| run::is_row_due(spec, step))
+}
+
+impl Recorder for Session {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        if self.log.append(row)? {
+            self.rows.push(row.clone());
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RecordError> {
+        // A checkpoint vouches for the rows before it.
+        self.log.sync()?;
+        checkpoint::write(&self.run_dir.checkpoints(), trainer, &self.spec_hash)?;
+        Ok(())
+    }
+}
+
+/// The store first, then whoever watches.
+struct Both<'a> {
+    store: &'a mut Session,
+    watch: &'a mut dyn Recorder,
+}
+
+impl Recorder for Both<'_> {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.store.row(row)?;
+        self.watch.row(row)
+    }
+
+    fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RecordError> {
+        self.store.checkpoint(trainer)?;
+        self.watch.checkpoint(trainer)
+    }
+
+    fn step(&mut self, step: u64, loss: f64) -> Next {
+        self.watch.step(step, loss)
+    }
+}
+
+/// The store's own error, without the wrapping that carried it through the run.
+fn unwrap_record(error: RunError) -> LabError {
+    match error {
+        RunError::Record(inner) => match inner.downcast::<LabError>() {
+            Ok(lab) => *lab,
+            Err(other) => LabError::Run(RunError::Record(other)),
+        },
+        other => LabError::Run(other),
+    }
+}
+
+/// A difference between a stored run and its repetition.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Verification {
+    /// Rows compared.
+    pub rows: usize,
+    /// Digest that is stored.
+    pub stored_digest: String,
+    /// Digest of the repetition.
+    pub digest: String,
+    /// What differs first, or nothing.
+    pub difference: Option<String>,
+}
+
+/// Runs a finished run again from its spec, in memory, and compares bits.
+///
+/// # Errors
+/// If the run is not finished or cannot be repeated here.
+pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Result<Verification, LabError> {
+    let mut spec = run_dir.spec()?;
+    if !run_dir.manifest_path().is_file() {
+        return Err(LabError::run_dir(run_dir.root(), "is not finished; go on with `precipice run --resume`"));
+    }
+    let manifest = Manifest::read(&run_dir.manifest_path())?;
+    let stored = run_dir.rows()?;
+    let bank = items::load(&mut spec)?;
+    let fused = manifest.arithmetic == precipice_num::Arithmetic::Fused.name();
+    let arithmetic = if fused { precipice_num::Arithmetic::Fused } else { precipice_num::Arithmetic::Portable };
+    let pool = Pool::new(threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))?;
+    let inputs = Inputs { items: bank, start: None, workers: &pool, kernels: Kernels::with_arithmetic(arithmetic) };
+    let mut recorder = Memory { memory: MemoryRecorder::default(), watch };
+    let (state, _) = run::run(&spec, inputs, &mut recorder).map_err(unwrap_record)?;
+    let rows = recorder.memory.rows;
+    let line = |rows: &[Row], i: usize| rows.get(i).map(log::to_line);
+    let differs = (0..rows.len().max(stored.len())).find(|&i| line(&rows, i) != line(&stored, i));
+    let digest = state.params.digest();
+    let difference = match differs {
+        Some(i) => Some(format!("row {i} (step {})", stored.get(i).or(rows.get(i)).map_or(0, |row| row.step))),
+        None if digest != manifest.digest => Some("the final parameters".to_owned()),
+        None => None,
+    };
+    Ok(Verification { rows: stored.len(), stored_digest: manifest.digest, digest, difference })
+}
+
+struct Memory<'a> {
+    memory: MemoryRecorder,
+    watch: &'a mut dyn Recorder,
+}
+
+impl Recorder for Memory<'_> {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.memory.row(row)?;
+        self.watch.row(row)
+    }
+
+    fn checkpoint(&mut self, _: &Trainer) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn step(&mut self, step: u64, loss: f64) -> Next {
+        self.watch.step(step, loss)
+    }
+}

@@ -1,0 +1,180 @@
+//! Checkpoints: safetensors files that need nothing of ours to be understood, with a checksum.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use precipice::model::{Layout, Params};
+use precipice::train::{OptimizerState, TrainState, Trainer};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::atomic;
+use crate::error::LabError;
+
+/// Version of the format. A reader reads its own version and the one before.
+const FORMAT: &str = "1";
+
+/// Name of the checkpoint of a step.
+pub fn file_name(step: u64) -> String {
+    format!("step-{step:08}.safetensors")
+}
+
+/// Steps that have a checkpoint, ascending.
+///
+/// # Errors
+/// If the folder cannot be read. A missing folder has none.
+pub fn steps(folder: &Path) -> Result<Vec<u64>, LabError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(LabError::io("read", folder)(e)),
+    };
+    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut steps: Vec<u64> = names.filter_map(|name| step(&name)).collect();
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+/// Tensors of a file, by name.
+type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+
+/// Writes the trainer's state, label vectors included.
+///
+/// # Errors
+/// If the system refuses; no partial file is left.
+pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str) -> Result<(), LabError> {
+    let state = trainer.state();
+    let mut tensors = Tensors::new();
+    push_params(&mut tensors, "", &state.params);
+    let optimizer = &state.optimizer;
+    for (prefix, moments) in [("optimizer.first.", &optimizer.first), ("optimizer.second.", &optimizer.second)] {
+        if let Some(moments) = moments {
+            push_params(&mut tensors, prefix, moments);
+        }
+    }
+    let labels = trainer.model().label_table();
+    let d_item = trainer.model().embed_dims().d_item;
+    let shape = vec![labels.len() / d_item, d_item];
+    tensors.insert("embed.labels".to_owned(), (Dtype::F32, shape, bytes_of(labels)));
+    let loss = state.loss_sum.to_le_bytes().to_vec();
+    tensors.insert("train.loss_sum".to_owned(), (Dtype::F64, vec![1], loss));
+    let mut metadata = BTreeMap::from([
+        ("format".to_owned(), FORMAT.to_owned()),
+        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("spec_hash".to_owned(), spec_hash.to_owned()),
+        ("step".to_owned(), state.step.to_string()),
+        ("loss_count".to_owned(), state.loss_count.to_string()),
+    ]);
+    metadata.insert("checksum".to_owned(), checksum(&metadata, &tensors));
+    let path = folder.join(file_name(state.step));
+    let views = tensors.iter().map(|(name, (dtype, shape, data))| {
+        let view = TensorView::new(*dtype, shape.clone(), data).expect("shape and data agree");
+        (name.as_str(), view)
+    });
+    let metadata: HashMap<String, String> = metadata.into_iter().collect();
+    let bytes = safetensors::serialize(views, Some(metadata)).expect("names and shapes are valid");
+    atomic::write(&path, &bytes)
+}
+
+/// Reads a checkpoint of the network with this layout.
+///
+/// # Errors
+/// Naming the file where it is damaged or belongs to another run.
+pub fn read(path: &Path, layout: &Arc<Layout>, spec_hash: &str) -> Result<TrainState, LabError> {
+    let damaged = |problem: &str| LabError::run_dir(path, format!("damaged checkpoint: {problem}"));
+    let bytes = fs::read(path).map_err(LabError::io("read", path))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e.to_string()))?;
+    let metadata = header.metadata().clone().ok_or_else(|| damaged("no metadata"))?;
+    let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(&e.to_string()))?;
+    let tensors: Tensors = file
+        .iter()
+        .map(|(name, view)| (name.to_owned(), (view.dtype(), view.shape().to_vec(), view.data().to_vec())))
+        .collect();
+    let stored = metadata.remove("checksum").ok_or_else(|| damaged("no checksum"))?;
+    if stored != checksum(&metadata, &tensors) {
+        return Err(damaged("its checksum does not match its content"));
+    }
+    if metadata.get("format").map(String::as_str) != Some(FORMAT) {
+        return Err(LabError::run_dir(
+            path,
+            format!("format {:?}; this version reads format {FORMAT}", metadata.get("format")),
+        ));
+    }
+    if metadata.get("spec_hash").map(String::as_str) != Some(spec_hash) {
+        return Err(LabError::run_dir(path, "belongs to another spec"));
+    }
+    let number = |key: &str| metadata.get(key).and_then(|text| text.parse::<u64>().ok());
+    let params = |prefix: &str| pull_params(&tensors, prefix, layout);
+    let loss_sum = tensors.get("train.loss_sum").and_then(|(_, _, data)| data.as_slice().try_into().ok());
+    Ok(TrainState {
+        step: number("step").ok_or_else(|| damaged("no step"))?,
+        params: params("").ok_or_else(|| damaged("a tensor is missing or has another shape"))?,
+        optimizer: OptimizerState { first: params("optimizer.first."), second: params("optimizer.second.") },
+        loss_sum: f64::from_le_bytes(loss_sum.ok_or_else(|| damaged("no train.loss_sum"))?),
+        loss_count: number("loss_count").ok_or_else(|| damaged("no loss_count"))?,
+    })
+}
+
+/// The newest whole checkpoint that `accept` agrees with, and a warning for each damaged one.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn newest(
+    folder: &Path,
+    layout: &Arc<Layout>,
+    spec_hash: &str,
+    accept: impl Fn(u64) -> bool,
+) -> Result<(Option<TrainState>, Vec<String>), LabError> {
+    let mut warnings = Vec::new();
+    for step in steps(folder)?.into_iter().rev().filter(|&step| accept(step)) {
+        let path: PathBuf = folder.join(file_name(step));
+        match read(&path, layout, spec_hash) {
+            Ok(state) if state.step == step => return Ok((Some(state), warnings)),
+            Ok(_) => warnings
+                .push(format!("{}: is the checkpoint of another step; the one before it is used", path.display())),
+            Err(e) => warnings.push(format!("{e}; the one before it is used")),
+        }
+    }
+    Ok((None, warnings))
+}
+
+fn push_params(tensors: &mut Tensors, prefix: &str, params: &Params<f32>) {
+    for tensor in params.layout.tensors() {
+        let data = bytes_of(&params.values[tensor.range.clone()]);
+        tensors.insert(format!("{prefix}{}", tensor.name), (Dtype::F32, tensor.shape.clone(), data));
+    }
+}
+
+fn pull_params(tensors: &Tensors, prefix: &str, layout: &Arc<Layout>) -> Option<Params<f32>> {
+    let mut params = Params::zeros(layout.clone());
+    for tensor in layout.tensors() {
+        let (dtype, shape, data) = tensors.get(&format!("{prefix}{}", tensor.name))?;
+        if *dtype != Dtype::F32 || *shape != tensor.shape {
+            return None;
+        }
+        let out = &mut params.values[tensor.range.clone()];
+        out.iter_mut().zip(data.as_chunks().0).for_each(|(x, b)| *x = f32::from_le_bytes(*b));
+    }
+    Some(params)
+}
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// BLAKE3 over metadata, names, shapes and data.
+fn checksum(metadata: &BTreeMap<String, String>, tensors: &Tensors) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (key, value) in metadata {
+        hasher.update(format!("{key}={value}\n").as_bytes());
+    }
+    for (name, (dtype, shape, data)) in tensors {
+        hasher.update(format!("{name} {dtype:?} {shape:?}\n").as_bytes());
+        hasher.update(data);
+    }
+    hasher.finalize().to_hex().to_string()
+}

@@ -1,0 +1,152 @@
+//! The manifest: written last, so that its presence means "finished". Also the report of a run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use precipice::probe::transition::{Learned, Transition, detect};
+use precipice::record::Row;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::atomic;
+use crate::error::LabError;
+
+/// Version of the run directory.
+pub const FORMAT: u32 = 1;
+
+/// How a run ended, as reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// It learned in context and still does.
+    Transition,
+    /// It did not learn by the end: censored.
+    None,
+    /// It learned and forgot.
+    Lost,
+    /// The loss was no longer finite.
+    Diverged,
+    /// It was interrupted and can be resumed.
+    Stopped,
+}
+
+/// What is known of a run when it ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the run directory.
+    pub format: u32,
+    /// Name in the spec.
+    pub name: String,
+    /// Address of the resolved spec.
+    pub spec_hash: String,
+    /// Version of the program.
+    pub version: String,
+    /// `fused` or `portable`.
+    pub arithmetic: String,
+    /// Instruction set; does not change bits.
+    pub simd: String,
+    /// Processor, cores and system.
+    pub machine: BTreeMap<String, String>,
+    /// Threads of the last session; does not change bits.
+    pub threads: usize,
+    /// RFC 3339.
+    pub started: String,
+    /// RFC 3339.
+    pub ended: String,
+    /// Of the last session.
+    pub seconds: f64,
+    /// Of the last session.
+    pub steps_per_s: f64,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// Updates done.
+    pub steps: u64,
+    /// BLAKE3 of the final parameters' bits.
+    pub digest: String,
+    /// Columns of the last row; null where undefined.
+    #[serde(rename = "final")]
+    pub final_row: Map<String, Value>,
+    /// The jump, or null.
+    pub transition: Option<StoredTransition>,
+    /// Files of the run, relative to its directory.
+    pub files: Vec<String>,
+}
+
+/// [`Transition`] as stored; null where undefined.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredTransition {
+    /// End of the plateau.
+    pub onset_step: Option<f64>,
+    /// Half way.
+    pub t50: Option<f64>,
+    /// Steps from 10 % to 90 %.
+    pub width_10_90: Option<f64>,
+    /// Accuracy on the plateau.
+    pub plateau_accuracy: Option<f64>,
+    /// Loss on the plateau.
+    pub plateau_loss: Option<f64>,
+}
+
+impl From<Transition> for StoredTransition {
+    fn from(t: Transition) -> Self {
+        let finite = |x: f64| x.is_finite().then_some(x);
+        Self {
+            onset_step: finite(t.onset_step),
+            t50: finite(t.t50),
+            width_10_90: finite(t.width_10_90),
+            plateau_accuracy: finite(t.plateau_accuracy),
+            plateau_loss: finite(t.plateau_loss),
+        }
+    }
+}
+
+/// The jump in the rows of a run.
+pub fn transition_of(rows: &[Row], n_exemplars: usize) -> (Learned, Option<Transition>) {
+    let series: Vec<_> = rows.iter().map(|row| (row.step as f64, row.get("accuracy"), row.get("loss"))).collect();
+    detect(&series, n_exemplars)
+}
+
+/// Columns of a row for JSON.
+pub fn columns_of(row: &Row) -> Map<String, Value> {
+    let number = |value: f64| if value.is_finite() { Value::from(value) } else { Value::Null };
+    row.columns.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
+}
+
+impl Manifest {
+    /// Writes the file that marks the run as finished.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn write(&self, path: &Path) -> Result<(), LabError> {
+        let text = serde_json::to_string_pretty(self).expect("a manifest is plain data");
+        atomic::write(path, (text + "\n").as_bytes())
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// If it is missing or damaged.
+    pub fn read(path: &Path) -> Result<Self, LabError> {
+        let text = fs::read_to_string(path).map_err(LabError::io("read", path))?;
+        let manifest: Self = serde_json::from_str(&text)
+            .map_err(|e| LabError::run_dir(path, format!("damaged manifest: {e}; remove it and use --resume")))?;
+        if manifest.format != FORMAT {
+            let problem = format!("format {}; this version reads format {FORMAT}", manifest.format);
+            return Err(LabError::run_dir(path, problem));
+        }
+        Ok(manifest)
+    }
+}
+
+/// What the operating system says of this machine.
+pub fn machine() -> BTreeMap<String, String> {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(':').nth(1));
+    let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
+    BTreeMap::from([
+        ("cpu".to_owned(), model.map_or_else(|| std::env::consts::ARCH.to_owned(), |name| name.trim().to_owned())),
+        ("cores".to_owned(), cores.to_string()),
+        ("os".to_owned(), std::env::consts::OS.to_owned()),
+    ])
+}

@@ -1,0 +1,210 @@
+//! The run directory: one folder a run, whole after any interruption.
+//!
+//! ```text
+//! runs/<name>-<hash8>/
+//!   spec.toml        resolved spec                                  written first
+//!   lock             held while the run is written
+//!   log.jsonl        one row an evaluation, flushed as it comes
+//!   checkpoints/     step-00000000.safetensors ...
+//!   metrics.parquet  the log as a table                             at the end
+//!   figures/
+//!   manifest.json    outcome, digest, transition, machine           written last
+//! ```
+
+pub mod atomic;
+pub mod checkpoint;
+pub mod log;
+pub mod manifest;
+pub mod tables;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use precipice::record::Row;
+use precipice::spec::RunSpec;
+
+use crate::error::LabError;
+use crate::spec_file;
+pub use manifest::{Manifest, RunOutcome};
+
+/// Places in a run directory.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    root: PathBuf,
+}
+
+/// What stands in a directory that a run is to be written to.
+#[derive(Debug)]
+pub enum Standing {
+    /// Nothing.
+    Empty,
+    /// An unfinished run of the same spec.
+    Unfinished,
+    /// The finished run of the same spec.
+    Finished(Box<Manifest>),
+}
+
+/// Names that a run directory may hold.
+const KNOWN: [&str; 7] =
+    ["spec.toml", "lock", "log.jsonl", "checkpoints", "metrics.parquet", "figures", "manifest.json"];
+
+impl RunDir {
+    /// The directory at a path, which need not exist.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// `runs/<name>-<hash8>`.
+    pub fn default_for(spec: &RunSpec) -> Self {
+        Self::new(Path::new("runs").join(format!("{}-{}", spec.name, &spec.hash()[..8])))
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Resolved spec.
+    pub fn spec_path(&self) -> PathBuf {
+        self.root.join("spec.toml")
+    }
+
+    /// Rows.
+    pub fn log_path(&self) -> PathBuf {
+        self.root.join("log.jsonl")
+    }
+
+    /// Rows as a table.
+    pub fn parquet_path(&self) -> PathBuf {
+        self.root.join("metrics.parquet")
+    }
+
+    /// Outcome.
+    pub fn manifest_path(&self) -> PathBuf {
+        self.root.join("manifest.json")
+    }
+
+    /// Saved states.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
+    /// Figures.
+    pub fn figures(&self) -> PathBuf {
+        self.root.join("figures")
+    }
+
+    /// The spec of the run that stands here.
+    ///
+    /// # Errors
+    /// If there is none, saying so.
+    pub fn spec(&self) -> Result<RunSpec, LabError> {
+        if !self.spec_path().is_file() {
+            return Err(LabError::run_dir(&self.root, "is not a run directory (it has no spec.toml)"));
+        }
+        spec_file::load_stored(&self.spec_path())
+    }
+
+    /// All whole rows.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn rows(&self) -> Result<Vec<Row>, LabError> {
+        Ok(log::read(&self.log_path())?.into_iter().map(|(row, _)| row).collect())
+    }
+
+    /// What stands here, as seen by a run of `spec`.
+    ///
+    /// # Errors
+    /// If the directory holds anything that a run of this spec must not touch.
+    pub fn standing(&self, spec: &RunSpec) -> Result<Standing, LabError> {
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Standing::Empty),
+            Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
+                return Err(LabError::run_dir(&self.root, "is a file; expected a directory for the run"));
+            }
+            Err(e) => return Err(LabError::io("read", &self.root)(e)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let names: Vec<String> = names.filter(|name| !name.starts_with(atomic::TEMPORARY)).collect();
+        if names.iter().all(|name| name == "lock") {
+            return Ok(Standing::Empty);
+        }
+        let foreign = names.iter().find(|name| !KNOWN.contains(&name.as_str()));
+        if foreign.is_some() || !self.spec_path().is_file() {
+            let what = foreign.map_or(String::new(), |name| format!(" (it holds {name:?})"));
+            let problem = format!("is not empty and not a run directory{what}; choose another --out");
+            return Err(LabError::run_dir(&self.root, problem));
+        }
+        let stored = self.spec()?;
+        if stored.hash() != spec.hash() {
+            let problem = format!(
+                "holds a run of another spec ({}-{}, this is {}-{}); choose another --out",
+                stored.name,
+                &stored.hash()[..8],
+                spec.name,
+                &spec.hash()[..8]
+            );
+            return Err(LabError::run_dir(&self.root, problem));
+        }
+        if self.manifest_path().is_file() {
+            return Ok(Standing::Finished(Box::new(Manifest::read(&self.manifest_path())?)));
+        }
+        Ok(Standing::Unfinished)
+    }
+
+    /// Creates the directory and takes its lock, which is held while the value lives.
+    ///
+    /// # Errors
+    /// If another process holds it, or the system refuses.
+    pub fn lock(&self) -> Result<Lock, LabError> {
+        fs::create_dir_all(self.checkpoints()).map_err(LabError::io("create", &self.checkpoints()))?;
+        let path = self.root.join("lock");
+        let open = File::options().create(true).write(true).truncate(false).open(&path);
+        let mut file = open.map_err(LabError::io("write", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let problem = "is being written by another process; wait for it, or choose another --out";
+                return Err(LabError::run_dir(&self.root, problem));
+            }
+            Err(fs::TryLockError::Error(e)) => return Err(LabError::io("lock", &path)(e)),
+        }
+        // For a person who wonders; nothing reads it.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(Lock { _file: file })
+    }
+
+    /// Removes everything that a run wrote, the lock excepted.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn clear(&self) -> Result<(), LabError> {
+        for name in KNOWN.iter().filter(|name| **name != "lock") {
+            let path = self.root.join(name);
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            match removed {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(LabError::io("remove", &path)(e)),
+                _ => {}
+            }
+        }
+        fs::create_dir_all(self.checkpoints()).map_err(LabError::io("create", &self.checkpoints()))
+    }
+
+    /// Writes the spec that the rest belongs to.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn write_spec(&self, spec: &RunSpec) -> Result<(), LabError> {
+        let header = format!("# precipice run, format {}, spec {}\n", manifest::FORMAT, spec.hash());
+        atomic::write(&self.spec_path(), (header + &spec_file::to_toml(spec)).as_bytes())
+    }
+}
+
+/// The right to write a run directory.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}

@@ -1,0 +1,113 @@
+//! Rows as tables for other tools: Parquet, CSV and npz.
+
+use std::io::{Cursor, Write};
+use std::sync::Arc;
+
+use npyz::WriterBuilder;
+use parquet::basic::{Compression, Repetition, Type as Physical};
+use parquet::data_type::{DoubleType, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
+use precipice::record::Row;
+
+/// Columns of a log: `step`, `sequences`, then the union of the rows' columns in order.
+fn columns(rows: &[Row]) -> (Vec<i64>, Vec<i64>, Vec<(String, Vec<f64>)>) {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in rows.iter().flat_map(|row| &row.columns) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let column = |name: &str| (name.to_owned(), rows.iter().map(|row| row.get(name)).collect());
+    let ints = |of: fn(&Row) -> u64| rows.iter().map(|row| of(row) as i64).collect();
+    (ints(|row| row.step), ints(|row| row.sequences), names.into_iter().map(column).collect())
+}
+
+/// Parquet with int64 `step` and `sequences` and nullable doubles.
+///
+/// # Errors
+/// If the Parquet library refuses.
+pub fn parquet(rows: &[Row]) -> Result<Vec<u8>, ParquetError> {
+    let (step, sequences, columns) = columns(rows);
+    let field = |name: &str, physical, repetition| {
+        Type::primitive_type_builder(name, physical).with_repetition(repetition).build().map(Arc::new)
+    };
+    let mut fields = vec![
+        field("step", Physical::INT64, Repetition::REQUIRED)?,
+        field("sequences", Physical::INT64, Repetition::REQUIRED)?,
+    ];
+    for (name, _) in &columns {
+        fields.push(field(name, Physical::DOUBLE, Repetition::OPTIONAL)?);
+    }
+    let schema = Arc::new(Type::group_type_builder("rows").with_fields(fields).build()?);
+    let properties = Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
+    let mut out = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut out, schema, properties)?;
+    let mut group = writer.next_row_group()?;
+    for values in [&step, &sequences] {
+        let mut column = group.next_column()?.ok_or_else(missing)?;
+        column.typed::<Int64Type>().write_batch(values, None, None)?;
+        column.close()?;
+    }
+    for (_, values) in &columns {
+        let defined: Vec<i16> = values.iter().map(|value| i16::from(!value.is_nan())).collect();
+        let values: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+        let mut column = group.next_column()?.ok_or_else(missing)?;
+        column.typed::<DoubleType>().write_batch(&values, Some(&defined), None)?;
+        column.close()?;
+    }
+    group.close()?;
+    writer.close()?;
+    Ok(out)
+}
+
+fn missing() -> ParquetError {
+    ParquetError::General("fewer columns than the schema has".to_owned())
+}
+
+/// CSV with a header; undefined values are empty.
+pub fn csv(rows: &[Row]) -> String {
+    let (step, sequences, columns) = columns(rows);
+    let mut out = String::from("step,sequences");
+    columns.iter().for_each(|(name, _)| out.extend([",", name]));
+    for i in 0..rows.len() {
+        out += &format!("\n{},{}", step[i], sequences[i]);
+        for (_, values) in &columns {
+            out += &if values[i].is_nan() { ",".to_owned() } else { format!(",{}", values[i]) };
+        }
+    }
+    out + "\n"
+}
+
+/// An npz archive with one array a column.
+///
+/// # Errors
+/// If writing to memory fails.
+pub fn npz(rows: &[Row]) -> std::io::Result<Vec<u8>> {
+    let (step, sequences, columns) = columns(rows);
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    npz_array(&mut archive, "step", &step)?;
+    npz_array(&mut archive, "sequences", &sequences)?;
+    for (name, values) in &columns {
+        npz_array(&mut archive, name, values)?;
+    }
+    Ok(archive.finish().map_err(std::io::Error::other)?.into_inner())
+}
+
+fn npz_array<T: npyz::AutoSerialize + Copy>(
+    archive: &mut zip::ZipWriter<Cursor<Vec<u8>>>,
+    name: &str,
+    values: &[T],
+) -> std::io::Result<()> {
+    archive
+        .start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default())
+        .map_err(std::io::Error::other)?;
+    let mut bytes = Vec::new();
+    let options = npyz::WriteOptions::new().default_dtype().shape(&[values.len() as u64]).writer(&mut bytes);
+    let mut writer = options.begin_nd()?;
+    writer.extend(values.iter().copied())?;
+    writer.finish()?;
+    archive.write_all(&bytes)
+}

@@ -1,0 +1,216 @@
+//! What is measured at an evaluation. Probes read; nothing here changes a run's bits.
+
+pub mod accuracy;
+pub mod attention;
+pub mod interactions;
+pub mod order_parameters;
+pub mod transition;
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use crate::batch::Batch;
+use crate::model::{Ablation, Model, Params, Reads, Trace};
+use crate::record::Row;
+use crate::spec::{AblationMode, AblationSpec, RunSpec};
+use crate::task::{Set, Task};
+use crate::train::{CHUNK, N_SHARDS, Trainer, shard_range};
+use crate::workers::Workers;
+use accuracy::Accuracy;
+use attention::AttentionScores;
+use interactions::Interactions;
+use order_parameters::{OrderParameters, OrderSums};
+
+/// A sum over sequences that can be computed in parts and added in a fixed order.
+pub trait Tally: Default + Send {
+    /// Adds the sequences of a batch whose forward pass is in the trace.
+    fn add(&mut self, model: &Model<f32>, params: &Params<f32>, batch: &Batch, trace: &Trace<f32>);
+    /// Adds another part.
+    fn merge(&mut self, other: Self);
+}
+
+/// Room for the forward passes of an evaluation, kept between evaluations.
+#[derive(Debug)]
+struct Room {
+    batch: Batch,
+    trace: Trace<f32>,
+}
+
+/// Evaluates a network on fixed sequences.
+#[derive(Debug)]
+pub struct Observer {
+    spec: RunSpec,
+    /// For accuracies, where only the query is read.
+    query_rooms: Vec<Mutex<Room>>,
+    /// For what looks at every token.
+    full_rooms: Vec<Mutex<Room>>,
+    /// Nearest-neighbor accuracy on each evaluation set; it does not change.
+    nearest_neighbor: Vec<f64>,
+}
+
+/// The results of the probes at one step.
+#[derive(Clone, Debug)]
+pub struct ProbeReport {
+    /// Attention of each head.
+    pub attention: AttentionScores,
+    /// The nine interactions of each layer's leading head.
+    pub interactions: Interactions,
+    /// (beta, alpha, xi) and the loss they predict.
+    pub order_parameters: OrderParameters,
+}
+
+impl Observer {
+    /// Sized for the spec's network.
+    pub fn new(spec: &RunSpec, trainer: &Trainer) -> Self {
+        let rooms = |reads: Reads, sequences: usize| -> Vec<Mutex<Room>> {
+            let capacity = CHUNK.min(sequences.div_ceil(N_SHARDS));
+            let room = |_| {
+                Mutex::new(Room { batch: trainer.task().workspace(capacity), trace: Trace::new(spec, capacity, reads) })
+            };
+            (0..N_SHARDS).map(room).collect()
+        };
+        let query_rooms = rooms(Reads::QueryOnly, spec.eval.sequences);
+        let full_rooms = if spec.probes.enabled { rooms(Reads::All, spec.probes.sequences) } else { Vec::new() };
+        let sets = if trainer.task().has_real_items() { trainer.task().eval_sets() } else { &[] };
+        let nearest_neighbor = sets.iter().map(|&set| accuracy::nearest_neighbor(spec, trainer.task(), set)).collect();
+        Self { spec: spec.clone(), query_rooms, full_rooms, nearest_neighbor }
+    }
+
+    /// One row of the log.
+    pub fn observe(&mut self, trainer: &Trainer, train_loss: f64, workers: &dyn Workers) -> Row {
+        let step = trainer.state().step;
+        let mut row = Row { step, sequences: step * self.spec.train.batch_size as u64, columns: Vec::new() };
+        row.push("train_loss", train_loss);
+        for (idx, &set) in trainer.task().eval_sets().iter().enumerate() {
+            let prefix = prefix(set);
+            let accuracy: Accuracy = self.tally_queries(trainer, set, workers);
+            accuracy.push_columns(prefix, &mut row);
+            if let Some(&value) = self.nearest_neighbor.get(idx) {
+                row.push(format!("{prefix}nearest_neighbor_accuracy"), value);
+            }
+        }
+        if self.spec.probes.enabled {
+            self.probe(trainer, workers).push_columns(&mut row);
+            for ablation in &self.spec.probes.ablations {
+                let accuracy = self.ablated(trainer, ablation, workers);
+                let AblationSpec { layer, head, mode } = ablation;
+                let mode = if *mode == AblationMode::Mean { "mean" } else { "zero" };
+                row.push(format!("accuracy_ablate_{layer}_{head}_{mode}"), accuracy.accuracy());
+            }
+        }
+        row
+    }
+
+    fn tally_queries(&self, trainer: &Trainer, set: Set, workers: &dyn Workers) -> Accuracy {
+        tally(&self.query_rooms, trainer, set, self.spec.eval.sequences, None, workers)
+    }
+
+    /// Everything that is read inside the network.
+    ///
+    /// # Panics
+    /// If probes are disabled in the spec.
+    pub fn probe(&self, trainer: &Trainer, workers: &dyn Workers) -> ProbeReport {
+        assert!(self.spec.probes.enabled, "probes are disabled");
+        let n = self.spec.probes.sequences;
+        let attention: AttentionScores = tally(&self.full_rooms, trainer, Set::Eval, n, None, workers);
+        let heads = attention.leading_heads();
+        let interactions =
+            tally_with(&self.full_rooms, trainer, Set::Eval, n, None, workers, || Interactions::of_heads(&heads));
+        let sums = tally_with(&self.full_rooms, trainer, Set::Eval, n, None, workers, || OrderSums::of_heads(&heads));
+        let order_parameters = OrderParameters::new(&self.spec, &attention, &sums);
+        ProbeReport { attention, interactions, order_parameters }
+    }
+
+    /// Accuracy on the probe sequences with one head replaced.
+    pub fn ablated(&self, trainer: &Trainer, ablation: &AblationSpec, workers: &dyn Workers) -> Accuracy {
+        let n = self.spec.probes.sequences;
+        let (t, e) = (self.spec.n_tokens(), self.spec.d_head());
+        let replacement = match ablation.mode {
+            AblationMode::Zero => vec![0.0; t * e],
+            AblationMode::Mean => {
+                let empty = || attention::HeadOutput::new(ablation.layer, ablation.head);
+                tally_with(&self.full_rooms, trainer, Set::Eval, n, None, workers, empty).mean()
+            }
+        };
+        let ablation = Ablation { layer: ablation.layer, head: ablation.head, replacement };
+        tally(&self.full_rooms, trainer, Set::Eval, n, Some(&ablation), workers)
+    }
+}
+
+impl ProbeReport {
+    /// Appends the columns of the log.
+    pub fn push_columns(&self, row: &mut Row) {
+        self.attention.push_columns(row);
+        self.order_parameters.push_columns(row);
+        self.interactions.push_columns(row);
+    }
+}
+
+/// Column names of the main evaluation set bear no prefix.
+fn prefix(set: Set) -> &'static str {
+    if set == Set::InContext { "ic_" } else { "" }
+}
+
+fn tally<A: Tally>(
+    rooms: &[Mutex<Room>],
+    trainer: &Trainer,
+    set: Set,
+    n_sequences: usize,
+    ablation: Option<&Ablation<f32>>,
+    workers: &dyn Workers,
+) -> A {
+    tally_with(rooms, trainer, set, n_sequences, ablation, workers, A::default)
+}
+
+/// Forward passes over sequences 0..n of a set, in fixed shards added in order.
+fn tally_with<A: Tally>(
+    rooms: &[Mutex<Room>],
+    trainer: &Trainer,
+    set: Set,
+    n_sequences: usize,
+    ablation: Option<&Ablation<f32>>,
+    workers: &dyn Workers,
+    empty: impl Fn() -> A,
+) -> A {
+    let parts: Vec<Mutex<A>> = rooms.iter().map(|_| Mutex::new(empty())).collect();
+    workers.run(rooms.len(), &|idx| {
+        let mut room = rooms[idx].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut part = parts[idx].lock().unwrap_or_else(PoisonError::into_inner);
+        let range = shard_range(n_sequences, idx);
+        forward_chunks(&mut room, trainer, set, range, ablation, &mut |batch, trace| {
+            part.add(trainer.model(), &trainer.state().params, batch, trace);
+        });
+    });
+    let mut total = empty();
+    for part in parts {
+        total.merge(part.into_inner().unwrap_or_else(PoisonError::into_inner));
+    }
+    total
+}
+
+fn forward_chunks(
+    room: &mut Room,
+    trainer: &Trainer,
+    set: Set,
+    range: Range<usize>,
+    ablation: Option<&Ablation<f32>>,
+    then: &mut dyn FnMut(&Batch, &Trace<f32>),
+) {
+    let Room { batch, trace } = room;
+    let capacity = trace.capacity();
+    for first in range.clone().step_by(capacity) {
+        batch.n_sequences = (range.end - first).min(capacity);
+        trainer.task().fill(trainer.model().kernels(), set, 0, first, batch);
+        trainer.model().forward(&trainer.state().params, batch, trace, ablation);
+        then(batch, trace);
+    }
+}
+
+/// One forward pass that keeps every activation, for figures of single sequences.
+pub fn look(spec: &RunSpec, trainer: &Trainer, set: Set, n_sequences: usize) -> (Batch, Trace<f32>) {
+    let task: &Task = trainer.task();
+    let batch = task.batch(set, 0, n_sequences);
+    let mut trace = Trace::new(spec, n_sequences, Reads::All);
+    trainer.model().forward(&trainer.state().params, &batch, &mut trace, None);
+    (batch, trace)
+}

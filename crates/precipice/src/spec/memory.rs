@@ -1,0 +1,62 @@
+//! What a run will need, before anything is allocated.
+
+use super::{OptimizerSpec, Readout, RunSpec};
+use crate::train::{CHUNK, N_SHARDS};
+
+impl RunSpec {
+    /// Numbers in the network's parameters.
+    ///
+    /// In f64, because the shapes that must be refused overflow integers.
+    pub fn n_params(&self) -> f64 {
+        let f = |x: usize| x as f64;
+        let (model, d_model) = (&self.model, f(self.d_model()));
+        let width = f(model.n_heads) * f(self.d_head());
+        let maps = if model.output_projection { 4.0 } else { 3.0 };
+        let block = maps * d_model * width + 2.0 * d_model * f(model.d_mlp) + f(model.d_mlp) + 5.0 * d_model;
+        let n_labels = f(self.copying().n_labels);
+        let readout = match model.readout {
+            Readout::Linear => d_model * n_labels,
+            Readout::Mlp => {
+                let w = f(model.readout_width);
+                d_model * w + f(model.readout_layers) * w * w + w * n_labels
+            }
+        };
+        f(model.n_layers) * block + readout + f(self.n_positions()) * f(model.d_pos)
+    }
+
+    /// Upper estimate of the memory of a run, in bytes.
+    pub fn memory_bytes(&self) -> f64 {
+        let f = |x: usize| x as f64;
+        let t = f(self.n_tokens());
+        let width = f(self.model.n_heads) * f(self.d_head());
+        // Residual streams and their gradients, q, k, v, z and theirs, MLP, patterns; see Trace::new.
+        let block =
+            t * (4.0 * f(self.d_model()) + 8.0 * width + 3.0 * f(self.model.d_mlp)) + f(self.model.n_heads) * t * t;
+        let readout =
+            2.0 * f(self.copying().n_labels) + 2.0 * f(self.model.readout_layers) * f(self.model.readout_width);
+        let sequence = f(self.model.n_layers) * block + 6.0 * t * f(self.d_model()) + readout;
+        let of = |sequences: usize| f(N_SHARDS) * f(CHUNK.min(sequences.div_ceil(N_SHARDS))) * sequence;
+        let traces = of(self.train.batch_size) + of(self.eval.sequences) + of(self.probes.sequences);
+        let copies = match &self.train.optimizer {
+            OptimizerSpec::Sgd(_) => 3.0,
+            OptimizerSpec::Adam(_) => 4.0,
+        } + f(N_SHARDS);
+        let labels = 2.0 * f(self.copying().n_labels) * f(self.copying().d_item);
+        4.0 * (traces + copies * self.n_params() + labels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::Model;
+    use crate::spec::RunSpec;
+
+    #[test]
+    fn the_default_network_is_counted_within_a_few_percent() {
+        let spec = RunSpec::default();
+        let table = vec![0.0; 32 * 64];
+        let exact = Model::<f32>::new(&spec, &table, precipice_num::Kernels::detect()).layout().len() as f64;
+        assert!((spec.n_params() / exact - 1.0).abs() < 0.05);
+        assert!(spec.memory_bytes() < 60e6, "{}", spec.memory_bytes());
+    }
+}
