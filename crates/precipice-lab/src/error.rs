@@ -9,14 +9,14 @@ use precipice::run::RunError;
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// The operating system refused.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {cause}")]
     Io {
         /// "read", "write" ...
         action: &'static str,
         /// Where.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A spec that cannot be read or run.
     #[error("{origin}: {problem}")]
@@ -59,7 +59,7 @@ impl LabError {
     /// For `map_err` on an input or output operation.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LabError {
         let path = path.to_owned();
-        move |source| LabError::Io { action, path, source }
+        move |cause| LabError::Io { action, path, cause }
     }
 
     pub(crate) fn run_dir(path: &Path, problem: impl Into<String>) -> LabError {

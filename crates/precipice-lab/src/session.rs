@@ -180,6 +180,7 @@ impl Session {
                 (start, warnings) = checkpoint::newest(&run_dir.checkpoints(), layout, &spec_hash, accept)?;
             }
         }
+        run_dir.make_folders()?;
         let step = start.as_ref().map(|state| state.step);
         kept.retain(|(row, _)| step.is_some_and(|step| row.step <= step));
         let bytes = kept.last().map_or(0, |(_, end)| *end);

@@ -3,6 +3,8 @@
 //! Axes: C is M x N, A is M x K, B is K x N. Every output accumulates over k in ascending order in
 //! one accumulator, so that a wider register or another tile gives the same number.
 
+use std::mem::MaybeUninit;
+
 use crate::kernels::{Arithmetic, Kernels, Simd};
 use crate::mat::{MatMut, MatRef};
 
@@ -110,7 +112,8 @@ fn product<T: Scalar, const FUSED: bool, const MR: usize, const NR: usize>(
         return;
     }
     let c_ptr = c.data.as_mut_ptr();
-    let mut panel = [T::ZERO; K_BLOCK * N_MAX];
+    // Left uninitialized: zeroing 32 KB would cost more than a small product.
+    let mut panel = [const { MaybeUninit::<T>::uninit() }; K_BLOCK * N_MAX];
     let mut first = fill == Fill::Set;
     let mut k0 = 0;
     // Runs once even for k = 0, where `Set` must still write zeros.
@@ -128,7 +131,7 @@ fn product<T: Scalar, const FUSED: bool, const MR: usize, const NR: usize>(
                         a: a.data.as_ptr().wrapping_add(i0 * a.row_stride + k0 * a.col_stride),
                         a_row: a.row_stride,
                         a_col: a.col_stride,
-                        panel: panel.as_ptr(),
+                        panel: panel.as_ptr().cast(),
                         c: c_ptr.add(i0 * c.row_stride + j0),
                         c_row: c.row_stride,
                         k: kb,
@@ -148,18 +151,26 @@ fn product<T: Scalar, const FUSED: bool, const MR: usize, const NR: usize>(
 
 /// Copies columns j0..j0+width of B's rows k0..k0+kb, zero-padded to NR columns.
 #[inline(always)]
-fn pack<T: Scalar, const NR: usize>(panel: &mut [T], b: MatRef<'_, T>, k0: usize, kb: usize, j0: usize, width: usize) {
-    for k in 0..kb {
-        let row = &mut panel[k * NR..(k + 1) * NR];
-        let start = (k0 + k) * b.row_stride + j0 * b.col_stride;
-        if b.col_stride == 1 {
-            row[..width].copy_from_slice(&b.data[start..start + width]);
-        } else {
-            for j in 0..width {
-                row[j] = b.data[start + j * b.col_stride];
+fn pack<T: Scalar, const NR: usize>(
+    panel: &mut [MaybeUninit<T>],
+    b: MatRef<'_, T>,
+    k0: usize,
+    kb: usize,
+    j0: usize,
+    width: usize,
+) {
+    for (k, row) in panel.chunks_exact_mut(NR).take(kb).enumerate() {
+        let from = &b.data[(k0 + k) * b.row_stride + j0 * b.col_stride..];
+        if b.col_stride == 1 && width == NR {
+            // A length known to the compiler becomes a few vector moves.
+            for (to, &x) in row[..NR].iter_mut().zip(&from[..NR]) {
+                to.write(x);
             }
+            continue;
         }
-        row[width..].fill(T::ZERO);
+        for (j, to) in row.iter_mut().enumerate() {
+            to.write(if j < width { from[j * b.col_stride] } else { T::ZERO });
+        }
     }
 }
 

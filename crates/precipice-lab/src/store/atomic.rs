@@ -14,7 +14,8 @@ pub const TEMPORARY: &str = ".tmp-";
 /// # Errors
 /// If the system refuses; the target is untouched then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), LabError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // The parent of a bare file name is the empty path, which cannot be opened.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!("{TEMPORARY}{name}"));
     let written = (|| {
@@ -24,9 +25,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), LabError> {
         fs::rename(&temporary, path)?;
         File::open(folder)?.sync_all()
     })();
-    written.map_err(|source| {
+    written.map_err(|cause| {
         // The half-written file is of no use to anyone; that it is gone matters less than the error.
         let _ = fs::remove_file(&temporary);
-        LabError::Io { action: "write", path: path.to_owned(), source }
+        LabError::Io { action: "write", path: path.to_owned(), cause }
     })
 }

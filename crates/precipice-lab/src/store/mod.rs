@@ -160,7 +160,7 @@ impl RunDir {
     /// # Errors
     /// If another process holds it, or the system refuses.
     pub fn lock(&self) -> Result<Lock, LabError> {
-        fs::create_dir_all(self.checkpoints()).map_err(LabError::io("create", &self.checkpoints()))?;
+        fs::create_dir_all(&self.root).map_err(LabError::io("create", &self.root))?;
         let path = self.root.join("lock");
         let open = File::options().create(true).write(true).truncate(false).open(&path);
         let mut file = open.map_err(LabError::io("write", &path))?;
@@ -190,6 +190,14 @@ impl RunDir {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Makes the folders that are written to during a run.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn make_folders(&self) -> Result<(), LabError> {
         fs::create_dir_all(self.checkpoints()).map_err(LabError::io("create", &self.checkpoints()))
     }
 

@@ -29,6 +29,19 @@ pub trait Tally: Default + Send {
     fn merge(&mut self, other: Self);
 }
 
+/// Two tallies of the same forward passes.
+impl<A: Tally, B: Tally> Tally for (A, B) {
+    fn add(&mut self, model: &Model<f32>, params: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
+        self.0.add(model, params, batch, trace);
+        self.1.add(model, params, batch, trace);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.0.merge(other.0);
+        self.1.merge(other.1);
+    }
+}
+
 /// Room for the forward passes of an evaluation, kept between evaluations.
 #[derive(Debug)]
 struct Room {
