@@ -14,12 +14,15 @@ use crate::model::{Ablation, Model, Params, Reads, Trace};
 use crate::record::Row;
 use crate::spec::{AblationMode, AblationSpec, RunSpec};
 use crate::task::{Set, Task};
-use crate::train::{CHUNK, N_SHARDS, Trainer, shard_range};
+use crate::train::{N_SHARDS, Trainer, shard_range};
 use crate::workers::Workers;
 use accuracy::Accuracy;
 use attention::AttentionScores;
 use interactions::Interactions;
 use order_parameters::{OrderParameters, OrderSums};
+
+/// Sequences that are evaluated together. Fewer than in training: evaluation is rare, memory is not.
+pub const CHUNK: usize = 4;
 
 /// A sum over sequences that can be computed in parts and added in a fixed order.
 pub trait Tally: Default + Send {

@@ -1,7 +1,7 @@
 //! What a run will need, before anything is allocated.
 
 use super::{OptimizerSpec, Readout, RunSpec};
-use crate::train::{CHUNK, N_SHARDS};
+use crate::{probe, train};
 
 impl RunSpec {
     /// Numbers in the network's parameters.
@@ -35,12 +35,15 @@ impl RunSpec {
         let readout =
             2.0 * f(self.copying().n_labels) + 2.0 * f(self.model.readout_layers) * f(self.model.readout_width);
         let sequence = f(self.model.n_layers) * block + 6.0 * t * f(self.d_model()) + readout;
-        let of = |sequences: usize| f(N_SHARDS) * f(CHUNK.min(sequences.div_ceil(N_SHARDS))) * sequence;
-        let traces = of(self.train.batch_size) + of(self.eval.sequences) + of(self.probes.sequences);
+        let of = |sequences: usize, chunk: usize| {
+            f(train::N_SHARDS) * f(chunk.min(sequences.div_ceil(train::N_SHARDS))) * sequence
+        };
+        let evaluation = of(self.eval.sequences, probe::CHUNK) + of(self.probes.sequences, probe::CHUNK);
+        let traces = of(self.train.batch_size, train::CHUNK) + evaluation;
         let copies = match &self.train.optimizer {
             OptimizerSpec::Sgd(_) => 3.0,
             OptimizerSpec::Adam(_) => 4.0,
-        } + f(N_SHARDS);
+        } + f(train::N_SHARDS);
         let labels = 2.0 * f(self.copying().n_labels) * f(self.copying().d_item);
         4.0 * (traces + copies * self.n_params() + labels)
     }
@@ -57,6 +60,6 @@ mod tests {
         let table = vec![0.0; 32 * 64];
         let exact = Model::<f32>::new(&spec, &table, precipice_num::Kernels::detect()).layout().len() as f64;
         assert!((spec.n_params() / exact - 1.0).abs() < 0.05);
-        assert!(spec.memory_bytes() < 60e6, "{}", spec.memory_bytes());
+        assert!(spec.memory_bytes() < 80e6, "{}", spec.memory_bytes());
     }
 }

@@ -121,3 +121,75 @@ fn adam<T: Real>(spec: &AdamSpec, rate: f64, age: u64, p: &mut [T], g: &[T], m: 
         *p = keep * *p - rate * *m / (v.sqrt() * second_scale + epsilon);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::Layout;
+
+    fn two_tensors(values: [f64; 2]) -> Params<f64> {
+        let mut layout = Layout::default();
+        layout.push("a.w", &[1], crate::model::Init::Constant(0.0));
+        layout.push("b.w", &[1], crate::model::Init::Constant(0.0));
+        Params { layout: Arc::new(layout), values: values.to_vec() }
+    }
+
+    fn step(train: &TrainSpec, step: u64, params: &mut Params<f64>, state: &mut OptimizerState<f64>, grads: [f64; 2]) {
+        update(train, step, params, &mut two_tensors(grads), state);
+    }
+
+    #[test]
+    fn only_longer_gradients_are_clipped() {
+        let sgd = SgdSpec { learning_rate: 1.0, momentum: 0.0, decay: 0.0 };
+        let train = TrainSpec { clip_norm: Some(5.0), optimizer: OptimizerSpec::Sgd(sgd), ..TrainSpec::default() };
+        for (grads, want) in [([3.0, 3.9], [-3.0, -3.9]), ([6.0, 8.0], [-3.0, -4.0])] {
+            let mut params = two_tensors([0.0, 0.0]);
+            let mut state = OptimizerState::new(&train.optimizer, &params);
+            step(&train, 0, &mut params, &mut state, grads);
+            assert_eq!(params.values, want);
+        }
+    }
+
+    #[test]
+    fn adam_adds_epsilon_outside_the_root() {
+        let adam = AdamSpec { learning_rate: 1.0, adam_beta1: 0.9, adam_beta2: 0.999, epsilon: 0.5, decay: 0.0 };
+        let train = TrainSpec { optimizer: OptimizerSpec::Adam(adam), ..TrainSpec::default() };
+        let mut params = two_tensors([0.0, 0.0]);
+        let mut state = OptimizerState::new(&train.optimizer, &params);
+        step(&train, 0, &mut params, &mut state, [2.0, 0.5]);
+        // First step: m_hat = g and v_hat = g^2, so the step is g / (|g| + eps).
+        assert!((params.values[0] + 2.0 / 2.5).abs() < 1e-12 && (params.values[1] + 0.5).abs() < 1e-12);
+    }
+
+    /// A tensor that begins to move late gets the same first step as one that always moved.
+    #[test]
+    fn adam_counts_from_the_thaw() {
+        let adam = AdamSpec { learning_rate: 0.1, adam_beta1: 0.9, adam_beta2: 0.999, epsilon: 1e-8, decay: 0.0 };
+        let mut train = TrainSpec { optimizer: OptimizerSpec::Adam(adam), ..TrainSpec::default() };
+        train.freeze_until.insert("b".to_owned(), 3);
+        let mut params = two_tensors([0.0, 0.0]);
+        let mut state = OptimizerState::new(&train.optimizer, &params);
+        let mut first = 0.0;
+        for s in 0..4 {
+            step(&train, s, &mut params, &mut state, [1.0, 1.0]);
+            if s == 0 {
+                first = params.values[0];
+            }
+            assert_eq!(params.values[1] == 0.0, s < 3);
+        }
+        assert!((params.values[1] - first).abs() < 1e-12);
+    }
+
+    #[test]
+    fn frozen_gradients_do_not_count_for_clipping() {
+        let sgd = SgdSpec { learning_rate: 1.0, momentum: 0.0, decay: 0.0 };
+        let mut train = TrainSpec { clip_norm: Some(5.0), optimizer: OptimizerSpec::Sgd(sgd), ..TrainSpec::default() };
+        train.freeze_until.insert("b.w".to_owned(), 10);
+        let mut params = two_tensors([0.0, 1.0]);
+        let mut state = OptimizerState::new(&train.optimizer, &params);
+        step(&train, 0, &mut params, &mut state, [4.0, 100.0]);
+        assert_eq!(params.values, [-4.0, 1.0]);
+    }
+}

@@ -1,0 +1,223 @@
+//! Runs that are killed, damaged, crowded and starved: nothing is lost, nothing half-written.
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Ran, Scratch, TINY};
+
+/// A run of a second or two, so that there is time to kill it.
+fn longer(extra: &[&str]) -> Vec<String> {
+    let args = TINY.iter().map(|arg| if *arg == "60" { "600" } else { arg });
+    args.chain(extra.iter().copied()).map(str::to_owned).collect()
+}
+
+fn strings(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+fn result_of(folder: &Path) -> (Vec<u8>, String) {
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap();
+    (fs::read(folder.join("log.jsonl")).unwrap(), manifest["digest"].as_str().unwrap().to_owned())
+}
+
+fn spawn(scratch: &Scratch, args: &[String]) -> Child {
+    scratch.command(&strings(args)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let clock = Instant::now();
+    while !condition() {
+        assert!(clock.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn log_rows(folder: &Path) -> usize {
+    fs::read(folder.join("log.jsonl")).map_or(0, |bytes| bytes.iter().filter(|&&b| b == b'\n').count())
+}
+
+/// Killed again and again at random moments, resumed each time: the bits of an undisturbed run.
+#[test]
+fn kill_nine_and_resume() {
+    let scratch = Scratch::new();
+    scratch.run(&strings(&longer(&["--out", "whole"]))).ok();
+    let whole = result_of(&scratch.path("whole"));
+    let mut random: u32 = 1;
+    for seed in 0..4 {
+        let out = format!("killed-{seed}");
+        let args = longer(&["--out", &out, "--resume", "--threads", if seed % 2 == 0 { "1" } else { "2" }]);
+        let mut kills = 0;
+        for _ in 0..5 {
+            // Numerical Recipes' generator; only the moments of the kills come from it.
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let rows = log_rows(&scratch.path(&out)) + (random >> 24) as usize % 9;
+            let mut child = spawn(&scratch, &args);
+            wait_until("rows or the end", || {
+                log_rows(&scratch.path(&out)) >= rows || scratch.path(&out).join("manifest.json").exists()
+            });
+            std::thread::sleep(Duration::from_micros(u64::from(random >> 16) % 3000));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            kills += usize::from(!scratch.path(&out).join("manifest.json").exists());
+        }
+        assert!(kills > 0, "no kill came before the end");
+        scratch.run(&strings(&args)).ok();
+        assert!(result_of(&scratch.path(&out)) == whole, "seed {seed}");
+    }
+}
+
+/// An unfinished run, whatever the machine's speed: stopped from outside while it runs.
+fn unfinished(scratch: &Scratch, out: &str) {
+    let mut child = spawn(scratch, &longer(&["--out", out]));
+    wait_until("the first rows", || log_rows(&scratch.path(out)) >= 8);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!scratch.path(out).join("manifest.json").exists());
+}
+
+#[test]
+fn an_unfinished_run_is_not_touched_without_resume() {
+    let scratch = Scratch::new();
+    unfinished(&scratch, "r");
+    let ran = scratch.run(&strings(&longer(&["--out", "r"])));
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("--resume"), "{}", ran.stderr);
+    scratch.run(&strings(&longer(&["--out", "r", "--force"]))).ok();
+}
+
+#[test]
+fn torn_lines_and_damaged_checkpoints_are_survived() {
+    let scratch = Scratch::new();
+    scratch.run(&strings(&longer(&["--out", "whole"]))).ok();
+    let whole = result_of(&scratch.path("whole"));
+    let damage: [(&str, fn(&Path)); 4] = [
+        ("a torn last line", |folder| {
+            let log = folder.join("log.jsonl");
+            let bytes = fs::read(&log).unwrap();
+            fs::write(&log, &bytes[..bytes.len() - 40]).unwrap();
+        }),
+        ("rows lost by the file system", |folder| {
+            let log = folder.join("log.jsonl");
+            let bytes = fs::read(&log).unwrap();
+            fs::write(&log, &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        ("a truncated checkpoint", |folder| {
+            let newest = newest_checkpoint(folder);
+            let bytes = fs::read(&newest).unwrap();
+            fs::write(&newest, &bytes[..bytes.len() / 3]).unwrap();
+        }),
+        ("a flipped bit in a checkpoint", |folder| {
+            let newest = newest_checkpoint(folder);
+            let mut bytes = fs::read(&newest).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 4;
+            fs::write(&newest, &bytes).unwrap();
+        }),
+    ];
+    for (what, harm) in damage {
+        let out = what.replace(' ', "-");
+        unfinished(&scratch, &out);
+        let newest = newest_checkpoint(&scratch.path(&out));
+        harm(&scratch.path(&out));
+        let ran = scratch.run(&strings(&longer(&["--out", &out, "--resume"]))).ok();
+        assert!(result_of(&scratch.path(&out)) == whole, "{what}");
+        if what.contains("checkpoint") {
+            let name = newest.file_name().unwrap().to_str().unwrap();
+            assert!(ran.stderr.contains(name) && ran.stderr.contains("the one before it is used"), "{}", ran.stderr);
+        }
+    }
+}
+
+fn newest_checkpoint(folder: &Path) -> std::path::PathBuf {
+    let names = common::names(&folder.join("checkpoints"));
+    let name = names.iter().rfind(|name| name.starts_with("step-")).unwrap();
+    folder.join("checkpoints").join(name)
+}
+
+#[test]
+fn a_foreign_directory_is_left_alone() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("letters")).unwrap();
+    scratch.write("letters/to-mother.txt", "Dear mother");
+    scratch.write("file", "x");
+    for (out, flag) in [("letters", "--json"), ("letters", "--resume"), ("letters", "--force"), ("file", "--json")] {
+        let ran = scratch.run(&strings(&longer(&["--out", out, flag])));
+        assert_eq!(ran.code, Some(2), "{out} {flag}");
+    }
+    assert_eq!(common::names(&scratch.path("letters")), ["to-mother.txt"]);
+    assert_eq!(fs::read_to_string(scratch.path("file")).unwrap(), "x");
+}
+
+#[test]
+fn a_read_only_place_is_one_error() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("closed")).unwrap();
+    let mut mode = fs::metadata(scratch.path("closed")).unwrap().permissions();
+    mode.set_readonly(true);
+    fs::set_permissions(scratch.path("closed"), mode).unwrap();
+    // The superuser may write everywhere but here.
+    let is_root = fs::write(scratch.path("closed/probe"), "").is_ok();
+    let out = if is_root { "/proc/precipice" } else { "closed/run" };
+    let ran = scratch.run(&strings(&longer(&["--out", out])));
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: cannot create") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+}
+
+/// A file-size limit stands for a full disk: a checkpoint cannot be written whole.
+#[test]
+fn a_full_disk_is_one_error_and_the_run_can_go_on() {
+    let scratch = Scratch::new();
+    scratch.run(&strings(&longer(&["--out", "whole"]))).ok();
+    let args = longer(&["--out", "full", "--resume"]).join(" ");
+    let limited = |blocks: u32| {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {} {args}", env!("CARGO_BIN_EXE_precipice"));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).current_dir(scratch.path(""));
+        Ran::new(shell.output().unwrap())
+    };
+    // 512-byte blocks: 8 KB hold no checkpoint, 80 KB hold checkpoints and a part of the log.
+    for blocks in [16, 160] {
+        let ran = limited(blocks);
+        assert_eq!(ran.code, Some(2), "{blocks}: {}", ran.stderr);
+        assert!(ran.stderr.contains("error: cannot write"), "{}", ran.stderr);
+        assert!(!scratch.path("full/manifest.json").exists());
+    }
+    scratch.run(&args.split(' ').collect::<Vec<_>>()).ok();
+    assert!(result_of(&scratch.path("full")) == result_of(&scratch.path("whole")));
+}
+
+#[test]
+fn two_writers_at_once() {
+    let scratch = Scratch::new();
+    let mut first = spawn(&scratch, &longer(&["--out", "r"]));
+    wait_until("the first rows", || log_rows(&scratch.path("r")) >= 1);
+    for flag in ["--resume", "--force", "--json"] {
+        let second = scratch.run(&strings(&longer(&["--out", "r", flag])));
+        assert_eq!(second.code, Some(2), "{flag}");
+        assert!(second.stderr.contains("another process"), "{flag}: {}", second.stderr);
+    }
+    assert!(first.wait().unwrap().success(), "the first writer is not disturbed");
+    scratch.run(&["verify", "r", "-q"]).ok();
+}
+
+/// Ctrl-C stops after the current step, saves, and says how to go on.
+#[test]
+fn interrupt_saves_and_says_how_to_go_on() {
+    let scratch = Scratch::new();
+    scratch.run(&strings(&longer(&["--out", "whole"]))).ok();
+    let mut command = scratch.command(&strings(&longer(&["--out", "r"])));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the first rows", || log_rows(&scratch.path("r")) >= 3);
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.contains("--resume goes on"), "{}", ran.stdout);
+    scratch.run(&strings(&longer(&["--out", "r", "--resume"]))).ok();
+    assert!(result_of(&scratch.path("r")) == result_of(&scratch.path("whole")));
+}

@@ -1,0 +1,221 @@
+//! What the commands print, refuse and write.
+
+mod common;
+
+use common::{Scratch, TINY, names};
+use serde_json::Value;
+
+#[test]
+fn without_arguments_it_says_what_it_is() {
+    let ran = Scratch::new().run(&[]).ok();
+    assert!(ran.stdout.lines().count() <= 9, "{}", ran.stdout);
+    for command in ["precipice run", "precipice run copying-small", "precipice reproduce --fast"] {
+        assert!(ran.stdout.contains(command));
+    }
+}
+
+#[test]
+fn help_names_every_command() {
+    let ran = Scratch::new().run(&["--help"]).ok();
+    for command in ["run", "specs", "show", "probe", "figure", "export", "verify", "reproduce"] {
+        assert!(ran.stdout.contains(&format!("\n  {command} ")), "{command}");
+    }
+    assert!(ran.stdout.contains("Exit codes"));
+}
+
+#[test]
+fn specs_are_listed_and_shown_resolved() {
+    let scratch = Scratch::new();
+    let listed = scratch.run(&["specs"]).ok().stdout;
+    for name in ["copying", "copying-small", "copying-no-curriculum", "han", "han-small"] {
+        assert!(listed.lines().any(|line| line.split_whitespace().next() == Some(name)), "{name}");
+        let shown = scratch.run(&["show", name]).ok().stdout;
+        // What is shown is itself a spec, and the same one.
+        let path = scratch.write("shown.toml", &shown);
+        assert_eq!(scratch.run(&["show", path.to_str().unwrap()]).ok().stdout, shown);
+        assert!(shown.contains("n_positions = ") && shown.contains("d_head = "), "resolved: {shown}");
+    }
+    assert_eq!(scratch.run(&["specs", "--json"]).ok().json().as_array().unwrap().len(), 5);
+}
+
+/// The documented page of fields has every field of every built-in spec.
+#[test]
+fn every_field_is_documented() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/spec.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let scratch = Scratch::new();
+    fn keys(value: &Value, found: &mut Vec<String>) {
+        if let Value::Object(object) = value {
+            for (key, inner) in object {
+                found.push(key.clone());
+                keys(inner, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for name in ["copying", "han"] {
+        keys(&scratch.run(&["show", name, "--json"]).ok().json(), &mut found);
+    }
+    for key in found {
+        assert!(page.contains(&format!("`{key}`")) || page.contains(&format!(".{key}`")), "{key} is not documented");
+    }
+}
+
+#[test]
+fn bad_input_is_one_clear_error_and_nothing_is_written() {
+    let scratch = Scratch::new();
+    scratch.write("empty.toml", "");
+    scratch.write("binary.toml", [0_u8, 159, 146, 150]);
+    scratch.write("misspelt.toml", "name = \"x\"\n[task.copying]\nn_exemplar = 4\n");
+    scratch.write("broken.toml", "name = \n");
+    scratch.write("items.npz", "PK not a zip");
+    std::fs::create_dir(scratch.path("folder.toml")).unwrap();
+    let before = scratch.names();
+    let cases: [(&[&str], &str); 26] = [
+        (&["run", "copyin"], "did you mean \"copying\"?"),
+        (&["run", "no-such-spec.toml"], "no such built-in spec or file"),
+        (&["run", "empty.toml"], "is empty"),
+        (&["run", "binary.toml"], "is not a text file"),
+        (&["run", "broken.toml"], "line 1"),
+        (&["run", "folder.toml"], "is a directory"),
+        (&["run", "misspelt.toml"], "did you mean `n_exemplars`?"),
+        (&["run", "-s", "task.copying.n_exemplar=4"], "did you mean `n_exemplars`?"),
+        (&["run", "-s", "model.redout=mlp"], "did you mean `readout`?"),
+        (&["run", "-s", "model.readout=mpl"], "expected `linear` or `mlp`"),
+        (&["run", "-s", "train.steps=many"], "train.steps: invalid type"),
+        (&["run", "-s", "train.steps"], "expected key.sub=value"),
+        (&["run", "-s", "train..steps=1"], "no empty part"),
+        (&["run", "-s", "name.x=1"], "name is a value, not a table"),
+        (&["run", "-s", "task.copying.n_exemplars=0"], "task.copying.n_exemplars = 0: must be from 1"),
+        (&["run", "-s", "task.copying.n_labels=7"], "must be at least n_exemplars = 8"),
+        (&["run", "-s", "model.d_pos=16"], "must be at least T = 2 n_exemplars + 1 = 17"),
+        (&["run", "-s", "train.batch_size=0"], "train.batch_size = 0"),
+        (&["run", "-s", "train.optimizer.sgd.learning_rate=nan"], "must be a finite number above 0"),
+        (&["run", "-s", "train.freeze_until.redout=5"], "must name a tensor or a dotted prefix"),
+        (&["run", "-s", "seeds.data=-1"], "seeds.data"),
+        (&["run", "--seed", "99999999999999999999"], "--seed"),
+        (&["run", "--threads", "0"], "--threads"),
+        (&["run", "-s", "task.copying.d_item=60000", "-s", "model.d_pos=60000"], "GiB of memory"),
+        (&["run", "han", "-s", "task.copying.items.file=items.npz"], "items.npz: damaged or truncated"),
+        (&["run", "han", "-s", "task.copying.items.array=itms"], "has no array \"itms\"; it has items"),
+    ];
+    for (args, expected) in cases {
+        let ran = scratch.run(args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.matches("error:").count(), 1, "{args:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("panicked") && ran.stdout.is_empty(), "{args:?}");
+        assert_eq!(scratch.names(), before, "{args:?} wrote something");
+    }
+}
+
+#[test]
+fn other_commands_refuse_what_is_not_a_run() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path("folder")).unwrap();
+    for args in [
+        &["probe", "folder"][..],
+        &["verify", "folder"],
+        &["figure", "attention", "folder"],
+        &["export", "folder", "--to", "csv"],
+        &["figure", "atention", "folder"],
+        &["reproduce", "essay-9"],
+        &["export", "folder", "--to", "xls"],
+    ] {
+        let ran = scratch.run(args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.matches("error:").count(), 1, "{args:?}: {}", ran.stderr);
+    }
+    assert!(scratch.run(&["probe", "folder"]).stderr.contains("no spec.toml"));
+}
+
+#[test]
+fn a_run_reports_stores_and_is_not_computed_twice() {
+    let scratch = Scratch::new();
+    let args: Vec<&str> = TINY.iter().copied().chain(["--out", "a", "--json"]).collect();
+    let first = scratch.run(&args).ok().json();
+    for key in ["run_dir", "spec_hash", "outcome", "steps", "seconds", "steps_per_s", "digest", "final", "transition"] {
+        assert!(first.get(key).is_some(), "{key}");
+    }
+    assert_eq!((first["outcome"].as_str(), first["steps"].as_u64()), (Some("none"), Some(60)));
+    assert!(first["final"]["accuracy"].is_number() && first["transition"].is_null());
+    let files = ["checkpoints", "figures", "lock", "log.jsonl", "manifest.json", "metrics.parquet", "spec.toml"];
+    assert_eq!(names(&scratch.path("a")), files);
+    assert_eq!(
+        names(&scratch.path("a/figures")),
+        ["attention.svg", "interactions.svg", "learning-curve.svg", "order-parameters.svg"]
+    );
+    let steps = [0, 1, 2, 4, 8, 16, 32, 60].map(|step| format!("step-{step:08}.safetensors"));
+    assert_eq!(names(&scratch.path("a/checkpoints")), steps);
+    let second = scratch.run(&args).ok().json();
+    assert_eq!(second["stored"], true);
+    assert_eq!((&second["digest"], &second["seconds"]), (&first["digest"], &first["seconds"]));
+    // A run without `-s` differences finds its own default directory.
+    let other: Vec<&str> = args.iter().copied().filter(|a| *a != "--json").chain(["--seed", "1"]).collect();
+    let ran = scratch.run(&other);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("holds a run of another spec"), "{}", ran.stderr);
+}
+
+#[test]
+fn threads_and_probes_keep_the_digest_and_verify_says_so() {
+    let scratch = Scratch::new();
+    let digest = |extra: &[&str], out: &str| {
+        let args: Vec<&str> =
+            TINY.iter().copied().chain(["--out", out, "--json"]).chain(extra.iter().copied()).collect();
+        scratch.run(&args).ok().json()["digest"].as_str().unwrap().to_owned()
+    };
+    let one = digest(&["--threads", "1"], "one");
+    assert_eq!(one, digest(&["--threads", "2"], "two"));
+    assert_eq!(one, digest(&["-s", "probes.enabled=false"], "blind"));
+    let log = |out: &str| std::fs::read(scratch.path(out).join("log.jsonl")).unwrap();
+    assert_eq!(log("one"), log("two"));
+    let verified = scratch.run(&["verify", "one", "--threads", "2", "-q"]).ok();
+    assert!(verified.stdout.contains("same bits"));
+    // One digit of one row is enough to be found out.
+    let text = String::from_utf8(log("two")).unwrap();
+    let at = text.rfind("\"loss\":").unwrap() + 10;
+    let mut bytes = text.into_bytes();
+    bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
+    scratch.write("two/log.jsonl", bytes);
+    let differs = scratch.run(&["verify", "two", "-q", "--json"]);
+    assert_eq!(differs.code, Some(1));
+    assert_eq!(differs.json()["same"], false);
+}
+
+#[test]
+fn probe_figure_and_export_read_a_run() {
+    let scratch = Scratch::new();
+    let args: Vec<&str> = TINY.iter().copied().chain(["--out", "r"]).collect();
+    scratch.run(&args).ok();
+    let probe = scratch.run(&["probe", "r", "--step", "32", "--json"]).ok().json();
+    assert_eq!((probe["step"].as_u64(), probe["heads"].as_array().unwrap().len()), (Some(32), 2));
+    assert!(probe["interactions"][1][0][2]["variance_share"].is_number());
+    assert!(probe["order_parameters"]["predicted_loss"].is_number());
+    assert!(scratch.run(&["probe", "r"]).ok().stdout.contains("order parameters"));
+    let missing = scratch.run(&["probe", "r", "--step", "33"]);
+    assert!(missing.code == Some(2) && missing.stderr.contains("it has 0, 1, 2, 4"), "{}", missing.stderr);
+    for (file, magic) in [("a.svg", &b"<svg"[..]), ("a.png", b"\x89PNG"), ("a.pdf", b"%PDF")] {
+        scratch.run(&["figure", "learning-curve", "r", "-o", file]).ok();
+        let bytes = std::fs::read(scratch.path(file)).unwrap();
+        assert!(bytes.windows(magic.len()).take(200).any(|window| window == magic), "{file}");
+    }
+    assert_eq!(scratch.run(&["figure", "attention", "r", "-o", "a.jpg"]).code, Some(2));
+    assert_eq!(scratch.run(&["figure", "contexts", "r"]).code, Some(2), "Gaussian items have no pictures");
+    for format in ["parquet", "csv", "npz", "safetensors"] {
+        scratch.run(&["export", "r", "--to", format]).ok();
+    }
+    let csv = std::fs::read_to_string(scratch.path("copying-small.csv")).unwrap();
+    assert_eq!((csv.lines().count(), csv.starts_with("step,sequences,train_loss,loss,accuracy")), (8, true));
+    let bytes = std::fs::read(scratch.path("copying-small.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(tensors.tensor("blocks.0.attn.W_Q").unwrap().shape(), [1, 33, 33]);
+    assert_eq!(tensors.tensor("embed.labels").unwrap().shape(), [16, 16]);
+}
+
+#[test]
+fn claims_are_listed() {
+    let listed = Scratch::new().run(&["reproduce", "--list", "--json"]).ok().json();
+    let ids: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|claim| claim["id"].as_str()).collect();
+    assert_eq!(ids, ["essay-1", "essay-2", "essay-4", "essay-5"]);
+}

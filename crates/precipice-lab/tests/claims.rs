@@ -1,0 +1,48 @@
+//! The claims in seconds: one seed of the small network jumps, becomes an induction head, and stays
+//! where it is when the curriculum is taken away. All seeds are checked by `precipice reproduce`.
+
+use precipice::record::MemoryRecorder;
+use precipice_lab::session::{Options, train};
+use precipice_lab::spec_file::{self, Changes};
+use precipice_lab::store::RunOutcome;
+use precipice_lab::threads;
+
+fn run(spec: &str, overrides: &[&str]) -> precipice_lab::session::Report {
+    let folder = tempfile::tempdir().unwrap();
+    let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
+    let spec = spec_file::load(spec, &Changes { overrides, seed: Some(3), steps: None }).unwrap();
+    let out = Some(folder.path().join("run"));
+    let options = Options { out, threads: threads::available(), resume: false, force: false };
+    train(spec, &options, &mut MemoryRecorder::default()).unwrap()
+}
+
+#[test]
+fn the_small_network_jumps_and_is_an_induction_head() {
+    let report = run("copying-small", &["eval.every=50"]);
+    assert_eq!(report.manifest.outcome, RunOutcome::Transition);
+    let last = |name: &str| report.manifest.final_row[name].as_f64().unwrap();
+    assert!(last("accuracy") > 0.97 && last("ila1") > 0.5 && last("tila2") > 0.85);
+    assert!(last("interaction_0_position_position_share") > 0.5);
+    assert!(last("interaction_1_content_buffer_share") > 0.4);
+    assert!(last("accuracy_ablate_0_0_zero") <= 0.375 && last("accuracy_ablate_1_0_zero") <= 0.375);
+    let jump = report.manifest.transition.unwrap();
+    assert!((400.0..900.0).contains(&jump.t50.unwrap()), "{jump:?}");
+    assert!((jump.plateau_accuracy.unwrap() - 0.25).abs() < 0.05);
+}
+
+#[test]
+fn without_curriculum_the_small_network_stays() {
+    let report = run("copying-small", &["task.copying.n_labels=4", "train.steps=1200", "eval.every=200"]);
+    assert_eq!(report.manifest.outcome, RunOutcome::None);
+    assert!(report.manifest.transition.is_none());
+    assert!(report.manifest.final_row["accuracy"].as_f64().unwrap() < 0.32);
+}
+
+#[test]
+fn characters_never_seen_are_told_apart() {
+    let report = run("han-small", &["train.steps=1600", "eval.every=200"]);
+    let last = |name: &str| report.manifest.final_row[name].as_f64().unwrap();
+    assert!(last("accuracy") > 0.88 && last("ic_accuracy") > 0.86, "{:?}", report.manifest.final_row);
+    assert!((0.9..0.96).contains(&last("ic_nearest_neighbor_accuracy")));
+    assert!(report.figures.iter().any(|path| path.ends_with("contexts.svg")));
+}

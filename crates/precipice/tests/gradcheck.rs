@@ -1,0 +1,145 @@
+//! Every layer and option against central differences in f64.
+
+use precipice::model::{Model, Params, Reads, Trace};
+use precipice::spec::*;
+use precipice::task::{Set, Task};
+use precipice::train::loss::{cross_entropy, cross_entropy_gradient};
+use precipice_num::{Kernels, Rng, StreamId};
+
+const SEQUENCES: usize = 3;
+
+fn small(model: ModelSpec) -> RunSpec {
+    let mut spec = RunSpec {
+        name: "gradcheck".to_owned(),
+        task: TaskSpec::Copying(CopyingSpec { n_exemplars: 3, n_labels: 5, d_item: 6, items: None }),
+        model: ModelSpec { d_pos: 9, d_buffer: 3, readout_layers: 2, readout_width: 7, ..model },
+        ..RunSpec::default()
+    };
+    spec.train.batch_size = SEQUENCES;
+    spec.resolve();
+    spec.validate().unwrap();
+    spec
+}
+
+fn base() -> ModelSpec {
+    ModelSpec { n_positions: None, d_head: None, ..ModelSpec::default() }
+}
+
+/// Checks a random direction over all parameters, and single entries of every tensor.
+fn check(name: &str, model: ModelSpec) {
+    let spec = small(model);
+    let task = Task::new(&spec, None).unwrap();
+    let model = Model::<f64>::new(&spec, &task.label_table(), Kernels::detect());
+    let mut params = Params::init(model.layout().clone(), 1);
+    // Zero readouts, unit gains and zero biases would hide mistakes.
+    let noise = deviates(params.values.len(), 0);
+    params.values.iter_mut().zip(noise).for_each(|(p, z)| *p += 0.2 * z);
+    let batch = task.batch(Set::Train, 0, SEQUENCES);
+    for reads in [Reads::All, Reads::QueryOnly] {
+        let mut trace = Trace::new(&spec, SEQUENCES, reads);
+        let mut loss = |params: &Params<f64>| {
+            model.forward(params, &batch, &mut trace, None);
+            cross_entropy(trace.logits(), &batch.answers) / SEQUENCES as f64
+        };
+        let mut slope = |params: &Params<f64>, direction: &[f64]| {
+            // Small, because a ReLU's kink inside the step adds an error of order h.
+            let h = 1e-6;
+            let mut at = |sign: f64| {
+                let mut moved = params.clone();
+                moved.values.iter_mut().zip(direction).for_each(|(p, d)| *p += sign * h * d);
+                loss(&moved)
+            };
+            (at(1.0) - at(-1.0)) / (2.0 * h)
+        };
+        let grads = gradient(&spec, &model, &params, &batch, reads);
+        let mut expect = |what: &str, direction: &[f64]| {
+            let exact: f64 = grads.values.iter().zip(direction).map(|(g, d)| g * d).sum();
+            let measured = slope(&params, direction);
+            assert!(
+                (exact - measured).abs() < 1e-7 * (1.0 + exact.abs()),
+                "{name} {reads:?} {what}: {exact} {measured}"
+            );
+        };
+        expect("a direction", &deviates(params.values.len(), 1));
+        for tensor in model.layout().tensors() {
+            for part in 0..4 {
+                let mut direction = vec![0.0; params.values.len()];
+                direction[tensor.range.start + part * (tensor.range.len() - 1) / 3] = 1.0;
+                expect(&tensor.name, &direction);
+            }
+        }
+    }
+}
+
+fn gradient(
+    spec: &RunSpec,
+    model: &Model<f64>,
+    params: &Params<f64>,
+    batch: &precipice::batch::Batch,
+    reads: Reads,
+) -> Params<f64> {
+    let mut trace = Trace::new(spec, SEQUENCES, reads);
+    let mut grads = Params::zeros(model.layout().clone());
+    model.forward(params, batch, &mut trace, None);
+    let (logits, d_logits) = trace.logits_and_gradient();
+    cross_entropy_gradient(model.kernels(), logits, &batch.answers, 1.0 / SEQUENCES as f64, d_logits);
+    model.backward(params, batch, &mut trace, &mut grads);
+    grads
+}
+
+fn deviates(len: usize, lane: u32) -> Vec<f64> {
+    let mut z = vec![0.0; len];
+    let id = StreamId { seed: 5, purpose: 99, step: 0, lane };
+    Rng::fill_normal(Kernels::detect(), id, 1.0, &mut z);
+    z.into_iter().map(f64::from).collect()
+}
+
+#[test]
+fn the_essay_s_network() {
+    check("linear readout", base());
+    check("one layer", ModelSpec { n_layers: 1, ..base() });
+    check("three layers", ModelSpec { n_layers: 3, ..base() });
+}
+
+#[test]
+fn readouts() {
+    check("mlp readout", ModelSpec { readout: Readout::Mlp, ..base() });
+}
+
+#[test]
+fn heads_and_scores() {
+    check("two heads side by side", ModelSpec { n_heads: 2, ..base() });
+    check("scaled scores", ModelSpec { scale_scores: true, ..base() });
+    let projected = ModelSpec { n_heads: 3, d_head: Some(4), output_projection: true, ..base() };
+    check("three narrow heads through W_O", projected);
+}
+
+#[test]
+fn norms_and_mlp_blocks() {
+    check("LayerNorm", ModelSpec { layer_norm: true, ..base() });
+    check("ReLU blocks", ModelSpec { d_mlp: 8, ..base() });
+    check("GELU blocks", ModelSpec { d_mlp: 8, activation: Activation::Gelu, ..base() });
+    check(
+        "LayerNorm and GELU blocks",
+        ModelSpec { layer_norm: true, d_mlp: 8, activation: Activation::Gelu, ..base() },
+    );
+}
+
+#[test]
+fn positions() {
+    check("learned", ModelSpec { positions: Positions::Learned, n_positions: Some(11), ..base() });
+    check("sinusoidal", ModelSpec { positions: Positions::Sinusoidal, n_positions: Some(11), ..base() });
+    let all = ModelSpec {
+        positions: Positions::Learned,
+        n_positions: Some(11),
+        n_heads: 2,
+        d_head: Some(5),
+        output_projection: true,
+        scale_scores: true,
+        layer_norm: true,
+        d_mlp: 6,
+        readout: Readout::Mlp,
+        ..base()
+    };
+    check("everything", all);
+}

@@ -1,0 +1,140 @@
+//! Probes against what they are defined by.
+
+use precipice::probe::interactions::{Interactions, PARTS};
+use precipice::probe::{Observer, Tally, look};
+use precipice::record::Row;
+use precipice::spec::*;
+use precipice::task::{Set, Task};
+use precipice::train::Trainer;
+use precipice::workers::Sequential;
+use precipice_num::Kernels;
+
+fn spec() -> RunSpec {
+    let mut spec = RunSpec { name: "probes".to_owned(), ..RunSpec::default() };
+    spec.task = TaskSpec::Copying(CopyingSpec { n_exemplars: 4, n_labels: 16, d_item: 32, items: None });
+    spec.model.d_buffer = 8;
+    spec.eval.sequences = 300;
+    spec.probes.sequences = 50;
+    spec
+}
+
+/// A trainer some steps into training.
+fn trained(spec: &RunSpec, steps: u64) -> Trainer {
+    let task = Task::new(spec, None).unwrap();
+    let mut trainer = Trainer::new(spec, task, Kernels::detect()).unwrap();
+    (0..steps).for_each(|_| drop(trainer.step(&Sequential).unwrap()));
+    trainer
+}
+
+fn row_of(spec: &RunSpec, trainer: &Trainer) -> Row {
+    Observer::new(spec, trainer).observe(trainer, f64::NAN, &Sequential)
+}
+
+#[test]
+fn at_initialization_attention_is_nearly_uniform_and_accuracy_chance() {
+    let mut spec = spec();
+    spec.model.d_buffer = 0;
+    let row = row_of(&spec, &trained(&spec, 0));
+    // Uniform causal attention: H_N / (2N), 1 / (2N + 1), N / (2N + 1); scores at init are small.
+    for (name, want) in [("ila1", 25.0 / 96.0), ("tila2", 1.0 / 9.0), ("tla2", 4.0 / 9.0)] {
+        assert!((row.get(name) - want).abs() < 0.05, "{name} {}", row.get(name));
+    }
+    assert!((row.get("loss") - 16_f64.ln()).abs() < 1e-6);
+    assert!((row.get("context_label_mass") - 0.25).abs() < 1e-6);
+    // The readout is zero, so ties go to the first label: right 1 time in 16, 4 standard errors.
+    assert!((row.get("accuracy") - 1.0 / 16.0).abs() < 4.0 * (0.06_f64 / 300.0).sqrt());
+}
+
+#[test]
+fn the_nine_parts_add_up_to_the_scores_that_the_network_used() {
+    for model in [
+        spec().model,
+        ModelSpec { n_heads: 2, scale_scores: true, ..spec().model },
+        ModelSpec { n_layers: 3, d_mlp: 10, output_projection: true, d_head: Some(9), ..spec().model },
+    ] {
+        let spec = RunSpec { model: ModelSpec { d_pos: 16, ..model }, ..spec() };
+        let trainer = trained(&spec, 30);
+        let (batch, trace) = look(&spec, &trainer, Set::Eval, 16);
+        let heads = vec![spec.model.n_heads - 1; spec.model.n_layers];
+        let mut interactions = Interactions::of_heads(&heads);
+        interactions.add(trainer.model(), &trainer.state().params, &batch, &trace);
+        for (layer, sums) in interactions.layers.iter().enumerate() {
+            let total: f64 = (0..9).map(|i| sums.part(i / 3, i % 3).contrast).sum();
+            let want = mean_contrast(&batch, &trace, &trainer, layer, heads[layer]);
+            assert!((total - want).abs() < 1e-4 * (1.0 + want.abs()), "layer {layer}: {total} and {want}");
+            assert!((total - sums.contrast()).abs() < 1e-9);
+            let shares: f64 = (0..9).map(|i| sums.part(i / 3, i % 3).variance_share).sum();
+            assert!((shares + sums.cross_share() - 1.0).abs() < 1e-12);
+        }
+        // Before the first layer nothing has been written.
+        assert!((0..3).all(|a| interactions.layers[0].part(a, 2).contrast == 0.0));
+        assert_eq!(PARTS, ["content", "position", "buffer"]);
+    }
+}
+
+/// ln p_key - mean over others of ln p, which is the same contrast of the scores.
+fn mean_contrast(
+    batch: &precipice::batch::Batch,
+    trace: &precipice::model::Trace<f32>,
+    trainer: &Trainer,
+    layer: usize,
+    head: usize,
+) -> f64 {
+    let (t, n_heads) = (batch.n_tokens(), trainer.model().attention(layer).n_heads());
+    let pattern = &trace.blocks[layer].attention.pattern;
+    let mut contrasts = Vec::new();
+    for s in 0..batch.n_sequences {
+        for (query, key) in precipice::probe::interactions::pattern_of(layer, batch, s) {
+            let row = &pattern[((s * n_heads + head) * t + query) * t..][..=query];
+            let ln = |j: usize| f64::from(row[j]).ln();
+            let others: f64 = (0..=query).filter(|&j| j != key).map(ln).sum();
+            contrasts.push(ln(key) - others / query as f64);
+        }
+    }
+    contrasts.iter().sum::<f64>() / contrasts.len() as f64
+}
+
+#[test]
+fn an_ablated_head_is_a_head_whose_values_are_zero() {
+    let mut spec = spec();
+    spec.probes.ablations = vec![AblationSpec { layer: 0, head: 0, mode: AblationMode::Zero }];
+    let trainer = trained(&spec, 200);
+    let ablated = row_of(&spec, &trainer).get("accuracy_ablate_0_0_zero");
+    let mut state = trainer.state().clone();
+    let tensor = state.params.layout.tensors().iter().find(|t| t.name == "blocks.0.attn.W_V").unwrap().range.clone();
+    state.params.values[tensor].fill(0.0);
+    let mut without = trained(&spec, 0);
+    without.restore(state);
+    spec.eval.sequences = spec.probes.sequences;
+    assert_eq!(ablated, row_of(&spec, &without).get("accuracy"));
+}
+
+#[test]
+fn mean_ablation_keeps_the_mean() {
+    let mut spec = spec();
+    spec.probes.ablations = vec![AblationSpec { layer: 1, head: 0, mode: AblationMode::Mean }];
+    let row = row_of(&spec, &trained(&spec, 300));
+    // Nothing about the context reaches the readout, so the answer is a guess among 16 labels.
+    let accuracy = row.get("accuracy_ablate_1_0_mean");
+    assert!(accuracy < 1.0 / 16.0 + 5.0 * (0.06_f64 / 50.0).sqrt(), "{accuracy}");
+}
+
+#[test]
+fn layer_norm_has_no_exact_interactions_and_reports_none() {
+    let mut spec = spec();
+    spec.model.layer_norm = true;
+    let row = row_of(&spec, &trained(&spec, 1));
+    assert!(row.columns.iter().all(|(name, _)| !name.starts_with("interaction")));
+    assert!(row.get("beta").is_finite());
+}
+
+/// At L = N there is no absent label, and xi comes from the other labels of the context.
+#[test]
+fn order_parameters_exist_at_l_equal_n() {
+    let mut spec = spec();
+    let TaskSpec::Copying(copying) = &mut spec.task;
+    copying.n_labels = 4;
+    let row = row_of(&spec, &trained(&spec, 20));
+    assert!(row.get("xi").is_finite() && row.get("xi") == row.get("xi_context"));
+    assert!(row.get("predicted_loss").is_finite());
+}
