@@ -215,8 +215,9 @@ fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evide
         let escape =
             run.rows.iter().find(|row| row.get("accuracy") > threshold).map_or(f64::NAN, |row| row.step as f64);
         let highest = run.rows.iter().map(|row| row.get("accuracy")).fold(f64::NAN, f64::max);
-        escaped += usize::from(escape <= limit);
-        seeds.push(run.row(!(escape <= limit), &[("highest accuracy", highest), ("escape step", escape)]));
+        let has_escaped = escape <= limit;
+        escaped += usize::from(has_escaped);
+        seeds.push(run.row(!has_escaped, &[("highest accuracy", highest), ("escape step", escape)]));
     }
     let highest: Vec<f64> = seeds.iter().filter_map(|row| row.values[0].1).collect();
     let measured = format!(

@@ -8,6 +8,7 @@ use super::{Figure, FigureError, check, style, text};
 /// Attention at one step of training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttentionMoment {
+    /// Optimizer updates done.
     pub step: u64,
     /// 0 to 1.
     pub accuracy: f64,
@@ -18,9 +19,11 @@ pub struct AttentionMoment {
 /// The data of the attention figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttentionGrid {
+    /// Heading of the page.
     pub title: String,
     /// T = 2N + 1: item, label, item, label, ..., query.
     pub n_tokens: usize,
+    /// Columns of the grid, in order of steps.
     pub moments: Vec<AttentionMoment>,
     /// Per layer, the `(query, key)` cells to outline; shorter lists outline fewer layers.
     pub highlights: Vec<Vec<(usize, usize)>>,

@@ -10,14 +10,18 @@ use super::{Figure, FigureError, check, style, text};
 pub struct ContextMoment {
     /// Per exemplar, 0 to 1: layer-2 attention of the query on its label token.
     pub attention: Vec<f64>,
+    /// The network's answer.
     pub predicted: u32,
 }
 
 /// One sequence: N exemplars, a query, and the network's answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContextRow {
+    /// The N items of the context.
     pub items: Vec<Thumbnail>,
+    /// Their labels.
     pub labels: Vec<u32>,
+    /// The item asked for.
     pub query: Thumbnail,
     /// The right label.
     pub answer: u32,
@@ -28,9 +32,11 @@ pub struct ContextRow {
 /// The data of the figure of contexts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contexts {
+    /// Heading of the page.
     pub title: String,
     /// For example "step 2,000 · accuracy .13"; broken into lines at " · ".
     pub moment_names: Vec<String>,
+    /// The sequences.
     pub rows: Vec<ContextRow>,
 }
 

@@ -8,6 +8,7 @@ use super::{Figure, FigureError, Jump, Series, check, style, text};
 /// The data of the interaction map.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InteractionMap {
+    /// Heading of the page.
     pub title: String,
     /// Optimizer steps, strictly increasing.
     pub steps: Vec<f64>,
@@ -15,6 +16,7 @@ pub struct InteractionMap {
     /// first): the mean of that part of the score on the pattern that matters minus its
     /// mean elsewhere, in units of the pre-softmax score.
     pub layers: Vec<Vec<Series>>,
+    /// The transition to mark, if there is one.
     pub jump: Option<Jump>,
 }
 

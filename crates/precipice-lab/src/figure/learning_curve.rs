@@ -8,6 +8,7 @@ use super::{Figure, FigureError, Jump, Series, check, style, text};
 /// The data of a learning curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LearningCurve {
+    /// Heading of the page.
     pub title: String,
     /// Optimizer steps, strictly increasing.
     pub steps: Vec<f64>,
@@ -21,6 +22,7 @@ pub struct LearningCurve {
     pub n_exemplars: usize,
     /// A further accuracy to compare with: its name and value; left out when `NaN`.
     pub reference: Option<(String, f64)>,
+    /// The transition to mark, if there is one.
     pub jump: Option<Jump>,
 }
 

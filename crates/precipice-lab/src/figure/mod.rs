@@ -68,7 +68,9 @@ impl Figure {
 /// A named quantity with one value per step; `NaN` leaves a gap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
+    /// What the legend says.
     pub name: String,
+    /// One value per step.
     pub values: Vec<f64>,
 }
 

@@ -9,6 +9,7 @@ use super::{Figure, FigureError, Jump, Series, check, style, text};
 /// The data of the order-parameter figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OrderParameters {
+    /// Heading of the page.
     pub title: String,
     /// Optimizer steps, strictly increasing.
     pub steps: Vec<f64>,
@@ -19,8 +20,11 @@ pub struct OrderParameters {
     pub measured_loss: Vec<f64>,
     /// Nats.
     pub predicted_loss: Vec<f64>,
+    /// L, for the line at ln L.
     pub n_labels: usize,
+    /// N, for the line at ln N.
     pub n_exemplars: usize,
+    /// The transition to mark, if there is one.
     pub jump: Option<Jump>,
 }
 

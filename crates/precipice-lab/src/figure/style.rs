@@ -40,19 +40,27 @@ pub const MASKED: &str = "#e9e9e9";
 /// Cells without a value.
 pub const UNDEFINED: &str = "#bdbdbd";
 
+/// Okabe and Ito's blue.
 pub const BLUE: &str = "#0072b2";
+/// Okabe and Ito's vermillion.
 pub const VERMILLION: &str = "#d55e00";
+/// Okabe and Ito's bluish green.
 pub const GREEN: &str = "#009e73";
+/// Okabe and Ito's reddish purple.
 pub const PURPLE: &str = "#cc79a7";
+/// Okabe and Ito's orange.
 pub const ORANGE: &str = "#e69f00";
+/// Okabe and Ito's sky blue.
 pub const SKY: &str = "#56b4e9";
 
 /// Colors of series, in order; Okabe-Ito's yellow is too faint on white, and purple is
 /// kept for the transition.
 pub const SERIES: [&str; 6] = [BLUE, VERMILLION, GREEN, ORANGE, SKY, INK];
-/// Item tokens and label tokens of a context, and its query.
+/// Item tokens.
 pub const ITEM: &str = BLUE;
+/// Label tokens.
 pub const LABEL: &str = VERMILLION;
+/// The query token.
 pub const QUERY: &str = INK;
 /// Outlines of cells that matter.
 pub const HIGHLIGHT: &str = VERMILLION;
@@ -60,25 +68,32 @@ pub const HIGHLIGHT: &str = VERMILLION;
 pub const JUMP: &str = PURPLE;
 /// The transition's words: darker, so that they read as text.
 pub const JUMP_INK: &str = "#96406f";
+/// How strongly the band of the jump covers what is behind it.
 pub const JUMP_OPACITY: f64 = 0.22;
-/// A right and a wrong answer (also told apart by tick and cross).
+/// A right answer, which bears a tick too.
 pub const RIGHT: &str = "#007a59";
+/// A wrong answer, which bears a cross too.
 pub const WRONG: &str = "#c03000";
 /// A loss that the theory predicts, beside the measured one in ink.
 pub const PREDICTION: &str = ORANGE;
 /// Standard-error bands.
 pub const BAND_OPACITY: f64 = 0.22;
 
-/// Line widths.
+/// Stroke of curves.
 pub const SERIES_WIDTH: f64 = 2.2;
+/// Stroke of axes.
 pub const AXIS_WIDTH: f64 = 1.0;
+/// Stroke of reference lines.
 pub const REFERENCE_WIDTH: f64 = 1.2;
+/// Stroke of the line at t50.
 pub const JUMP_WIDTH: f64 = 1.6;
+/// Stroke around cells that matter.
 pub const HIGHLIGHT_WIDTH: f64 = 1.6;
 /// Radius of a value whose neighbors are undefined.
 pub const POINT_RADIUS: f64 = 3.0;
-/// Dashes of reference lines and of predictions.
+/// Dashes of reference lines.
 pub const REFERENCE_DASH: &str = "5 4";
+/// Dashes of predicted curves.
 pub const PREDICTION_DASH: &str = "9 5";
 
 /// Space around the page.

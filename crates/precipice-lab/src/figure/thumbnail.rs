@@ -8,7 +8,9 @@ use super::style;
 pub struct Thumbnail {
     /// `height` x `width`, row-major from the top left; 0 = paper, 255 = ink.
     pub pixels: Vec<u8>,
+    /// Pixels across.
     pub width: usize,
+    /// Pixels down.
     pub height: usize,
 }
 

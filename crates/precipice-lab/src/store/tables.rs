@@ -12,8 +12,15 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 use precipice::record::Row;
 
-/// Columns of a log: `step`, `sequences`, then the union of the rows' columns in order.
-fn columns(rows: &[Row]) -> (Vec<i64>, Vec<i64>, Vec<(String, Vec<f64>)>) {
+/// The rows of a log, column by column.
+struct Columns {
+    step: Vec<i64>,
+    sequences: Vec<i64>,
+    /// The union of the rows' columns, in order.
+    values: Vec<(String, Vec<f64>)>,
+}
+
+fn columns(rows: &[Row]) -> Columns {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in rows.iter().flat_map(|row| &row.columns) {
         if !names.contains(&name.as_str()) {
@@ -22,7 +29,8 @@ fn columns(rows: &[Row]) -> (Vec<i64>, Vec<i64>, Vec<(String, Vec<f64>)>) {
     }
     let column = |name: &str| (name.to_owned(), rows.iter().map(|row| row.get(name)).collect());
     let ints = |of: fn(&Row) -> u64| rows.iter().map(|row| of(row) as i64).collect();
-    (ints(|row| row.step), ints(|row| row.sequences), names.into_iter().map(column).collect())
+    let values = names.into_iter().map(column).collect();
+    Columns { step: ints(|row| row.step), sequences: ints(|row| row.sequences), values }
 }
 
 /// Parquet with int64 `step` and `sequences` and nullable doubles.
@@ -30,7 +38,7 @@ fn columns(rows: &[Row]) -> (Vec<i64>, Vec<i64>, Vec<(String, Vec<f64>)>) {
 /// # Errors
 /// If the Parquet library refuses.
 pub fn parquet(rows: &[Row]) -> Result<Vec<u8>, ParquetError> {
-    let (step, sequences, columns) = columns(rows);
+    let Columns { step, sequences, values: columns } = columns(rows);
     let field = |name: &str, physical, repetition| {
         Type::primitive_type_builder(name, physical).with_repetition(repetition).build().map(Arc::new)
     };
@@ -69,7 +77,7 @@ fn missing() -> ParquetError {
 
 /// CSV with a header; undefined values are empty.
 pub fn csv(rows: &[Row]) -> String {
-    let (step, sequences, columns) = columns(rows);
+    let Columns { step, sequences, values: columns } = columns(rows);
     let mut out = String::from("step,sequences");
     columns.iter().for_each(|(name, _)| out.extend([",", name]));
     for i in 0..rows.len() {
@@ -86,7 +94,7 @@ pub fn csv(rows: &[Row]) -> String {
 /// # Errors
 /// If writing to memory fails.
 pub fn npz(rows: &[Row]) -> std::io::Result<Vec<u8>> {
-    let (step, sequences, columns) = columns(rows);
+    let Columns { step, sequences, values: columns } = columns(rows);
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     npz_array(&mut archive, "step", &step)?;
     npz_array(&mut archive, "sequences", &sequences)?;

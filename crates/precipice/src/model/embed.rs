@@ -121,7 +121,7 @@ fn sinusoids<T: Real>(n_positions: usize, d_pos: usize) -> Vec<T> {
     let value = |position: usize, column: usize| {
         let exponent = -2.0 * (column / 2) as f64 / d_pos as f64;
         let angle = position as f64 * libm::pow(10_000.0, exponent);
-        T::from_f64(if column % 2 == 0 { libm::sin(angle) } else { libm::cos(angle) })
+        T::from_f64(if column.is_multiple_of(2) { libm::sin(angle) } else { libm::cos(angle) })
     };
     (0..n_positions * d_pos).map(|i| value(i / d_pos, i % d_pos)).collect()
 }

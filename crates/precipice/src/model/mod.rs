@@ -223,7 +223,7 @@ impl Block {
             match &self.ln2 {
                 Some(ln) => {
                     mlp.backward(kernels, p, &trace.ln2.out[..r * c], &d_out[..r * c], &mut trace.mlp, g, scratch);
-                    ln.backward(p, scratch, r, &mut trace.ln2, g, d_out, c);
+                    ln.backward(p, scratch, r, &trace.ln2, g, d_out, c);
                 }
                 None => {
                     mlp.backward(kernels, p, &trace.resid_mid[..r * c], &d_out[..r * c], &mut trace.mlp, g, scratch);
@@ -247,7 +247,7 @@ impl Block {
             d_in[at..at + c].copy_from_slice(row);
         }
         match &self.ln1 {
-            Some(ln) => ln.backward(p, &scratch[..m * c], m, &mut trace.ln1, g, d_in, c),
+            Some(ln) => ln.backward(p, &scratch[..m * c], m, &trace.ln1, g, d_in, c),
             None => T::axpy(kernels, T::ONE, &scratch[..m * c], d_in),
         }
     }

@@ -47,7 +47,8 @@ pub fn detect(rows: &[(f64, f64, f64)], n_exemplars: usize) -> (Learned, Option<
         return (ending(rows, threshold), None);
     }
     let crossing = rows[first].0;
-    let until = rows[first..].iter().position(|row| !(row.1 > threshold)).map_or(rows.len(), |n| first + n);
+    let until =
+        rows[first..].iter().position(|row| row.1.is_nan() || row.1 <= threshold).map_or(rows.len(), |n| first + n);
     let plateau: Vec<_> = rows[..first].iter().filter(|r| r.0 >= crossing / 3.0 && r.0 <= crossing * 0.8).collect();
     let plateau = if plateau.is_empty() { rows[..first].iter().collect() } else { plateau };
     let low = median(plateau.iter().map(|row| row.1));

@@ -1,14 +1,11 @@
 //! Runs that are killed, damaged, crowded and starved: nothing is lost, nothing half-written.
-#![cfg(unix)]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Ran, Scratch, TINY};
+use crate::common::{self, Ran, Scratch, TINY};
 
 /// A run of a second or two, so that there is time to kill it.
 fn longer(extra: &[&str]) -> Vec<String> {
@@ -95,7 +92,8 @@ fn torn_lines_and_damaged_checkpoints_are_survived() {
     let scratch = Scratch::new();
     scratch.run(&strings(&longer(&["--out", "whole"]))).ok();
     let whole = result_of(&scratch.path("whole"));
-    let damage: [(&str, fn(&Path)); 4] = [
+    type Harm = fn(&Path);
+    let damage: [(&str, Harm); 4] = [
         ("a torn last line", |folder| {
             let log = folder.join("log.jsonl");
             let bytes = fs::read(&log).unwrap();

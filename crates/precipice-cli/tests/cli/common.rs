@@ -72,7 +72,6 @@ impl Ran {
 }
 
 /// Arguments of a run that takes a second or less and still has rows, checkpoints and figures.
-#[allow(dead_code, reason = "each test binary uses a part of this module")]
 pub const TINY: [&str; 15] = [
     "run",
     "copying-small",

@@ -1,8 +1,6 @@
 //! What the commands print, refuse and write.
 
-mod common;
-
-use common::{Scratch, TINY, names};
+use crate::common::{Scratch, TINY, names};
 use serde_json::Value;
 
 #[test]

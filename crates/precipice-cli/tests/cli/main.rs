@@ -1,0 +1,6 @@
+//! The binary as its users meet it.
+
+mod common;
+#[cfg(unix)]
+mod faults;
+mod interface;
