@@ -34,6 +34,7 @@ pub struct Progress {
     n_steps: u64,
     n_exemplars: usize,
     has_jumped: bool,
+    keeps_curve: bool,
     first_step: Option<(u64, Instant)>,
     last_line: Instant,
 }
@@ -71,9 +72,16 @@ impl Progress {
             n_steps,
             n_exemplars,
             has_jumped: false,
+            keeps_curve: false,
             first_step: None,
             last_line: Instant::now(),
         }
+    }
+
+    /// Leaves the curve on the screen at the end.
+    pub fn keep_curve(mut self) -> Self {
+        self.keeps_curve = true;
+        self
     }
 
     fn say(&self, text: &str) {
@@ -103,11 +111,17 @@ impl Progress {
     }
 }
 
-/// Takes the display away, leaving what was announced.
+/// Takes the bar away; what was announced stays, and the curve where it is kept.
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-        self.chart.iter().for_each(ProgressBar::finish_and_clear);
+        for line in &self.chart {
+            if self.keeps_curve && !self.points.is_empty() {
+                line.abandon();
+            } else {
+                line.finish_and_clear();
+            }
+        }
     }
 }
 

@@ -296,7 +296,8 @@ impl Subject<'_> {
                 });
             }
         }
-        Ok(figure::Contexts { title: self.title(), moment_names, rows })
+        let whose = if set == Set::InContext { " · classes never trained on" } else { "" };
+        Ok(figure::Contexts { title: self.title() + whose, moment_names, rows })
     }
 }
 

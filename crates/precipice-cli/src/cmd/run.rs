@@ -29,7 +29,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
         commas(spec.train.steps),
         if threads == 1 { "" } else { "s" }
     );
-    let mut progress = Progress::new(&label, spec.train.steps, copying.n_exemplars, args.quiet);
+    let mut progress = Progress::new(&label, spec.train.steps, copying.n_exemplars, args.quiet).keep_curve();
     let n_exemplars = copying.n_exemplars;
     let options = Options { out: args.out, threads, resume: args.resume, force: args.force };
     let report = session::train(spec, &options, &mut progress);

@@ -93,7 +93,7 @@ fn bad_input_is_one_clear_error_and_nothing_is_written() {
         (&["run", "-s", "seeds.data=-1"], "seeds.data"),
         (&["run", "--seed", "99999999999999999999"], "--seed"),
         (&["run", "--threads", "0"], "--threads"),
-        (&["run", "-s", "task.copying.d_item=60000", "-s", "model.d_pos=60000"], "GiB of memory"),
+        (&["run", "-s", "task.copying.d_item=30000", "-s", "model.d_pos=20000"], "GiB of memory"),
         (&["run", "han", "-s", "task.copying.items.file=items.npz"], "items.npz: damaged or truncated"),
         (&["run", "han", "-s", "task.copying.items.array=itms"], "has no array \"itms\"; it has items"),
     ];

@@ -216,3 +216,44 @@ impl RunDir {
 pub struct Lock {
     _file: File,
 }
+
+#[cfg(test)]
+mod tests {
+    use precipice::spec::RunSpec;
+    use precipice_num::Kernels;
+
+    use super::*;
+    use crate::session::new_trainer;
+
+    #[test]
+    fn another_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        fs::write(&path, r#"{"format": 1}"#).unwrap();
+        assert!(Manifest::read(&path).unwrap_err().to_string().contains("damaged manifest"));
+        let mut spec = RunSpec { name: "format".to_owned(), ..RunSpec::default() };
+        spec.train.steps = 1;
+        let run_dir = RunDir::new(folder.path().join("run"));
+        let options =
+            crate::session::Options { out: Some(run_dir.root().to_owned()), threads: 1, resume: false, force: false };
+        crate::session::train(spec, &options, &mut precipice::record::MemoryRecorder::default()).unwrap();
+        let text = fs::read_to_string(run_dir.manifest_path()).unwrap();
+        fs::write(run_dir.manifest_path(), text.replace("\"format\": 1", "\"format\": 9")).unwrap();
+        let error = Manifest::read(&run_dir.manifest_path()).unwrap_err().to_string();
+        assert!(error.contains("format 9; this version reads format 1"), "{error}");
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_run_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RunSpec { name: "own".to_owned(), ..RunSpec::default() };
+        let trainer = new_trainer(&spec, None).unwrap();
+        assert_eq!(trainer.model().kernels(), Kernels::detect());
+        checkpoint::write(folder.path(), &trainer, &spec.hash()).unwrap();
+        let path = folder.path().join(checkpoint::file_name(0));
+        let layout = trainer.model().layout();
+        assert_eq!(checkpoint::read(&path, layout, &spec.hash()).unwrap(), *trainer.state());
+        let error = checkpoint::read(&path, layout, "0123").unwrap_err().to_string();
+        assert!(error.contains("belongs to another spec"), "{error}");
+    }
+}
