@@ -1,6 +1,6 @@
 //! The laboratory around precipice: everything that touches the outside world.
 //!
-//! Reading order: [`session`] (train into a run directory, resume, verify), [`store`] (the run
+//! Reading order: [`session`] (train into a run directory, resume), [`verify`], [`store`] (the run
 //! directory), [`spec_file`] and [`items`] (what goes in), [`run_figures`] and [`figure`] (what
 //! comes out), [`claims`] (the register that `precipice reproduce` runs), [`threads`], [`error`].
 #![forbid(unsafe_code)]
@@ -14,3 +14,4 @@ pub mod session;
 pub mod spec_file;
 pub mod store;
 pub mod threads;
+pub mod verify;

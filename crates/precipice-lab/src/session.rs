@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use precipice::model::Layout;
 use precipice::probe::transition::Learned;
-use precipice::record::{MemoryRecorder, Next, RecordError, Recorder, Row};
+use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::run::{self, Inputs, Outcome, RunError};
 use precipice::spec::RunSpec;
 use precipice::task::{ItemBank, Task};
@@ -240,10 +240,10 @@ impl Recorder for Session {
     }
 }
 
-/// The store first, then whoever watches.
-struct Both<'a> {
-    store: &'a mut Session,
-    watch: &'a mut dyn Recorder,
+/// The one that keeps first, then whoever watches.
+pub(crate) struct Both<'a> {
+    pub(crate) store: &'a mut dyn Recorder,
+    pub(crate) watch: &'a mut dyn Recorder,
 }
 
 impl Recorder for Both<'_> {
@@ -263,75 +263,12 @@ impl Recorder for Both<'_> {
 }
 
 /// The store's own error, without the wrapping that carried it through the run.
-fn unwrap_record(error: RunError) -> LabError {
+pub(crate) fn unwrap_record(error: RunError) -> LabError {
     match error {
         RunError::Record(inner) => match inner.downcast::<LabError>() {
             Ok(lab) => *lab,
             Err(other) => LabError::Run(RunError::Record(other)),
         },
         other => LabError::Run(other),
-    }
-}
-
-/// A difference between a stored run and its repetition.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Verification {
-    /// Rows compared.
-    pub rows: usize,
-    /// Digest that is stored.
-    pub stored_digest: String,
-    /// Digest of the repetition.
-    pub digest: String,
-    /// What differs first, or nothing.
-    pub difference: Option<String>,
-}
-
-/// Runs a finished run again from its spec, in memory, and compares bits.
-///
-/// # Errors
-/// If the run is not finished or cannot be repeated here.
-pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Result<Verification, LabError> {
-    let mut spec = run_dir.spec()?;
-    if !run_dir.manifest_path().is_file() {
-        return Err(LabError::run_dir(run_dir.root(), "is not finished; go on with `precipice run --resume`"));
-    }
-    let manifest = Manifest::read(&run_dir.manifest_path())?;
-    let stored = run_dir.rows()?;
-    let bank = items::load(&mut spec)?;
-    let fused = manifest.arithmetic == precipice_num::Arithmetic::Fused.name();
-    let arithmetic = if fused { precipice_num::Arithmetic::Fused } else { precipice_num::Arithmetic::Portable };
-    let pool = Pool::new(threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))?;
-    let inputs = Inputs { items: bank, start: None, workers: &pool, kernels: Kernels::with_arithmetic(arithmetic) };
-    let mut recorder = Memory { memory: MemoryRecorder::default(), watch };
-    let (state, _) = run::run(&spec, inputs, &mut recorder).map_err(unwrap_record)?;
-    let rows = recorder.memory.rows;
-    let line = |rows: &[Row], i: usize| rows.get(i).map(log::to_line);
-    let differs = (0..rows.len().max(stored.len())).find(|&i| line(&rows, i) != line(&stored, i));
-    let digest = state.params.digest();
-    let difference = match differs {
-        Some(i) => Some(format!("row {i} (step {})", stored.get(i).or(rows.get(i)).map_or(0, |row| row.step))),
-        None if digest != manifest.digest => Some("the final parameters".to_owned()),
-        None => None,
-    };
-    Ok(Verification { rows: stored.len(), stored_digest: manifest.digest, digest, difference })
-}
-
-struct Memory<'a> {
-    memory: MemoryRecorder,
-    watch: &'a mut dyn Recorder,
-}
-
-impl Recorder for Memory<'_> {
-    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
-        self.memory.row(row)?;
-        self.watch.row(row)
-    }
-
-    fn checkpoint(&mut self, _: &Trainer) -> Result<(), RecordError> {
-        Ok(())
-    }
-
-    fn step(&mut self, step: u64, loss: f64) -> Next {
-        self.watch.step(step, loss)
     }
 }

@@ -63,7 +63,7 @@ pub fn run(spec: &RunSpec, inputs: Inputs<'_>, recorder: &mut dyn Recorder) -> R
     if let Some(state) = inputs.start {
         trainer.restore(state);
     }
-    let mut observer = Observer::new(spec, &trainer);
+    let observer = Observer::new(spec, &trainer);
     loop {
         let step = trainer.state().step;
         if is_row_due(spec, step) {

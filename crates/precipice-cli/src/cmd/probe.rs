@@ -25,7 +25,7 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     // Probes can be looked at even where the run did not log them.
     spec.probes.enabled = true;
     let pool = threads::Pool::new(args.threads.count())?;
-    let mut observer = Observer::new(&spec, &trainer);
+    let observer = Observer::new(&spec, &trainer);
     let report = observer.probe(&trainer, &pool);
     let row = observer.observe(&trainer, f64::NAN, &pool);
     if args.json {

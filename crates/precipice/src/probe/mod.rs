@@ -25,7 +25,7 @@ use order_parameters::{OrderParameters, OrderSums};
 pub const CHUNK: usize = 4;
 
 /// A sum over sequences that can be computed in parts and added in a fixed order.
-pub trait Tally: Default + Send {
+pub trait Tally: Send {
     /// Adds the sequences of a batch whose forward pass is in the trace.
     fn add(&mut self, model: &Model<f32>, params: &Params<f32>, batch: &Batch, trace: &Trace<f32>);
     /// Adds another part.
@@ -93,14 +93,15 @@ impl Observer {
     }
 
     /// One row of the log.
-    pub fn observe(&mut self, trainer: &Trainer, train_loss: f64, workers: &dyn Workers) -> Row {
+    pub fn observe(&self, trainer: &Trainer, train_loss: f64, workers: &dyn Workers) -> Row {
         let step = trainer.state().step;
         let mut row = Row { step, sequences: step * self.spec.train.batch_size as u64, columns: Vec::new() };
         row.push("train_loss", train_loss);
         for (idx, &set) in trainer.task().eval_sets().iter().enumerate() {
             let prefix = prefix(set);
-            let accuracy: Accuracy = self.tally_queries(trainer, set, workers);
-            accuracy.push_columns(prefix, &mut row);
+            let (rooms, n_sequences) = (&self.query_rooms, self.spec.eval.sequences);
+            let pass = Pass { rooms, trainer, set, n_sequences, ablation: None, workers };
+            pass.tally(Accuracy::default).push_columns(prefix, &mut row);
             if let Some(&value) = self.nearest_neighbor.get(idx) {
                 row.push(format!("{prefix}nearest_neighbor_accuracy"), value);
             }
@@ -117,39 +118,42 @@ impl Observer {
         row
     }
 
-    fn tally_queries(&self, trainer: &Trainer, set: Set, workers: &dyn Workers) -> Accuracy {
-        tally(&self.query_rooms, trainer, set, self.spec.eval.sequences, None, workers)
-    }
-
     /// Everything that is read inside the network.
     ///
     /// # Panics
     /// If probes are disabled in the spec.
     pub fn probe(&self, trainer: &Trainer, workers: &dyn Workers) -> ProbeReport {
         assert!(self.spec.probes.enabled, "probes are disabled");
-        let n = self.spec.probes.sequences;
-        let attention: AttentionScores = tally(&self.full_rooms, trainer, Set::Eval, n, None, workers);
+        let pass = self.probe_pass(trainer, None, workers);
+        let attention = pass.tally(AttentionScores::default);
         let heads = attention.leading_heads();
-        let interactions =
-            tally_with(&self.full_rooms, trainer, Set::Eval, n, None, workers, || Interactions::of_heads(&heads));
-        let sums = tally_with(&self.full_rooms, trainer, Set::Eval, n, None, workers, || OrderSums::of_heads(&heads));
+        let (interactions, sums) = pass.tally(|| (Interactions::of_heads(&heads), OrderSums::of_heads(&heads)));
         let order_parameters = OrderParameters::new(&self.spec, &attention, &sums);
         ProbeReport { attention, interactions, order_parameters }
     }
 
     /// Accuracy on the probe sequences with one head replaced.
     pub fn ablated(&self, trainer: &Trainer, ablation: &AblationSpec, workers: &dyn Workers) -> Accuracy {
-        let n = self.spec.probes.sequences;
-        let (t, e) = (self.spec.n_tokens(), self.spec.d_head());
-        let replacement = match ablation.mode {
-            AblationMode::Zero => vec![0.0; t * e],
+        let AblationSpec { layer, head, mode } = *ablation;
+        let replacement = match mode {
+            AblationMode::Zero => vec![0.0; self.spec.n_tokens() * self.spec.d_head()],
             AblationMode::Mean => {
-                let empty = || attention::HeadOutput::new(ablation.layer, ablation.head);
-                tally_with(&self.full_rooms, trainer, Set::Eval, n, None, workers, empty).mean()
+                let pass = self.probe_pass(trainer, None, workers);
+                pass.tally(|| attention::HeadOutput::new(layer, head)).mean()
             }
         };
-        let ablation = Ablation { layer: ablation.layer, head: ablation.head, replacement };
-        tally(&self.full_rooms, trainer, Set::Eval, n, Some(&ablation), workers)
+        let ablation = Ablation { layer, head, replacement };
+        self.probe_pass(trainer, Some(&ablation), workers).tally(Accuracy::default)
+    }
+
+    fn probe_pass<'a>(
+        &'a self,
+        trainer: &'a Trainer,
+        ablation: Option<&'a Ablation<f32>>,
+        workers: &'a dyn Workers,
+    ) -> Pass<'a> {
+        let (rooms, n_sequences) = (&self.full_rooms, self.spec.probes.sequences);
+        Pass { rooms, trainer, set: Set::Eval, n_sequences, ablation, workers }
     }
 }
 
@@ -167,58 +171,41 @@ fn prefix(set: Set) -> &'static str {
     if set == Set::InContext { "ic_" } else { "" }
 }
 
-fn tally<A: Tally>(
-    rooms: &[Mutex<Room>],
-    trainer: &Trainer,
+/// Forward passes over the first sequences of a set.
+struct Pass<'a> {
+    rooms: &'a [Mutex<Room>],
+    trainer: &'a Trainer,
     set: Set,
     n_sequences: usize,
-    ablation: Option<&Ablation<f32>>,
-    workers: &dyn Workers,
-) -> A {
-    tally_with(rooms, trainer, set, n_sequences, ablation, workers, A::default)
+    ablation: Option<&'a Ablation<f32>>,
+    workers: &'a dyn Workers,
 }
 
-/// Forward passes over sequences 0..n of a set, in fixed shards added in order.
-fn tally_with<A: Tally>(
-    rooms: &[Mutex<Room>],
-    trainer: &Trainer,
-    set: Set,
-    n_sequences: usize,
-    ablation: Option<&Ablation<f32>>,
-    workers: &dyn Workers,
-    empty: impl Fn() -> A,
-) -> A {
-    let parts: Vec<Mutex<A>> = rooms.iter().map(|_| Mutex::new(empty())).collect();
-    workers.run(rooms.len(), &|idx| {
-        let mut room = rooms[idx].lock().unwrap_or_else(PoisonError::into_inner);
-        let mut part = parts[idx].lock().unwrap_or_else(PoisonError::into_inner);
-        let range = shard_range(n_sequences, idx);
-        forward_chunks(&mut room, trainer, set, range, ablation, &mut |batch, trace| {
-            part.add(trainer.model(), &trainer.state().params, batch, trace);
+impl Pass<'_> {
+    /// Sums over all sequences, in fixed shards added in order.
+    fn tally<A: Tally>(&self, empty: impl Fn() -> A) -> A {
+        let parts: Vec<Mutex<A>> = self.rooms.iter().map(|_| Mutex::new(empty())).collect();
+        self.workers.run(self.rooms.len(), &|idx| {
+            let mut room = self.rooms[idx].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut part = parts[idx].lock().unwrap_or_else(PoisonError::into_inner);
+            self.forward_shard(&mut room, shard_range(self.n_sequences, idx), &mut *part);
         });
-    });
-    let mut total = empty();
-    for part in parts {
-        total.merge(part.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let mut total = empty();
+        for part in parts {
+            total.merge(part.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
+        total
     }
-    total
-}
 
-fn forward_chunks(
-    room: &mut Room,
-    trainer: &Trainer,
-    set: Set,
-    range: Range<usize>,
-    ablation: Option<&Ablation<f32>>,
-    then: &mut dyn FnMut(&Batch, &Trace<f32>),
-) {
-    let Room { batch, trace } = room;
-    let capacity = trace.capacity();
-    for first in range.clone().step_by(capacity) {
-        batch.n_sequences = (range.end - first).min(capacity);
-        trainer.task().fill(trainer.model().kernels(), set, 0, first, batch);
-        trainer.model().forward(&trainer.state().params, batch, trace, ablation);
-        then(batch, trace);
+    fn forward_shard(&self, room: &mut Room, range: Range<usize>, part: &mut impl Tally) {
+        let Room { batch, trace } = room;
+        let (model, params) = (self.trainer.model(), &self.trainer.state().params);
+        for first in range.clone().step_by(trace.capacity()) {
+            batch.n_sequences = (range.end - first).min(trace.capacity());
+            self.trainer.task().fill(model.kernels(), self.set, 0, first, batch);
+            model.forward(params, batch, trace, self.ablation);
+            part.add(model, params, batch, trace);
+        }
     }
 }
 
