@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            cmd::note(&format!("error: {error:#}"));
             ExitCode::from(2)
         }
     }

@@ -8,6 +8,7 @@ use precipice::probe::transition::learned_threshold;
 use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::train::Trainer;
 
+use crate::cmd::note;
 use crate::numbers::{commas, fraction};
 use crate::{chart, interrupt};
 
@@ -60,7 +61,7 @@ impl Progress {
         chart.iter().for_each(|line| line.set_style(style("{msg}")));
         match mode {
             Mode::Silent => {}
-            Mode::Lines => eprintln!("{label}"),
+            Mode::Lines => note(label),
             Mode::Live => drop(screen.println(label)),
         }
         Self {
@@ -87,7 +88,7 @@ impl Progress {
     fn say(&self, text: &str) {
         match self.mode {
             Mode::Silent => {}
-            Mode::Lines => eprintln!("{text}"),
+            Mode::Lines => note(text),
             Mode::Live => drop(self.screen.println(text)),
         }
     }

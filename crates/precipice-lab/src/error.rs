@@ -50,6 +50,12 @@ pub enum LabError {
         /// Why.
         problem: String,
     },
+    /// Ctrl-C; what was done is saved.
+    #[error("stopped at {path}; the same command goes on")]
+    Stopped {
+        /// The run that was stopped.
+        path: PathBuf,
+    },
     /// The run itself.
     #[error(transparent)]
     Run(#[from] RunError),

@@ -7,6 +7,7 @@ use precipice::probe::accuracy::argmax;
 use precipice::probe::interactions::{PARTS, pattern_of};
 use precipice::probe::look;
 use precipice::record::Row;
+use precipice::run::is_checkpoint_due;
 use precipice::spec::RunSpec;
 use precipice::task::Set;
 use precipice::train::Trainer;
@@ -49,6 +50,9 @@ impl Kind {
     }
 }
 
+/// Sequences from which the leading heads are found; the first of them are drawn.
+const LOOKED_AT: usize = 32;
+
 /// The run that figures are drawn of.
 struct Subject<'a> {
     run_dir: &'a RunDir,
@@ -76,19 +80,20 @@ pub fn draw(kind: Kind, run_dir: &RunDir, spec: &RunSpec, rows: &[Row]) -> Resul
     figure.map_err(|e| problem(e.to_string()))
 }
 
-/// Draws what the run has as SVG into its `figures` folder.
-///
-/// # Errors
-/// If a figure that should be possible fails.
-pub fn draw_all(run_dir: &RunDir, spec: &RunSpec, rows: &[Row]) -> Result<Vec<PathBuf>, LabError> {
-    fs::create_dir_all(run_dir.figures()).map_err(LabError::io("create", &run_dir.figures()))?;
-    let mut paths = Vec::new();
+/// Draws what the run has as SVG into its `figures` folder. Returns the files, and what failed.
+pub fn draw_all(run_dir: &RunDir, spec: &RunSpec, rows: &[Row]) -> (Vec<PathBuf>, Vec<String>) {
+    let (mut paths, mut problems) = (Vec::new(), Vec::new());
+    if let Err(e) = fs::create_dir_all(run_dir.figures()) {
+        return (paths, vec![LabError::io("create", &run_dir.figures())(e).to_string()]);
+    }
     for kind in Kind::ALL.into_iter().filter(|kind| applies(*kind, spec)) {
         let path = run_dir.figures().join(format!("{}.svg", kind.name()));
-        atomic::write(&path, draw(kind, run_dir, spec, rows)?.svg().as_bytes())?;
-        paths.push(path);
+        match draw(kind, run_dir, spec, rows).and_then(|figure| write(&figure, &path)) {
+            Ok(()) => paths.push(path),
+            Err(e) => problems.push(e.to_string()),
+        }
     }
-    Ok(paths)
+    (paths, problems)
 }
 
 fn applies(kind: Kind, spec: &RunSpec) -> bool {
@@ -206,9 +211,14 @@ impl Subject<'_> {
 
     /// Checkpoints on the plateau, in the jump and at the end; without a jump first, middle, last.
     fn moments(&self) -> Result<Vec<u64>, LabError> {
-        let steps = checkpoint::steps(&self.run_dir.checkpoints())?;
+        let mut steps = checkpoint::steps(&self.run_dir.checkpoints())?;
+        // A checkpoint that an interruption left would make the figure depend on it.
+        steps.retain(|&step| is_checkpoint_due(self.spec, step) && self.rows.iter().any(|row| row.step == step));
         let Some(&last) = steps.last() else {
-            return Err(LabError::run_dir(&self.run_dir.checkpoints(), "has no checkpoints"));
+            return Err(LabError::run_dir(
+                &self.run_dir.checkpoints(),
+                "has no checkpoints at steps that were evaluated",
+            ));
         };
         let nearest =
             |at: f64| steps.iter().copied().min_by_key(|&step| (step as f64 - at).abs() as u64).unwrap_or(last);
@@ -226,9 +236,8 @@ impl Subject<'_> {
         at_step(self.run_dir, self.spec, step)
     }
 
-    fn accuracy_near(&self, step: u64, column: &str) -> f64 {
-        let row = self.rows.iter().min_by_key(|row| row.step.abs_diff(step));
-        row.map_or(f64::NAN, |row| row.get(column))
+    fn at(&self, step: u64, column: &str) -> f64 {
+        self.rows.iter().find(|row| row.step == step).map_or(f64::NAN, |row| row.get(column))
     }
 
     fn attention(&self) -> Result<figure::AttentionGrid, LabError> {
@@ -236,14 +245,14 @@ impl Subject<'_> {
         let mut highlights = Vec::new();
         for step in self.moments()? {
             let trainer = self.trainer_at(step)?;
-            let (batch, trace) = look(self.spec, &trainer, Set::Eval, 1);
+            let (batch, trace, heads) = look(self.spec, &trainer, Set::Eval, LOOKED_AT);
             let t = batch.n_tokens();
-            // The pattern of the first head of the one sequence.
-            let pattern = |block: &precipice::model::BlockTrace<f32>| -> Vec<f64> {
-                block.attention.pattern[..t * t].iter().map(|&p| f64::from(p)).collect()
+            // One sequence, because an average over sequences would hide what matching looks like.
+            let pattern = |(block, head): (&precipice::model::BlockTrace<f32>, &usize)| -> Vec<f64> {
+                block.attention.pattern[head * t * t..][..t * t].iter().map(|&p| f64::from(p)).collect()
             };
-            let layers = trace.blocks.iter().map(pattern).collect();
-            moments.push(figure::AttentionMoment { step, accuracy: self.accuracy_near(step, "accuracy"), layers });
+            let layers = trace.blocks.iter().zip(&heads).map(pattern).collect();
+            moments.push(figure::AttentionMoment { step, accuracy: self.at(step, "accuracy"), layers });
             highlights = (0..self.spec.model.n_layers).map(|layer| pattern_of(layer, &batch, 0)).collect();
         }
         Ok(figure::AttentionGrid { title: self.title(), n_tokens: self.spec.n_tokens(), moments, highlights })
@@ -270,8 +279,9 @@ impl Subject<'_> {
         let mut moment_names = Vec::new();
         for &step in &steps {
             let trainer = self.trainer_at(step)?;
-            let (batch, trace) = look(self.spec, &trainer, set, ROWS);
-            let accuracy = self.accuracy_near(step, column);
+            let (batch, trace, heads) = look(self.spec, &trainer, set, LOOKED_AT);
+            let head = heads.last().copied().unwrap_or(0);
+            let accuracy = self.at(step, column);
             moment_names.push(figure::moment_name(step, accuracy));
             let (n, t) = (batch.n_exemplars, batch.n_tokens());
             let attention = &trace.blocks.last().ok_or_else(|| problem("no layers"))?.attention;
@@ -287,8 +297,8 @@ impl Subject<'_> {
                         moments: Vec::new(),
                     });
                 }
-                let query = &attention.pattern[s * n_heads * t * t + (t - 1) * t..][..t];
-                let n_labels = trace.logits().len() / ROWS;
+                let query = &attention.pattern[((s * n_heads + head) * t + t - 1) * t..][..t];
+                let n_labels = trace.logits().len() / LOOKED_AT;
                 let logits = &trace.logits()[s * n_labels..(s + 1) * n_labels];
                 rows[s].moments.push(figure::ContextMoment {
                     attention: (0..n).map(|i| f64::from(query[2 * i + 1])).collect(),
@@ -315,7 +325,7 @@ pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, L
         let list = steps.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         return Err(LabError::run_dir(run_dir.root(), format!("has no checkpoint of step {step}; it has {list}")));
     }
-    let state = checkpoint::read(&path, trainer.model().layout(), &spec.hash())?;
-    trainer.restore(state);
+    let saved = checkpoint::read(&path, trainer.model().layout(), &spec.hash())?;
+    trainer.restore(saved.state);
     Ok(trainer)
 }

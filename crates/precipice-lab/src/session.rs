@@ -65,7 +65,7 @@ pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> 
     let first_step = start.as_ref().map_or(0, |state| state.step);
     let (started, clock) = (SystemTime::now(), Instant::now());
     let pool = Pool::new(options.threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))?;
-    let kernels = Kernels::detect();
+    let kernels = session.kernels;
     let inputs = Inputs { items: bank, start, workers: &pool, kernels };
     let mut recorder = Both { store: &mut session, watch };
     let (state, outcome) = run::run(&spec, inputs, &mut recorder).map_err(unwrap_record)?;
@@ -120,11 +120,12 @@ pub fn new_trainer(spec: &RunSpec, bank: Option<ItemBank>) -> Result<Trainer, La
 /// The stored result of a finished run, or the refusal to touch an unfinished one.
 fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Result<Option<Report>, LabError> {
     match run_dir.standing(spec)? {
-        Standing::Finished(manifest) if !options.force => {
+        Standing::Finished if !options.force => {
+            let manifest = Manifest::read(&run_dir.manifest_path())?;
             let figures = manifest.files.iter().filter(|file| file.starts_with("figures/"));
             let figures = figures.map(|file| run_dir.root().join(file)).collect();
             let run_dir = run_dir.clone();
-            Ok(Some(Report { run_dir, manifest: *manifest, was_stored: true, warnings: Vec::new(), figures }))
+            Ok(Some(Report { run_dir, manifest, was_stored: true, warnings: Vec::new(), figures }))
         }
         Standing::Unfinished if !options.resume && !options.force => {
             // Whoever is writing it deserves to be named rather than a resume suggested.
@@ -144,6 +145,8 @@ struct Session {
     log: log::Log,
     rows: Vec<Row>,
     start: Option<TrainState>,
+    /// Of the arithmetic that the run began with.
+    kernels: Kernels,
     warnings: Vec<String>,
     _lock: Lock,
 }
@@ -162,10 +165,10 @@ impl Session {
         }
         // Another process may have written between the first look and the lock.
         let mut warnings = Vec::new();
-        let (mut kept, mut start) = (Vec::new(), None);
+        let (mut kept, mut start, mut kernels) = (Vec::new(), None, Kernels::detect());
         match run_dir.standing(spec)? {
             Standing::Empty => run_dir.write_spec(spec)?,
-            Standing::Finished(_) => {
+            Standing::Finished => {
                 return Err(LabError::run_dir(run_dir.root(), "was finished by another process just now"));
             }
             Standing::Unfinished if !options.resume => {
@@ -177,7 +180,12 @@ impl Session {
             Standing::Unfinished => {
                 kept = log::read(&run_dir.log_path())?;
                 let accept = |step| has_rows_until(spec, &kept, step);
-                (start, warnings) = checkpoint::newest(&run_dir.checkpoints(), layout, &spec_hash, accept)?;
+                let (newest, passed_over) = checkpoint::newest(&run_dir.checkpoints(), layout, &spec_hash, accept)?;
+                warnings = passed_over;
+                if let Some(saved) = newest {
+                    kernels = Kernels::with_arithmetic(saved.arithmetic);
+                    start = Some(saved.state);
+                }
             }
         }
         run_dir.make_folders()?;
@@ -187,7 +195,7 @@ impl Session {
         let rows: Vec<Row> = kept.into_iter().map(|(row, _)| row).collect();
         let log = log::Log::open(&run_dir.log_path(), bytes, rows.last().map(|row| row.step))?;
         let (run_dir, spec) = (run_dir.clone(), spec.clone());
-        Ok(Self { run_dir, spec, spec_hash, log, rows, start, warnings, _lock: lock })
+        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, _lock: lock })
     }
 
     /// Table, figures, and the manifest last. A stopped run gets none of them.
@@ -199,10 +207,9 @@ impl Session {
                 table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), format!("cannot write: {e}")))?;
             store::atomic::write(&self.run_dir.parquet_path(), &table)?;
             // A figure is not worth losing a run for.
-            match run_figures::draw_all(&self.run_dir, &self.spec, &self.rows) {
-                Ok(paths) => drawn = paths,
-                Err(e) => self.warnings.push(e.to_string()),
-            }
+            let (paths, problems) = run_figures::draw_all(&self.run_dir, &self.spec, &self.rows);
+            drawn = paths;
+            self.warnings.extend(problems);
             let relative =
                 |path: &PathBuf| path.strip_prefix(self.run_dir.root()).unwrap_or(path).display().to_string();
             manifest.files = ["spec.toml", "log.jsonl", "metrics.parquet", "checkpoints"].map(str::to_owned).to_vec();

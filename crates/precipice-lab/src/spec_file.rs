@@ -1,7 +1,7 @@
 //! Specs from built-ins, TOML files and `key=value` overrides.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use precipice::spec::{RunSpec, Seeds, TaskSpec};
 use toml::{Table, Value};
@@ -43,16 +43,16 @@ pub fn load(name_or_path: &str, changes: &Changes) -> Result<RunSpec, LabError> 
         let table = text.parse::<Table>().map_err(|e| toml_error(name_or_path, &e))?;
         spec = apply(table, &changes.overrides)?;
     }
-    if let Some(folder) = folder {
-        anchor_items(&mut spec, &folder, changes);
-    }
+    anchor_items(&mut spec, folder.as_deref(), changes)?;
     if let Some(seed) = changes.seed {
         spec.seeds = Seeds::all(seed);
     }
     if let Some(steps) = changes.steps {
         spec.train.steps = steps;
     }
-    finish(name_or_path, spec)
+    let spec = finish(name_or_path, spec)?;
+    check_memory(name_or_path, &spec)?;
+    Ok(spec)
 }
 
 /// Reads the resolved spec of a run directory.
@@ -74,7 +74,6 @@ pub fn to_toml(spec: &RunSpec) -> String {
 
 fn finish(origin: &str, mut spec: RunSpec) -> Result<RunSpec, LabError> {
     spec.validate().map_err(|e| LabError::Spec { origin: origin.to_owned(), problem: e.to_string() })?;
-    check_memory(origin, &spec)?;
     spec.resolve();
     Ok(spec)
 }
@@ -88,7 +87,7 @@ fn read(path: &str) -> Result<String, LabError> {
     if !file.exists() {
         let names = BUILT_INS.map(|(name, _)| name);
         let hint = nearest(path, names.into_iter()).map_or(String::new(), |name| format!("; did you mean {name:?}?"));
-        return Err(error(format!("no such built-in spec or file{hint} Built-in specs: {}", names.join(", "))));
+        return Err(error(format!("no such built-in spec or file{hint}; built-in specs: {}", names.join(", "))));
     }
     let bytes = fs::read(file).map_err(LabError::io("read", file))?;
     let text = String::from_utf8(bytes).map_err(|_| error("is not a text file; expected TOML".to_owned()))?;
@@ -110,8 +109,11 @@ fn toml_error(origin: &str, error: &toml::de::Error) -> LabError {
     LabError::Spec { origin: origin.to_owned(), problem: format!("{}{hint}", text.trim_end()) }
 }
 
-/// The nearest of the names that serde says it expected.
+/// What to do about serde's message: the nearest of the names that it expected.
 fn suggestion(message: &str) -> String {
+    if message.contains("wanted exactly 1 element") {
+        return "; choose one, for example `sgd` or `adam` for an optimizer, `copying` for a task".to_owned();
+    }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let [found, expected @ ..] = &quoted[..] else { return String::new() };
     match nearest(found, expected.iter().copied()) {
@@ -126,19 +128,40 @@ pub fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<
     scored.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
-fn apply(mut table: Table, overrides: &[String]) -> Result<RunSpec, LabError> {
+fn apply(table: Table, overrides: &[String]) -> Result<RunSpec, LabError> {
+    let (mut changed, mut first_at_fault) = (table, None);
     for text in overrides {
-        let error = |problem: &str| LabError::Spec { origin: format!("-s {text}"), problem: problem.to_owned() };
-        let (key, value) = text.split_once('=').ok_or_else(|| error("expected key.sub=value"))?;
-        let path: Vec<&str> = key.trim().split('.').collect();
-        if path.iter().any(|part| part.is_empty()) {
-            return Err(error("expected key.sub=value with no empty part in the key"));
-        }
-        set(&mut table, &path, parse_value(value.trim())).map_err(|problem| error(&problem))?;
-        // Checked one by one, so that the error names the override at fault.
-        from_table(&table).map_err(|problem| error(&problem))?;
+        let error = |problem: String| LabError::Spec { origin: format!("-s {text}"), problem };
+        let (path, value) = parse_override(text).map_err(error)?;
+        set(&mut changed, &path, value).map_err(error)?;
+        // A field may still be missing here because a later override gives it.
+        let problem = from_table(&changed).err().filter(|problem| !problem.contains("missing field"));
+        first_at_fault = first_at_fault.or_else(|| problem.map(error));
     }
-    from_table(&table).map_err(|problem| LabError::Spec { origin: "-s".to_owned(), problem })
+    match (from_table(&changed), first_at_fault) {
+        (Ok(spec), _) => Ok(spec),
+        (Err(_), Some(error)) => Err(error),
+        (Err(problem), None) => Err(LabError::Spec { origin: format!("-s {}", overrides.join(" -s ")), problem }),
+    }
+}
+
+/// The parts of the key, which may be quoted as in TOML, and the value: TOML, or else a string, so
+/// that `model.readout=mlp` needs no quotes.
+fn parse_override(text: &str) -> Result<(Vec<String>, Value), String> {
+    let (key, value) = text.split_once('=').ok_or("expected key.sub=value")?;
+    let parsed = format!("{key} = 0").parse::<Table>();
+    let mut table = parsed.map_err(|_| format!("{key:?} is not a key; expected key.sub=value"))?;
+    let mut path = Vec::new();
+    while let Some((name, inner)) = table.into_iter().next() {
+        path.push(name);
+        table = match inner {
+            Value::Table(inner) => inner,
+            _ => Table::new(),
+        };
+    }
+    let toml = format!("value = {}", value.trim()).parse::<Table>();
+    let toml = toml.ok().and_then(|mut table| table.remove("value"));
+    Ok((path, toml.unwrap_or_else(|| Value::String(value.trim().to_owned()))))
 }
 
 fn from_table(table: &Table) -> Result<RunSpec, String> {
@@ -149,37 +172,38 @@ fn from_table(table: &Table) -> Result<RunSpec, String> {
     })
 }
 
-/// A TOML value, or else a string, so that `model.readout=mlp` needs no quotes.
-fn parse_value(text: &str) -> Value {
-    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
-    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-fn set(table: &mut Table, path: &[&str], value: Value) -> Result<(), String> {
+fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), String> {
     let [head, rest @ ..] = path else { return Err("expected a key".to_owned()) };
     if rest.is_empty() {
-        table.insert((*head).to_owned(), value);
+        table.insert(head.clone(), value);
         return Ok(());
     }
-    let entry = table.entry((*head).to_owned()).or_insert_with(|| Value::Table(Table::new()));
+    let entry = table.entry(head.clone()).or_insert_with(|| Value::Table(Table::new()));
     let Value::Table(inner) = entry else { return Err(format!("{head} is a value, not a table")) };
     // A choice holds one variant: naming another one replaces it.
-    if *head == "optimizer" && !inner.contains_key(rest[0]) {
+    if head == "optimizer" && !inner.contains_key(&rest[0]) {
         inner.clear();
     }
     set(inner, rest, value)
 }
 
-/// Paths in a spec file are relative to the file; paths on the command line to the current folder.
-fn anchor_items(spec: &mut RunSpec, folder: &Path, changes: &Changes) {
-    let from_command_line = changes.overrides.iter().any(|text| text.starts_with("task.copying.items"));
+/// Makes the path of items absolute, so that the stored spec works from any folder. In a spec file
+/// it is relative to the file, on the command line to the current folder.
+fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, changes: &Changes) -> Result<(), LabError> {
+    let is_items = |text: &String| {
+        let key = text.split('=').next().unwrap_or_default().trim();
+        key == "task.copying.items" || key == "task.copying.items.file"
+    };
     let TaskSpec::Copying(copying) = &mut spec.task;
-    let Some(items) = &mut copying.items else { return };
-    let is_relative = !items.file.starts_with(crate::items::BUILT_IN_PREFIX) && Path::new(&items.file).is_relative();
-    if is_relative && !from_command_line {
-        let path: PathBuf = folder.join(&items.file);
-        items.file = path.display().to_string();
+    let Some(items) = &mut copying.items else { return Ok(()) };
+    if items.file.starts_with(crate::items::BUILT_IN_PREFIX) {
+        return Ok(());
     }
+    let folder = folder.filter(|_| !changes.overrides.iter().any(is_items)).unwrap_or(Path::new(""));
+    let path = folder.join(&items.file);
+    let absolute = std::path::absolute(&path).map_err(LabError::io("find", &path))?;
+    items.file = absolute.display().to_string();
+    Ok(())
 }
 
 fn check_memory(origin: &str, spec: &RunSpec) -> Result<(), LabError> {

@@ -1,13 +1,17 @@
 //! Running a finished run again and comparing bits.
 
+use std::fs;
+
 use precipice::record::{MemoryRecorder, Recorder, Row};
 use precipice::run::{self, Inputs};
+use precipice::spec::RunSpec;
+use precipice::train::TrainState;
 use precipice_num::{Arithmetic, Kernels};
 
 use crate::error::LabError;
 use crate::items;
 use crate::session::{Both, unwrap_record};
-use crate::store::{Manifest, RunDir, log};
+use crate::store::{Manifest, RunDir, checkpoint, log};
 use crate::threads::Pool;
 
 /// What a repetition of a run came to.
@@ -33,22 +37,48 @@ pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Res
         return Err(LabError::run_dir(run_dir.root(), "is not finished; go on with `precipice run --resume`"));
     }
     let manifest = Manifest::read(&run_dir.manifest_path())?;
-    let stored = run_dir.rows()?;
     let bank = items::load(&mut spec)?;
-    let is_fused = manifest.arithmetic == Arithmetic::Fused.name();
-    let arithmetic = if is_fused { Arithmetic::Fused } else { Arithmetic::Portable };
+    let unknown =
+        || LabError::run_dir(&run_dir.manifest_path(), format!("unknown arithmetic {:?}", manifest.arithmetic));
+    let arithmetic = Arithmetic::from_name(&manifest.arithmetic).ok_or_else(unknown)?;
     let pool = Pool::new(threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))?;
     let inputs = Inputs { items: bank, start: None, workers: &pool, kernels: Kernels::with_arithmetic(arithmetic) };
     let mut memory = MemoryRecorder::default();
     let (state, _) = run::run(&spec, inputs, &mut Both { store: &mut memory, watch }).map_err(unwrap_record)?;
     let rows = memory.rows;
-    let line = |rows: &[Row], i: usize| rows.get(i).map(log::to_line);
-    let differs = (0..rows.len().max(stored.len())).find(|&i| line(&rows, i) != line(&stored, i));
     let digest = state.params.digest();
-    let difference = match differs {
-        Some(i) => Some(format!("row {i} (step {})", stored.get(i).or(rows.get(i)).map_or(0, |row| row.step))),
-        None if digest != manifest.digest => Some("the final parameters".to_owned()),
-        None => None,
+    let log_bytes: String = rows.iter().map(|row| log::to_line(row) + "\n").collect();
+    let stored_bytes = fs::read(run_dir.log_path()).map_err(LabError::io("read", &run_dir.log_path()))?;
+    let difference = if log_bytes.as_bytes() != stored_bytes {
+        Some(first_difference(&rows, &stored_bytes))
+    } else if digest != manifest.digest || state.step != manifest.steps {
+        Some("the final parameters".to_owned())
+    } else {
+        damaged_checkpoint(run_dir, &spec, &state)?
     };
-    Ok(Verification { rows: stored.len(), stored_digest: manifest.digest, digest, difference })
+    Ok(Verification { rows: rows.len(), stored_digest: manifest.digest, digest, difference })
+}
+
+/// The first line of the log that is not the repetition's.
+fn first_difference(rows: &[Row], stored: &[u8]) -> String {
+    let mut lines = stored.split_inclusive(|&b| b == b'\n');
+    let differs = rows.iter().find(|row| lines.next() != Some((log::to_line(row) + "\n").as_bytes()));
+    differs.map_or("the log has more lines than the run has rows".to_owned(), |row| {
+        format!("the log at step {}", row.step)
+    })
+}
+
+/// The first checkpoint that cannot be read, or whose final state is another.
+fn damaged_checkpoint(run_dir: &RunDir, spec: &RunSpec, state: &TrainState) -> Result<Option<String>, LabError> {
+    for step in checkpoint::steps(&run_dir.checkpoints())? {
+        let path = run_dir.checkpoints().join(checkpoint::file_name(step));
+        match checkpoint::read(&path, &state.params.layout, &spec.hash()) {
+            Err(e) => return Ok(Some(e.to_string())),
+            Ok(saved) if step == state.step && saved.state != *state => {
+                return Ok(Some(format!("{}: holds another state", path.display())));
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(None)
 }

@@ -17,6 +17,11 @@ impl Arithmetic {
             Arithmetic::Portable => "portable",
         }
     }
+
+    /// The arithmetic that a manifest names.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Arithmetic::Fused, Arithmetic::Portable].into_iter().find(|arithmetic| arithmetic.name() == name)
+    }
 }
 
 /// Instruction set that the kernels are compiled for. It changes speed, never bits.

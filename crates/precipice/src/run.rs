@@ -64,30 +64,31 @@ pub fn run(spec: &RunSpec, inputs: Inputs<'_>, recorder: &mut dyn Recorder) -> R
         trainer.restore(state);
     }
     let observer = Observer::new(spec, &trainer);
+    let mut is_stopping = false;
     loop {
         let step = trainer.state().step;
         if is_row_due(spec, step) {
             let train_loss = trainer.take_train_loss();
-            let row = observer.observe(&trainer, train_loss, inputs.workers);
+            let (row, _) = observer.observe(&trainer, train_loss, inputs.workers);
             recorder.row(&row).map_err(RunError::Record)?;
         }
-        if is_checkpoint_due(spec, step) {
+        // After the row, so that a resume from here finds every row that it needs.
+        if is_stopping || is_checkpoint_due(spec, step) {
             recorder.checkpoint(&trainer).map_err(RunError::Record)?;
         }
         if step >= spec.train.steps {
-            return Ok((trainer.into_state(), Outcome::Finished));
+            let outcome = if trainer.is_finite() { Outcome::Finished } else { Outcome::Diverged { step } };
+            return Ok((trainer.into_state(), outcome));
+        }
+        if is_stopping {
+            return Ok((trainer.into_state(), Outcome::Stopped { step }));
         }
         match trainer.step(inputs.workers) {
             Err(Diverged { step }) => {
                 recorder.checkpoint(&trainer).map_err(RunError::Record)?;
                 return Ok((trainer.into_state(), Outcome::Diverged { step }));
             }
-            Ok(loss) => {
-                if recorder.step(step + 1, loss) == Next::Stop && step + 1 < spec.train.steps {
-                    recorder.checkpoint(&trainer).map_err(RunError::Record)?;
-                    return Ok((trainer.into_state(), Outcome::Stopped { step: step + 1 }));
-                }
-            }
+            Ok(loss) => is_stopping = recorder.step(step + 1, loss) == Next::Stop,
         }
     }
 }

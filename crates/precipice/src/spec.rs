@@ -275,6 +275,33 @@ impl Seeds {
     }
 }
 
+/// Removes the fields of an object that are equal to the default's.
+fn drop_defaults(value: &mut serde_json::Value, default: &serde_json::Value) {
+    let (Some(fields), Some(defaults)) = (value.as_object_mut(), default.as_object()) else { return };
+    fields.retain(|name, field| defaults.get(name) != Some(field));
+    for (name, field) in fields {
+        if let Some(default) = defaults.get(name) {
+            drop_defaults(field, default);
+        }
+    }
+}
+
+/// JSON with the keys of every object in alphabetical order, whatever order the map keeps.
+fn write_sorted(value: &serde_json::Value, out: &mut String) {
+    let Some(fields) = value.as_object() else {
+        *out += &value.to_string();
+        return;
+    };
+    let sorted: std::collections::BTreeMap<_, _> = fields.iter().collect();
+    *out += "{";
+    for (i, (name, field)) in sorted.into_iter().enumerate() {
+        *out += if i > 0 { "," } else { "" };
+        *out += &format!("{name:?}:");
+        write_sorted(field, out);
+    }
+    *out += "}";
+}
+
 impl RunSpec {
     /// The copying task; the only one so far.
     pub fn copying(&self) -> &CopyingSpec {
@@ -308,9 +335,10 @@ impl RunSpec {
         self.model.d_head = Some(self.d_head());
     }
 
-    /// The canonical form: JSON of the resolved spec without its description.
+    /// The canonical form: JSON of what differs from the defaults, without the description.
     ///
-    /// Items with a digest are addressed by their content, wherever the file lies.
+    /// A field that a later version adds does not change the address of runs that leave it at its
+    /// default. Items with a digest are addressed by their content, wherever the file lies.
     pub fn canonical(&self) -> String {
         let mut spec = self.clone();
         spec.resolve();
@@ -319,7 +347,14 @@ impl RunSpec {
         if let Some(items) = copying.items.as_mut().filter(|items| items.digest.is_some()) {
             items.file.clear();
         }
-        serde_json::to_string(&spec).expect("a spec is plain data")
+        let mut default = RunSpec::default();
+        default.resolve();
+        let json = |spec: &RunSpec| serde_json::to_value(spec).expect("a spec is plain data");
+        let mut value = json(&spec);
+        drop_defaults(&mut value, &json(&default));
+        let mut text = String::new();
+        write_sorted(&value, &mut text);
+        text
     }
 
     /// BLAKE3 of the canonical form in hexadecimal: the address of the run.

@@ -29,7 +29,7 @@ fn trained(spec: &RunSpec, steps: u64) -> Trainer {
 }
 
 fn row_of(spec: &RunSpec, trainer: &Trainer) -> Row {
-    Observer::new(spec, trainer).observe(trainer, f64::NAN, &Sequential)
+    Observer::new(spec, trainer).observe(trainer, f64::NAN, &Sequential).0
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn the_nine_parts_add_up_to_the_scores_that_the_network_used() {
     ] {
         let spec = RunSpec { model: ModelSpec { d_pos: 16, ..model }, ..spec() };
         let trainer = trained(&spec, 30);
-        let (batch, trace) = look(&spec, &trainer, Set::Eval, 16);
+        let (batch, trace, _) = look(&spec, &trainer, Set::Eval, 16);
         let heads = vec![spec.model.n_heads - 1; spec.model.n_layers];
         let mut interactions = Interactions::of_heads(&heads);
         interactions.add(trainer.model(), &trainer.state().params, &batch, &trace);

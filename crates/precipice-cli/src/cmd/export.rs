@@ -35,7 +35,7 @@ pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
     let path = args.output.unwrap_or_else(|| PathBuf::from(format!("{}.{}", spec.name, args.to.extension())));
     atomic::write(&path, &bytes)?;
     if args.json {
-        say_json(&json!({ "file": path, "bytes": bytes.len() }))?;
+        say_json(&json!({ "file": path.display().to_string(), "bytes": bytes.len() }))?;
     } else {
         say(&path.display().to_string())?;
     }

@@ -5,7 +5,7 @@ use precipice_lab::run_figures;
 use precipice_lab::store::RunDir;
 use serde_json::json;
 
-use super::{say, say_json};
+use super::{say, say_json, texts};
 use crate::Ending;
 use crate::args::FigureArgs;
 
@@ -24,9 +24,9 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         paths.push(path);
     }
     if args.json {
-        say_json(&json!({ "figures": paths }))?;
+        say_json(&json!({ "figures": texts(&paths) }))?;
     } else {
-        say(&paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n"))?;
+        say(&texts(&paths).join("\n"))?;
     }
     Ok(Ending::Done)
 }

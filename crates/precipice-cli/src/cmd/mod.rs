@@ -9,6 +9,7 @@ pub mod specs;
 pub mod verify;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::Value;
@@ -28,9 +29,14 @@ pub fn say_json(value: &Value) -> anyhow::Result<()> {
     say(&serde_json::to_string_pretty(value)?)
 }
 
-/// A number for JSON; null where it is undefined.
-pub fn number(value: f64) -> Value {
-    if value.is_finite() { Value::from(value) } else { Value::Null }
+/// A line to stderr. Nobody reading it is no reason to stop.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Paths for JSON, which has no other bytes than text.
+pub fn texts(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 /// No arguments.

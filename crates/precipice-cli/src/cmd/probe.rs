@@ -1,14 +1,18 @@
 //! `precipice probe`: look inside a trained network.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use precipice::batch::Batch;
+use precipice::model::Trace;
 use precipice::probe::interactions::{Interactions, PARTS};
-use precipice::probe::{Observer, ProbeReport};
+use precipice::probe::{Observer, ProbeReport, look};
 use precipice::record::Row;
+use precipice::task::Set;
+use precipice_lab::store::manifest::number;
 use precipice_lab::store::{RunDir, checkpoint};
-use precipice_lab::{items, run_figures, threads};
+use precipice_lab::{run_figures, threads};
 use serde_json::{Value, json};
 
-use super::{number, say, say_json};
+use super::{say, say_json};
 use crate::Ending;
 use crate::args::ProbeArgs;
 use crate::numbers::fraction;
@@ -16,7 +20,6 @@ use crate::numbers::fraction;
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(&args.run);
     let mut spec = run_dir.spec()?;
-    items::load(&mut spec)?;
     let steps = checkpoint::steps(&run_dir.checkpoints())?;
     let Some(step) = args.step.or(steps.last().copied()) else {
         bail!("{}: has no checkpoints; `precipice run --resume` makes some", args.run.display());
@@ -25,15 +28,34 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     // Probes can be looked at even where the run did not log them.
     spec.probes.enabled = true;
     let pool = threads::Pool::new(args.threads.count())?;
-    let observer = Observer::new(&spec, &trainer);
-    let report = observer.probe(&trainer, &pool);
-    let row = observer.observe(&trainer, f64::NAN, &pool);
+    let (row, report) = Observer::new(&spec, &trainer).observe(&trainer, f64::NAN, &pool);
+    let report = report.context("probes are enabled, but gave no report")?;
     if args.json {
-        say_json(&to_json(&report, &row))?;
+        let (batch, trace, _) = look(&spec, &trainer, Set::Eval, 1);
+        let mut object = to_json(&report, &row);
+        object["attention"] = attention_json(&batch, &trace);
+        say_json(&object)?;
     } else {
         say(&to_text(&report, &row))?;
+        say(&format!("\nattention maps: precipice figure attention {}", args.run.display()))?;
     }
     Ok(Ending::Done)
+}
+
+/// Attention of the first evaluation sequence, `[layer][head][query][key]`, and what its tokens are.
+fn attention_json(batch: &Batch, trace: &Trace<f32>) -> Value {
+    let t = batch.n_tokens();
+    let map = |pattern: &[f32]| -> Value {
+        let row = |row: &[f32]| row.iter().map(|&p| number(f64::from(p))).collect::<Value>();
+        pattern.chunks_exact(t).map(row).collect()
+    };
+    let layers =
+        trace.blocks.iter().map(|block| block.attention.pattern.chunks_exact(t * t).map(map).collect::<Value>());
+    json!({
+        "layers": layers.collect::<Value>(),
+        "context_labels": batch.labels_of(0),
+        "answer_slot": batch.answer_slots[0],
+    })
 }
 
 fn to_json(report: &ProbeReport, row: &Row) -> Value {
@@ -141,5 +163,8 @@ fn to_text(report: &ProbeReport, row: &Row) -> String {
         order.predicted_loss,
         order.measured_loss
     ));
+    for (name, value) in row.columns.iter().filter(|(name, _)| name.starts_with("accuracy_ablate")) {
+        lines.push(format!("{name} {}", fraction(*value)));
+    }
     lines.join("\n")
 }

@@ -3,10 +3,11 @@
 use anyhow::bail;
 use precipice::record::Recorder;
 use precipice_lab::claims::{self, Claim, ClaimReport, Settings, Verdict, Watcher};
+use precipice_lab::error::LabError;
 use precipice_lab::spec_file::nearest;
 use serde_json::{Value, json};
 
-use super::{say, say_json};
+use super::{note, say, say_json};
 use crate::args::ReproduceArgs;
 use crate::numbers::duration;
 use crate::progress::Progress;
@@ -24,9 +25,15 @@ pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
     let mut reports = Vec::new();
     for claim in &chosen {
         if !args.quiet {
-            eprintln!("{}: {}", claim.id, claim.claim);
+            note(&format!("{}: {}", claim.id, claim.claim));
         }
-        let report = claims::check(claim, &settings, &mut watcher)?;
+        let report = match claims::check(claim, &settings, &mut watcher) {
+            Err(stopped @ LabError::Stopped { .. }) => {
+                note(&stopped.to_string());
+                break;
+            }
+            checked => checked?,
+        };
         if !args.json {
             say(&to_text(&report))?;
         }
@@ -35,8 +42,8 @@ pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
     if args.json {
         say_json(&serde_json::to_value(&reports)?)?;
     }
-    let failed = reports.iter().any(|report| report.verdict == Verdict::NotReproduced);
-    Ok(if failed { Ending::Failed } else { Ending::Done })
+    let reproduced = reports.iter().filter(|report| report.verdict == Verdict::Reproduced).count();
+    Ok(if reproduced == chosen.len() { Ending::Done } else { Ending::Failed })
 }
 
 fn choose(ids: &[String]) -> anyhow::Result<Vec<Claim>> {
@@ -78,7 +85,7 @@ fn to_text(report: &ClaimReport) -> String {
             &format!("  seed {} {} {}\n", row.seed, if row.holds { "in band " } else { "OUTSIDE " }, values.join(", "));
     }
     if let Some(figure) = &report.figure {
-        text += &format!("  figure    {}\n", figure.display());
+        text += &format!("  figure    {}\n", figure);
     }
     text + &format!("  took      {}", duration(report.seconds))
 }

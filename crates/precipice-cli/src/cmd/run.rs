@@ -5,7 +5,7 @@ use precipice_lab::spec_file::{self, Changes};
 use precipice_lab::store::RunOutcome;
 use serde_json::{Value, json};
 
-use super::{say, say_json};
+use super::{note, say, say_json, texts};
 use crate::args::{RunArgs, SpecArgs};
 use crate::numbers::{commas, duration, fraction, step};
 use crate::progress::Progress;
@@ -35,7 +35,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     let report = session::train(spec, &options, &mut progress);
     drop(progress);
     let report = report?;
-    report.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    report.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
     if args.json {
         say_json(&to_json(&report))?;
     } else {
@@ -50,7 +50,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
 fn to_json(report: &Report) -> Value {
     let manifest = &report.manifest;
     json!({
-        "run_dir": report.run_dir.root(),
+        "run_dir": report.run_dir.root().display().to_string(),
         "spec_hash": manifest.spec_hash,
         "outcome": manifest.outcome,
         "steps": manifest.steps,
@@ -61,7 +61,7 @@ fn to_json(report: &Report) -> Value {
         "stored": report.was_stored,
         "final": manifest.final_row,
         "transition": manifest.transition,
-        "figures": report.figures,
+        "figures": texts(&report.figures),
     })
 }
 

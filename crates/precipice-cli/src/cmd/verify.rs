@@ -21,7 +21,7 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
     let same = result.difference.is_none();
     if args.json {
         say_json(&json!({
-            "run_dir": run_dir.root(),
+            "run_dir": run_dir.root().display().to_string(),
             "same": same,
             "rows": result.rows,
             "stored_digest": result.stored_digest,

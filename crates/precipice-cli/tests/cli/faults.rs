@@ -17,9 +17,11 @@ fn strings(args: &[String]) -> Vec<&str> {
     args.iter().map(String::as_str).collect()
 }
 
-fn result_of(folder: &Path) -> (Vec<u8>, String) {
+/// The log, the last checkpoint, and the digest.
+fn result_of(folder: &Path) -> (Vec<u8>, Vec<u8>, String) {
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap();
-    (fs::read(folder.join("log.jsonl")).unwrap(), manifest["digest"].as_str().unwrap().to_owned())
+    let [log, checkpoint] = [folder.join("log.jsonl"), newest_checkpoint(folder)].map(|path| fs::read(path).unwrap());
+    (log, checkpoint, manifest["digest"].as_str().unwrap().to_owned())
 }
 
 fn spawn(scratch: &Scratch, args: &[String]) -> Child {
@@ -203,10 +205,12 @@ fn two_writers_at_once() {
     scratch.run(&["verify", "r", "-q"]).ok();
 }
 
-/// Ctrl-C stops after the current step, saves, and says how to go on.
+/// Ctrl-C stops after the current step, saves, says how to go on, and going on begins there, also
+/// where an evaluation was due at that step.
 #[test]
 fn interrupt_saves_and_says_how_to_go_on() {
     let scratch = Scratch::new();
+    let longer = |extra: &[&str]| longer(&[&["-s", "eval.every=1", "-s", "checkpoint.every=100000"], extra].concat());
     scratch.run(&strings(&longer(&["--out", "whole"]))).ok();
     let mut command = scratch.command(&strings(&longer(&["--out", "r"])));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -216,6 +220,59 @@ fn interrupt_saves_and_says_how_to_go_on() {
     let ran = Ran::new(child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(1));
     assert!(ran.stdout.contains("--resume goes on"), "{}", ran.stdout);
+    let saved =
+        newest_checkpoint(&scratch.path("r")).file_stem().unwrap().to_str().unwrap()[5..].parse::<usize>().unwrap();
+    assert_eq!(log_rows(&scratch.path("r")), saved + 1, "the row of the saved step is there");
     scratch.run(&strings(&longer(&["--out", "r", "--resume"]))).ok();
     assert!(result_of(&scratch.path("r")) == result_of(&scratch.path("whole")));
+}
+
+/// A kill during `--force` leaves a directory that can be forced or resumed again.
+#[test]
+fn force_can_be_interrupted_anywhere() {
+    let scratch = Scratch::new();
+    let args = |flag| TINY.iter().copied().chain(["--out", "r", flag]).collect::<Vec<_>>();
+    scratch.run(&args("--force")).ok();
+    let digest = result_of(&scratch.path("r"));
+    // The order in which `--force` removes things, cut off after each.
+    for gone in ["manifest.json", "metrics.parquet", "figures", "checkpoints", "log.jsonl", "spec.toml"] {
+        let path = scratch.path("r").join(gone);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap()
+        } else {
+            fs::remove_file(path).unwrap()
+        }
+        let copy = scratch.path(gone);
+        Command::new("cp").args(["-r", scratch.path("r").to_str().unwrap(), copy.to_str().unwrap()]).status().unwrap();
+        let args: Vec<&str> = TINY.iter().copied().chain(["--out", gone, "--resume"]).collect();
+        scratch.run(&args).ok();
+        assert!(result_of(&copy) == digest, "after {gone}");
+    }
+    fs::write(scratch.path("manifest.json/manifest.json"), "{").unwrap();
+    let args: Vec<&str> = TINY.iter().copied().chain(["--out", "manifest.json", "--force"]).collect();
+    scratch.run(&args).ok();
+}
+
+/// Nobody reading the messages is no reason to stop.
+#[test]
+fn a_closed_stderr_does_not_end_the_run() {
+    let scratch = Scratch::new();
+    let args: Vec<&str> = TINY.iter().copied().filter(|arg| *arg != "-q").chain(["--out", "r"]).collect();
+    let script = format!("exec {} {} 2>&-", env!("CARGO_BIN_EXE_precipice"), args.join(" "));
+    let output = Command::new("sh").args(["-c", &script]).current_dir(scratch.path("")).output().unwrap();
+    assert!(output.status.success());
+    assert!(scratch.path("r/manifest.json").exists());
+}
+
+#[test]
+fn links_and_devices_are_written_through() {
+    let scratch = Scratch::new();
+    scratch.run(&TINY.iter().copied().chain(["--out", "r"]).collect::<Vec<_>>()).ok();
+    scratch.write("target.csv", "old");
+    std::os::unix::fs::symlink(scratch.path("target.csv"), scratch.path("link.csv")).unwrap();
+    scratch.run(&["export", "r", "--to", "csv", "-o", "link.csv"]).ok();
+    assert!(fs::symlink_metadata(scratch.path("link.csv")).unwrap().is_symlink());
+    assert!(fs::read_to_string(scratch.path("target.csv")).unwrap().starts_with("step,"));
+    let ran = scratch.run(&["export", "r", "--to", "csv", "-o", "/dev/stdout"]).ok();
+    assert!(ran.stdout.starts_with("step,"));
 }

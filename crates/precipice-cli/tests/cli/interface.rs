@@ -65,11 +65,12 @@ fn bad_input_is_one_clear_error_and_nothing_is_written() {
     scratch.write("empty.toml", "");
     scratch.write("binary.toml", [0_u8, 159, 146, 150]);
     scratch.write("misspelt.toml", "name = \"x\"\n[task.copying]\nn_exemplar = 4\n");
+    scratch.write("nameless.toml", "[task.copying]\nn_exemplars = 4\n");
     scratch.write("broken.toml", "name = \n");
     scratch.write("items.npz", "PK not a zip");
     std::fs::create_dir(scratch.path("folder.toml")).unwrap();
     let before = scratch.names();
-    let cases: [(&[&str], &str); 26] = [
+    let cases: [(&[&str], &str); 31] = [
         (&["run", "copyin"], "did you mean \"copying\"?"),
         (&["run", "no-such-spec.toml"], "no such built-in spec or file"),
         (&["run", "empty.toml"], "is empty"),
@@ -82,9 +83,14 @@ fn bad_input_is_one_clear_error_and_nothing_is_written() {
         (&["run", "-s", "model.readout=mpl"], "expected `linear` or `mlp`"),
         (&["run", "-s", "train.steps=many"], "train.steps: invalid type"),
         (&["run", "-s", "train.steps"], "expected key.sub=value"),
-        (&["run", "-s", "train..steps=1"], "no empty part"),
+        (&["run", "-s", "train..steps=1"], "is not a key"),
+        (&["run", "-s", "train.optimizer={}"], "choose one"),
+        (&["run", "-s", "task.copying.n_exemplars=1"], "must be from 2"),
+        (&["run", "-s", "probes.enabled=false"], "must be true where probes.ablations"),
+        (&["run", "-s", "train.optimizer.adam.decay=0.1"], "missing field"),
+        (&["run", "nameless.toml"], "name = (missing)"),
         (&["run", "-s", "name.x=1"], "name is a value, not a table"),
-        (&["run", "-s", "task.copying.n_exemplars=0"], "task.copying.n_exemplars = 0: must be from 1"),
+        (&["run", "-s", "task.copying.n_exemplars=0"], "task.copying.n_exemplars = 0: must be from 2"),
         (&["run", "-s", "task.copying.n_labels=7"], "must be at least n_exemplars = 8"),
         (&["run", "-s", "model.d_pos=16"], "must be at least T = 2 n_exemplars + 1 = 17"),
         (&["run", "-s", "train.batch_size=0"], "train.batch_size = 0"),
@@ -165,20 +171,32 @@ fn threads_and_probes_keep_the_digest_and_verify_says_so() {
     };
     let one = digest(&["--threads", "1"], "one");
     assert_eq!(one, digest(&["--threads", "2"], "two"));
-    assert_eq!(one, digest(&["-s", "probes.enabled=false"], "blind"));
+    assert_eq!(one, digest(&["-s", "probes.ablations=[]", "-s", "probes.enabled=false"], "blind"));
     let log = |out: &str| std::fs::read(scratch.path(out).join("log.jsonl")).unwrap();
     assert_eq!(log("one"), log("two"));
     let verified = scratch.run(&["verify", "one", "--threads", "2", "-q"]).ok();
     assert!(verified.stdout.contains("same bits"));
-    // One digit of one row is enough to be found out.
-    let text = String::from_utf8(log("two")).unwrap();
+    // A space in the log or a bit in a checkpoint is enough to be found out.
+    let found_out = |what: &str| {
+        let differs = scratch.run(&["verify", "two", "-q", "--json"]);
+        assert_eq!((differs.code, differs.json()["same"].as_bool()), (Some(1), Some(false)), "{what}");
+    };
+    let checkpoint = "two/checkpoints/step-00000060.safetensors";
+    let whole = std::fs::read(scratch.path(checkpoint)).unwrap();
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    scratch.write(checkpoint, flipped);
+    found_out("a flipped bit");
+    scratch.write(checkpoint, whole);
+    scratch.write("two/log.jsonl", [log("two"), b" ".to_vec()].concat());
+    found_out("a space");
+    // So is one digit of one row.
+    let text = String::from_utf8(log("one")).unwrap();
     let at = text.rfind("\"loss\":").unwrap() + 10;
     let mut bytes = text.into_bytes();
     bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
     scratch.write("two/log.jsonl", bytes);
-    let differs = scratch.run(&["verify", "two", "-q", "--json"]);
-    assert_eq!(differs.code, Some(1));
-    assert_eq!(differs.json()["same"], false);
+    found_out("a digit");
 }
 
 #[test]
@@ -217,3 +235,47 @@ fn claims_are_listed() {
     let ids: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|claim| claim["id"].as_str()).collect();
     assert_eq!(ids, ["essay-1", "essay-2", "essay-4", "essay-5"]);
 }
+
+/// The order of overrides does not matter, keys may be quoted, and a loss that ends infinite is a
+/// divergence even where no step follows.
+#[test]
+fn overrides_and_divergence() {
+    let scratch = Scratch::new();
+    let adam = ["-s", "train.optimizer.adam.decay=0.1", "-s", "train.optimizer.adam.learning_rate=0.001"];
+    assert!(scratch.run(&[&["show"], &adam[..]].concat()).ok().stdout.contains("decay = 0.1"));
+    let frozen = scratch.run(&["show", "-s", "train.freeze_until.\"blocks.0\"=3"]).ok();
+    assert!(frozen.stdout.contains("\"blocks.0\" = 3"));
+    let ran =
+        scratch.run(&["run", "copying-small", "--steps", "1", "-s", "train.optimizer.sgd.learning_rate=1e39", "-q"]);
+    assert!(ran.code == Some(1) && ran.stdout.starts_with("diverged"), "{}", ran.stdout);
+}
+
+/// Items are found from any folder once the run has started.
+#[test]
+fn items_are_relative_to_the_spec_file() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path("other")).unwrap();
+    let spec = scratch.run(&["show", "han-small", "--steps", "2"]).ok().stdout;
+    let digest = spec.lines().find(|line| line.starts_with("digest")).map_or(String::new(), str::to_owned);
+    assert!(digest.is_empty(), "a digest is filled in when the file is read");
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/han-glyphs.npz"), scratch.path("other/items.npz"))
+        .unwrap();
+    scratch.write("other/s.toml", spec.replace("builtin:han-glyphs", "items.npz"));
+    let small = ["-s", "task.copying.items.n_held_out=6", "-s", "eval.sequences=16", "-s", "probes.sequences=8", "-q"];
+    scratch.run(&[&["run", "other/s.toml", "--out", "r"], &small[..]].concat()).ok();
+    let mut elsewhere = scratch.command(&["probe", "../r"]);
+    let output = elsewhere.current_dir(scratch.path("other")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Addresses of stored runs must survive new fields: a change here orphans every run on disk.
+#[test]
+fn hashes_of_the_built_in_specs_are_stable() {
+    for (name, want) in HASHES {
+        let spec = precipice_lab::spec_file::load(name, &precipice_lab::spec_file::Changes::default()).unwrap();
+        assert_eq!(&spec.hash()[..16], want, "{name}");
+    }
+}
+
+const HASHES: [(&str, &str); 5] =
+    [("copying", "133e78f2b45cc358"), ("copying-small", "9672592f2b96a150"), ("copying-no-curriculum", "946c0c43a44e5597"), ("han", "3748a1b6ee9968f6"), ("han-small", "b786350a5b78d296")];

@@ -4,6 +4,7 @@ mod essay;
 
 use std::path::PathBuf;
 
+use precipice::probe::transition::median;
 use precipice::record::Recorder;
 use serde::Serialize;
 
@@ -107,7 +108,7 @@ pub struct ClaimReport {
     /// Time that the check took.
     pub seconds: f64,
     /// The figure that shows it, if there is one.
-    pub figure: Option<PathBuf>,
+    pub figure: Option<String>,
     /// All seeds.
     pub seeds: Vec<SeedRow>,
 }
@@ -139,7 +140,7 @@ pub fn check(claim: &Claim, settings: &Settings, watcher: &mut Lookout<'_>) -> R
         band: claim.band.to_owned(),
         verdict,
         seconds: clock.elapsed().as_secs_f64(),
-        figure: evidence.figure,
+        figure: evidence.figure.map(|path| path.display().to_string()),
         seeds: evidence.seeds,
     })
 }
@@ -155,7 +156,7 @@ fn summary(name: &str, values: &[f64]) -> String {
             } else {
                 String::new()
             };
-            format!("{name} {} [{}, {}]{note}", short(median(&sorted)), short(*min), short(*max))
+            format!("{name} {} [{}, {}]{note}", short(median(sorted.iter().copied())), short(*min), short(*max))
         }
         _ => format!("{name} undefined"),
     }
@@ -163,14 +164,4 @@ fn summary(name: &str, values: &[f64]) -> String {
 
 fn short(value: f64) -> String {
     if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
-}
-
-/// Median of sorted values.
-fn median(sorted: &[f64]) -> f64 {
-    let n = sorted.len();
-    match n {
-        0 => f64::NAN,
-        _ if n % 2 == 1 => sorted[n / 2],
-        _ => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
-    }
 }

@@ -7,14 +7,26 @@ use std::sync::Arc;
 
 use precipice::model::{Layout, Params};
 use precipice::train::{OptimizerState, TrainState, Trainer};
+use precipice_num::Arithmetic;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::atomic;
 use crate::error::LabError;
 
-/// Version of the format. A reader reads its own version and the one before.
+/// Version of the format.
 const FORMAT: &str = "1";
+/// The metadata entry of ours: a JSON object of strings.
+const METADATA: &str = "precipice";
+
+/// What a checkpoint holds.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// The state of training.
+    pub state: TrainState,
+    /// The arithmetic that the run computes with.
+    pub arithmetic: Arithmetic,
+}
 
 /// Name of the checkpoint of a step.
 pub fn file_name(step: u64) -> String {
@@ -67,6 +79,7 @@ pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str) -> Result<(), La
         ("spec_hash".to_owned(), spec_hash.to_owned()),
         ("step".to_owned(), state.step.to_string()),
         ("loss_count".to_owned(), state.loss_count.to_string()),
+        ("arithmetic".to_owned(), trainer.model().kernels().arithmetic().name().to_owned()),
     ]);
     metadata.insert("checksum".to_owned(), checksum(&metadata, &tensors));
     let path = folder.join(file_name(state.step));
@@ -74,7 +87,9 @@ pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str) -> Result<(), La
         let view = TensorView::new(*dtype, shape.clone(), data).expect("shape and data agree");
         (name.as_str(), view)
     });
-    let metadata: HashMap<String, String> = metadata.into_iter().collect();
+    // One entry, because the library writes several in an order of its own at every call.
+    let metadata = serde_json::to_string(&metadata).expect("strings are plain data");
+    let metadata = HashMap::from([(METADATA.to_owned(), metadata)]);
     let bytes = safetensors::serialize(views, Some(metadata)).expect("names and shapes are valid");
     atomic::write(&path, &bytes)
 }
@@ -83,12 +98,13 @@ pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str) -> Result<(), La
 ///
 /// # Errors
 /// Naming the file where it is damaged or belongs to another run.
-pub fn read(path: &Path, layout: &Arc<Layout>, spec_hash: &str) -> Result<TrainState, LabError> {
+pub fn read(path: &Path, layout: &Arc<Layout>, spec_hash: &str) -> Result<Saved, LabError> {
     let damaged = |problem: &str| LabError::run_dir(path, format!("damaged checkpoint: {problem}"));
     let bytes = fs::read(path).map_err(LabError::io("read", path))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e.to_string()))?;
-    let metadata = header.metadata().clone().ok_or_else(|| damaged("no metadata"))?;
-    let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+    let metadata = header.metadata().as_ref().and_then(|entries| entries.get(METADATA));
+    let metadata = metadata.ok_or_else(|| damaged("no metadata"))?;
+    let mut metadata: BTreeMap<String, String> = serde_json::from_str(metadata).map_err(|e| damaged(&e.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(&e.to_string()))?;
     let tensors: Tensors = file
         .iter()
@@ -110,13 +126,15 @@ pub fn read(path: &Path, layout: &Arc<Layout>, spec_hash: &str) -> Result<TrainS
     let number = |key: &str| metadata.get(key).and_then(|text| text.parse::<u64>().ok());
     let params = |prefix: &str| pull_params(&tensors, prefix, layout);
     let loss_sum = tensors.get("train.loss_sum").and_then(|(_, _, data)| data.as_slice().try_into().ok());
-    Ok(TrainState {
+    let arithmetic = metadata.get("arithmetic").and_then(|name| Arithmetic::from_name(name));
+    let state = TrainState {
         step: number("step").ok_or_else(|| damaged("no step"))?,
         params: params("").ok_or_else(|| damaged("a tensor is missing or has another shape"))?,
         optimizer: OptimizerState { first: params("optimizer.first."), second: params("optimizer.second.") },
         loss_sum: f64::from_le_bytes(loss_sum.ok_or_else(|| damaged("no train.loss_sum"))?),
         loss_count: number("loss_count").ok_or_else(|| damaged("no loss_count"))?,
-    })
+    };
+    Ok(Saved { state, arithmetic: arithmetic.ok_or_else(|| damaged("no arithmetic"))? })
 }
 
 /// The newest whole checkpoint that `accept` agrees with, and a warning for each damaged one.
@@ -128,12 +146,12 @@ pub fn newest(
     layout: &Arc<Layout>,
     spec_hash: &str,
     accept: impl Fn(u64) -> bool,
-) -> Result<(Option<TrainState>, Vec<String>), LabError> {
+) -> Result<(Option<Saved>, Vec<String>), LabError> {
     let mut warnings = Vec::new();
     for step in steps(folder)?.into_iter().rev().filter(|&step| accept(step)) {
         let path: PathBuf = folder.join(file_name(step));
         match read(&path, layout, spec_hash) {
-            Ok(state) if state.step == step => return Ok((Some(state), warnings)),
+            Ok(saved) if saved.state.step == step => return Ok((Some(saved), warnings)),
             Ok(_) => warnings
                 .push(format!("{}: is the checkpoint of another step; the one before it is used", path.display())),
             Err(e) => warnings.push(format!("{e}; the one before it is used")),

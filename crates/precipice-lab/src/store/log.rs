@@ -7,17 +7,15 @@ use std::path::{Path, PathBuf};
 use precipice::record::Row;
 use serde_json::Value;
 
+use super::manifest::columns_of;
 use crate::error::LabError;
 
 /// One line of the log. NaN and infinities, which JSON does not have, become null.
 pub fn to_line(row: &Row) -> String {
-    let number = |value: f64| if value.is_finite() { serde_json::json!(value) } else { Value::Null };
     let mut object = serde_json::Map::new();
     object.insert("step".to_owned(), row.step.into());
     object.insert("sequences".to_owned(), row.sequences.into());
-    for (name, value) in &row.columns {
-        object.insert(name.clone(), number(*value));
-    }
+    object.extend(columns_of(row));
     Value::Object(object).to_string()
 }
 

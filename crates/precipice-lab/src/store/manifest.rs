@@ -107,9 +107,13 @@ pub fn transition_of(rows: &[Row], n_exemplars: usize) -> (Learned, Option<Trans
     detect(&series, n_exemplars)
 }
 
+/// A number for JSON; null where it is undefined.
+pub fn number(value: f64) -> Value {
+    if value.is_finite() { Value::from(value) } else { Value::Null }
+}
+
 /// Columns of a row for JSON.
 pub fn columns_of(row: &Row) -> Map<String, Value> {
-    let number = |value: f64| if value.is_finite() { Value::from(value) } else { Value::Null };
     row.columns.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
 

@@ -42,12 +42,13 @@ pub enum Standing {
     /// An unfinished run of the same spec.
     Unfinished,
     /// The finished run of the same spec.
-    Finished(Box<Manifest>),
+    Finished,
 }
 
-/// Names that a run directory may hold.
+/// Names that a run directory may hold, in the order in which `clear` removes them: without a
+/// manifest it is an unfinished run, and without a spec it must hold nothing else.
 const KNOWN: [&str; 7] =
-    ["spec.toml", "lock", "log.jsonl", "checkpoints", "metrics.parquet", "figures", "manifest.json"];
+    ["manifest.json", "metrics.parquet", "figures", "checkpoints", "log.jsonl", "spec.toml", "lock"];
 
 impl RunDir {
     /// The directory at a path, which need not exist.
@@ -127,8 +128,10 @@ impl RunDir {
             }
             Err(e) => return Err(LabError::io("read", &self.root)(e)),
         };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let names: Vec<String> = names.filter(|name| !name.starts_with(atomic::TEMPORARY)).collect();
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.map(|e| e.file_name().to_string_lossy().into_owned());
+        let names: Result<Vec<String>, _> = entries.map(name).collect();
+        let mut names = names.map_err(LabError::io("read", &self.root))?;
+        names.retain(|name| !name.starts_with(atomic::TEMPORARY));
         if names.iter().all(|name| name == "lock") {
             return Ok(Standing::Empty);
         }
@@ -150,7 +153,7 @@ impl RunDir {
             return Err(LabError::run_dir(&self.root, problem));
         }
         if self.manifest_path().is_file() {
-            return Ok(Standing::Finished(Box::new(Manifest::read(&self.manifest_path())?)));
+            return Ok(Standing::Finished);
         }
         Ok(Standing::Unfinished)
     }
@@ -193,12 +196,14 @@ impl RunDir {
         Ok(())
     }
 
-    /// Makes the folders that are written to during a run.
+    /// Makes the folders that are written to during a run, and removes what a crash left half-written.
     ///
     /// # Errors
     /// If the system refuses.
     pub fn make_folders(&self) -> Result<(), LabError> {
-        fs::create_dir_all(self.checkpoints()).map_err(LabError::io("create", &self.checkpoints()))
+        fs::create_dir_all(self.checkpoints()).map_err(LabError::io("create", &self.checkpoints()))?;
+        atomic::sweep(&self.root)?;
+        atomic::sweep(&self.checkpoints())
     }
 
     /// Writes the spec that the rest belongs to.
@@ -252,7 +257,10 @@ mod tests {
         checkpoint::write(folder.path(), &trainer, &spec.hash()).unwrap();
         let path = folder.path().join(checkpoint::file_name(0));
         let layout = trainer.model().layout();
-        assert_eq!(checkpoint::read(&path, layout, &spec.hash()).unwrap(), *trainer.state());
+        assert_eq!(checkpoint::read(&path, layout, &spec.hash()).unwrap().state, *trainer.state());
+        let bytes = fs::read(&path).unwrap();
+        checkpoint::write(folder.path(), &trainer, &spec.hash()).unwrap();
+        assert!(fs::read(&path).unwrap() == bytes, "same state, same bytes");
         let error = checkpoint::read(&path, layout, "0123").unwrap_err().to_string();
         assert!(error.contains("belongs to another spec"), "{error}");
     }

@@ -1,5 +1,7 @@
 //! Accuracies of one evaluation set.
 
+use precipice_num::Kernels;
+
 use super::Tally;
 use crate::batch::Batch;
 use crate::model::{Model, Params, Trace};
@@ -81,6 +83,13 @@ pub fn argmax(values: impl Iterator<Item = (u32, f32)>) -> Option<u32> {
 
 /// Accuracy of picking the context item most similar to the query, on the sequences of a set.
 pub fn nearest_neighbor(spec: &RunSpec, task: &Task, set: Set) -> f64 {
-    let batch = task.batch(set, 0, spec.eval.sequences);
-    oracle::nearest_neighbor_correct(&batch) as f64 / spec.eval.sequences as f64
+    let n = spec.eval.sequences;
+    let mut batch = task.workspace(super::CHUNK);
+    let mut correct = 0;
+    for first in (0..n).step_by(super::CHUNK) {
+        batch.n_sequences = (n - first).min(super::CHUNK);
+        task.fill(Kernels::detect(), set, 0, first, &mut batch);
+        correct += oracle::nearest_neighbor_correct(&batch);
+    }
+    correct as f64 / n as f64
 }

@@ -92,8 +92,8 @@ impl Observer {
         Self { spec: spec.clone(), query_rooms, full_rooms, nearest_neighbor }
     }
 
-    /// One row of the log.
-    pub fn observe(&self, trainer: &Trainer, train_loss: f64, workers: &dyn Workers) -> Row {
+    /// One row of the log, and the report behind it where probes are enabled.
+    pub fn observe(&self, trainer: &Trainer, train_loss: f64, workers: &dyn Workers) -> (Row, Option<ProbeReport>) {
         let step = trainer.state().step;
         let mut row = Row { step, sequences: step * self.spec.train.batch_size as u64, columns: Vec::new() };
         row.push("train_loss", train_loss);
@@ -107,28 +107,26 @@ impl Observer {
             }
         }
         if self.spec.probes.enabled {
-            self.probe(trainer, workers).push_columns(&mut row);
+            let report = self.probe(trainer, workers);
+            report.push_columns(&mut row);
             for ablation in &self.spec.probes.ablations {
                 let accuracy = self.ablated(trainer, ablation, workers);
                 let AblationSpec { layer, head, mode } = ablation;
                 let mode = if *mode == AblationMode::Mean { "mean" } else { "zero" };
                 row.push(format!("accuracy_ablate_{layer}_{head}_{mode}"), accuracy.accuracy());
             }
+            return (row, Some(report));
         }
-        row
+        (row, None)
     }
 
     /// Everything that is read inside the network.
-    ///
-    /// # Panics
-    /// If probes are disabled in the spec.
-    pub fn probe(&self, trainer: &Trainer, workers: &dyn Workers) -> ProbeReport {
-        assert!(self.spec.probes.enabled, "probes are disabled");
+    fn probe(&self, trainer: &Trainer, workers: &dyn Workers) -> ProbeReport {
         let pass = self.probe_pass(trainer, None, workers);
         let attention = pass.tally(AttentionScores::default);
         let heads = attention.leading_heads();
         let (interactions, sums) = pass.tally(|| (Interactions::of_heads(&heads), OrderSums::of_heads(&heads)));
-        let order_parameters = OrderParameters::new(&self.spec, &attention, &sums);
+        let order_parameters = OrderParameters::new(&self.spec, &sums);
         ProbeReport { attention, interactions, order_parameters }
     }
 
@@ -209,11 +207,15 @@ impl Pass<'_> {
     }
 }
 
-/// One forward pass that keeps every activation, for figures of single sequences.
-pub fn look(spec: &RunSpec, trainer: &Trainer, set: Set, n_sequences: usize) -> (Batch, Trace<f32>) {
+/// One forward pass that keeps every activation, for figures of single sequences, and the leading
+/// head of each layer.
+pub fn look(spec: &RunSpec, trainer: &Trainer, set: Set, n_sequences: usize) -> (Batch, Trace<f32>, Vec<usize>) {
     let task: &Task = trainer.task();
     let batch = task.batch(set, 0, n_sequences);
     let mut trace = Trace::new(spec, n_sequences, Reads::All);
-    trainer.model().forward(&trainer.state().params, &batch, &mut trace, None);
-    (batch, trace)
+    let (model, params) = (trainer.model(), &trainer.state().params);
+    model.forward(params, &batch, &mut trace, None);
+    let mut scores = AttentionScores::default();
+    scores.add(model, params, &batch, &trace);
+    (batch, trace, scores.leading_heads())
 }

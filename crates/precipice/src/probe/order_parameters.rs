@@ -1,7 +1,6 @@
 //! (beta, alpha, xi) of a real network: the coordinates that the theory has for an induction head.
 
 use super::Tally;
-use super::attention::AttentionScores;
 use super::interactions::pattern_of;
 use crate::batch::Batch;
 use crate::model::{Model, Params, Trace};
@@ -10,36 +9,44 @@ use crate::spec::RunSpec;
 use crate::theory::{Context, predicted_loss};
 use crate::train::loss::cross_entropy;
 
-/// Sum and sum of squares of one number a sequence.
+/// Sums for the ratio of two means over the same sequences.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Moments {
+pub struct RatioSums {
     n: f64,
-    sum: f64,
-    squares: f64,
+    over: f64,
+    under: f64,
+    over_squares: f64,
+    under_squares: f64,
+    products: f64,
 }
 
-impl Moments {
-    fn add(&mut self, x: f64) {
+impl RatioSums {
+    /// One sequence's numerator and denominator; the denominator is 1 for a plain mean.
+    fn add(&mut self, over: f64, under: f64) {
         self.n += 1.0;
-        self.sum += x;
-        self.squares += x * x;
+        self.over += over;
+        self.under += under;
+        self.over_squares += over * over;
+        self.under_squares += under * under;
+        self.products += over * under;
     }
 
     fn merge(&mut self, other: Self) {
         self.n += other.n;
-        self.sum += other.sum;
-        self.squares += other.squares;
+        self.over += other.over;
+        self.under += other.under;
+        self.over_squares += other.over_squares;
+        self.under_squares += other.under_squares;
+        self.products += other.products;
     }
 
-    /// Mean over sequences.
-    pub fn mean(&self) -> f64 {
-        self.sum / self.n
-    }
-
-    /// Standard error of the mean.
-    pub fn standard_error(&self) -> f64 {
-        let variance = (self.squares / self.n - self.mean() * self.mean()).max(0.0);
-        (variance / (self.n - 1.0)).sqrt()
+    /// The ratio r of the means, and its standard error by linearization: that of the residuals
+    /// over_s - r under_s, divided by the mean of the denominators.
+    fn estimate(&self) -> Estimate {
+        let r = self.over / self.under;
+        let residual_squares = self.over_squares - 2.0 * r * self.products + r * r * self.under_squares;
+        let spread = (residual_squares.max(0.0) / (self.n - 1.0)).sqrt();
+        Estimate { value: r, standard_error: spread / self.n.sqrt() / (self.under / self.n).abs() }
     }
 }
 
@@ -47,16 +54,14 @@ impl Moments {
 #[derive(Clone, Debug, Default)]
 pub struct OrderSums {
     heads: Vec<usize>,
-    /// Score of a label token on its item minus its mean on other visible tokens, first layer.
-    first_contrast: Moments,
-    /// Score of the query on its label minus its mean on other tokens, last layer.
-    last_contrast: Moments,
-    /// Attention of the query to another label token, last layer.
-    other_label_attention: Moments,
-    /// Logit of the answer minus the mean logit of labels absent from the context.
-    absent_gap: Moments,
-    /// Logit of the answer minus the mean logit of the other labels in the context.
-    context_gap: Moments,
+    /// First layer: score of a label token on its item minus its mean on other visible tokens.
+    beta: RatioSums,
+    /// Last layer: score of the query on its label minus its mean on other tokens, over y.
+    alpha: RatioSums,
+    /// Logit of the answer minus the mean logit of labels absent from the context, over z.
+    xi: RatioSums,
+    /// Logit of the answer minus the mean logit of the other labels in the context, over z - z'.
+    xi_context: RatioSums,
     loss: f64,
 }
 
@@ -72,45 +77,51 @@ impl Tally for OrderSums {
         let last = model.n_layers() - 1;
         self.loss += cross_entropy(trace.logits(), &batch.answers[..batch.n_sequences]);
         for s in 0..batch.n_sequences {
-            self.first_contrast.add(mean_contrast(model, trace, batch, 0, 0, self.heads[0], s));
-            self.last_contrast.add(mean_contrast(model, trace, batch, last, last.max(1), self.heads[last], s));
-            self.add_attention(model, batch, trace, last, s);
-            self.add_gaps(batch, trace, s);
+            let (y, z, z_other) = self.attention_of(model, batch, trace, s);
+            let (absent_gap, context_gap) = logit_gaps(batch, trace, s);
+            self.beta.add(mean_contrast(model, trace, batch, 0, 0, self.heads[0], s), 1.0);
+            self.alpha.add(mean_contrast(model, trace, batch, last, last.max(1), self.heads[last], s), y);
+            self.xi.add(absent_gap, z);
+            self.xi_context.add(context_gap, z - z_other);
         }
     }
 
     fn merge(&mut self, other: Self) {
-        self.first_contrast.merge(other.first_contrast);
-        self.last_contrast.merge(other.last_contrast);
-        self.other_label_attention.merge(other.other_label_attention);
-        self.absent_gap.merge(other.absent_gap);
-        self.context_gap.merge(other.context_gap);
+        self.beta.merge(other.beta);
+        self.alpha.merge(other.alpha);
+        self.xi.merge(other.xi);
+        self.xi_context.merge(other.xi_context);
         self.loss += other.loss;
     }
 }
 
 impl OrderSums {
-    fn add_attention(&mut self, model: &Model<f32>, batch: &Batch, trace: &Trace<f32>, last: usize, s: usize) {
-        let (t, n) = (batch.n_tokens(), batch.n_exemplars);
-        let attention = &trace.blocks[last].attention;
-        let pattern = &attention.pattern[(s * model.attention(last).n_heads() + self.heads[last]) * t * t..][..t * t];
-        let query = &pattern[(t - 1) * t..];
-        let others = (0..n).filter(|&i| i != batch.answer_slots[s] as usize);
-        let mass: f64 = others.map(|i| f64::from(query[2 * i + 1])).sum();
-        self.other_label_attention.add(mass / (n - 1) as f64);
+    /// (y, z, z') of one sequence: attention of labels to their items, of the query to its label,
+    /// and to another label.
+    fn attention_of(&self, model: &Model<f32>, batch: &Batch, trace: &Trace<f32>, s: usize) -> (f64, f64, f64) {
+        let (t, n, last) = (batch.n_tokens(), batch.n_exemplars, model.n_layers() - 1);
+        let mass = |layer: usize, query: usize, key: usize| {
+            let head = s * model.attention(layer).n_heads() + self.heads[layer];
+            f64::from(trace.blocks[layer].attention.pattern[(head * t + query) * t + key])
+        };
+        let y = (0..n).map(|i| mass(0, 2 * i + 1, 2 * i)).sum::<f64>() / n as f64;
+        let slot = batch.answer_slots[s] as usize;
+        let labels: f64 = (0..n).map(|i| mass(last, t - 1, 2 * i + 1)).sum();
+        let z = mass(last, t - 1, 2 * slot + 1);
+        (y, z, (labels - z) / (n - 1) as f64)
     }
+}
 
-    fn add_gaps(&mut self, batch: &Batch, trace: &Trace<f32>, s: usize) {
-        let n_labels = trace.logits().len() / batch.n_sequences;
-        let logits = &trace.logits()[s * n_labels..(s + 1) * n_labels];
-        let context = batch.labels_of(s);
-        let answer = f64::from(logits[batch.answers[s] as usize]);
-        let total: f64 = logits.iter().map(|&x| f64::from(x)).sum();
-        let in_context: f64 = context.iter().map(|&label| f64::from(logits[label as usize])).sum();
-        let n = context.len() as f64;
-        self.absent_gap.add(answer - (total - in_context) / (n_labels as f64 - n));
-        self.context_gap.add(answer - (in_context - answer) / (n - 1.0));
-    }
+/// Logit of the answer minus the mean logit of absent labels, and of the context's other labels.
+fn logit_gaps(batch: &Batch, trace: &Trace<f32>, s: usize) -> (f64, f64) {
+    let n_labels = trace.logits().len() / batch.n_sequences;
+    let logits = &trace.logits()[s * n_labels..(s + 1) * n_labels];
+    let context = batch.labels_of(s);
+    let answer = f64::from(logits[batch.answers[s] as usize]);
+    let total: f64 = logits.iter().map(|&x| f64::from(x)).sum();
+    let in_context: f64 = context.iter().map(|&label| f64::from(logits[label as usize])).sum();
+    let n = context.len() as f64;
+    (answer - (total - in_context) / (n_labels as f64 - n), answer - (in_context - answer) / (n - 1.0))
 }
 
 /// Score on the key that matters minus the mean on other visible keys, mean over a sequence's queries.
@@ -166,24 +177,15 @@ pub struct OrderParameters {
 }
 
 impl OrderParameters {
-    /// beta from the scores of layer 1; alpha = layer-2 contrast / ILA1; xi = logit gap / TILA2.
-    pub fn new(spec: &RunSpec, attention: &AttentionScores, sums: &OrderSums) -> Self {
-        let (y, z) = (attention.first().item_label_association(), attention.last().induction_score());
-        let z_other = sums.other_label_attention.mean();
-        let over = |moments: &Moments, by: f64| Estimate {
-            value: moments.mean() / by,
-            standard_error: moments.standard_error() / by.abs(),
-        };
-        let beta = over(&sums.first_contrast, 1.0);
-        let alpha = over(&sums.last_contrast, y);
-        let xi_context = over(&sums.context_gap, z - z_other);
+    /// beta from the scores of layer 1; alpha = layer-2 contrast / y; xi = logit gap / z.
+    pub fn new(spec: &RunSpec, sums: &OrderSums) -> Self {
         let copying = spec.copying();
         let has_absent_labels = copying.n_labels > copying.n_exemplars;
-        let xi = if has_absent_labels { over(&sums.absent_gap, z) } else { xi_context };
+        let [beta, alpha, xi_context] = [sums.beta, sums.alpha, sums.xi_context].map(|sums| sums.estimate());
+        let xi = if has_absent_labels { sums.xi.estimate() } else { xi_context };
         let context = Context { n_exemplars: copying.n_exemplars, n_labels: copying.n_labels };
         let predicted_loss = predicted_loss(context, beta.value, alpha.value, xi.value);
-        let measured_loss = sums.loss / sums.first_contrast.n;
-        Self { beta, alpha, xi, xi_context, predicted_loss, measured_loss }
+        Self { beta, alpha, xi, xi_context, predicted_loss, measured_loss: sums.loss / sums.beta.n }
     }
 
     /// Appends estimates, standard errors and the two losses.
@@ -195,5 +197,31 @@ impl OrderParameters {
         }
         row.push("predicted_loss", self.predicted_loss);
         row.push("measured_loss", self.measured_loss);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numerators 3 x denominators without noise: the ratio is exact however the denominators vary.
+    #[test]
+    fn a_proportional_ratio_has_no_error() {
+        let mut sums = RatioSums::default();
+        for i in 1..20 {
+            sums.add(3.0 * f64::from(i), f64::from(i));
+        }
+        let Estimate { value, standard_error } = sums.estimate();
+        assert!((value - 3.0).abs() < 1e-12 && standard_error < 1e-6);
+    }
+
+    /// With denominator 1 it is the mean and its standard error.
+    #[test]
+    fn a_plain_mean_has_its_usual_error() {
+        let mut sums = RatioSums::default();
+        [1.0, 2.0, 3.0, 6.0].into_iter().for_each(|x| sums.add(x, 1.0));
+        let Estimate { value, standard_error } = sums.estimate();
+        // Variance of the sample 14/3, over 4.
+        assert!((value - 3.0).abs() < 1e-12 && (standard_error - (14.0_f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
     }
 }

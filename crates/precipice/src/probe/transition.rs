@@ -90,7 +90,8 @@ fn interpolate(before: (f64, f64, f64), after: (f64, f64, f64), level: f64) -> f
     before.0 + (after.0 - before.0) * (level - before.1) / (after.1 - before.1)
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// Median; NaN of nothing.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     match values.len() {

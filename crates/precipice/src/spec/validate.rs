@@ -53,8 +53,11 @@ impl RunSpec {
     }
 
     fn validate_name(&self) -> Result<(), SpecError> {
+        if self.name.is_empty() {
+            return Err(error("name", "(missing)", "must be given, because it names the run directory"));
+        }
         let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if self.name.is_empty() || self.name.len() > 80 || self.name.starts_with('.') || !self.name.chars().all(legal) {
+        if self.name.len() > 80 || self.name.starts_with('.') || !self.name.chars().all(legal) {
             let expected = "must be 1 to 80 letters, digits, '-', '_' or '.', because it names the run directory";
             return Err(error("name", format!("{:?}", self.name), expected));
         }
@@ -63,7 +66,7 @@ impl RunSpec {
 
     fn validate_task(&self) -> Result<(), SpecError> {
         let copying = self.copying();
-        within("task.copying.n_exemplars", copying.n_exemplars, 1, 4096)?;
+        within("task.copying.n_exemplars", copying.n_exemplars, 2, 4096)?;
         within("task.copying.n_labels", copying.n_labels, 2, WIDTH_MAX)?;
         within("task.copying.d_item", copying.d_item, 1, WIDTH_MAX)?;
         if copying.n_labels < copying.n_exemplars {
@@ -152,6 +155,9 @@ impl RunSpec {
         within("eval.sequences", self.eval.sequences, 1, 1 << 24)?;
         within("probes.sequences", self.probes.sequences, 2, 1 << 24)?;
         within("checkpoint.every", self.checkpoint.every, 1, STEPS_MAX)?;
+        if !self.probes.enabled && !self.probes.ablations.is_empty() {
+            return Err(error("probes.enabled", false, "must be true where probes.ablations asks for ablations"));
+        }
         for ablation in &self.probes.ablations {
             within("probes.ablations.layer", ablation.layer, 0, self.model.n_layers - 1)?;
             within("probes.ablations.head", ablation.head, 0, self.model.n_heads - 1)?;

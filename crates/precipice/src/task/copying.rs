@@ -26,7 +26,7 @@ pub struct ItemBank {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ItemBankError {
     /// The array is not what its shape says.
-    #[error("{found} values where the shape {n_classes} x {n_instances} x {d_item} needs {}", n_classes * n_instances * d_item)]
+    #[error("{found} values do not fill the shape {n_classes} x {n_instances} x {d_item}")]
     Length {
         /// Values found.
         found: usize,

@@ -2,8 +2,8 @@
 
 use crate::batch::Batch;
 
-/// Fraction of sequences in which the context item most similar to the query (largest cosine) is
-/// the right one. Returns the number of right answers in the batch.
+/// Number of sequences in which the context item most similar to the query (largest cosine, the
+/// first of equals) is the right one.
 pub fn nearest_neighbor_correct(batch: &Batch) -> usize {
     let (n, d) = (batch.n_exemplars, batch.d_item);
     let correct = |s: &usize| {
@@ -13,10 +13,11 @@ pub fn nearest_neighbor_correct(batch: &Batch) -> usize {
             let item = &items[i * d..(i + 1) * d];
             let dot: f64 = item.iter().zip(query).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
             let norm: f64 = item.iter().map(|&a| f64::from(a).powi(2)).sum();
-            dot / norm.sqrt()
+            // A blank item has no direction; its cosine counts as 0.
+            dot / norm.sqrt().max(f64::MIN_POSITIVE)
         };
-        let best = (0..n).max_by(|&a, &b| cosine(a).total_cmp(&cosine(b)));
-        best == Some(batch.answer_slots[*s] as usize)
+        let best = (1..n).fold(0, |best, i| if cosine(i) > cosine(best) { i } else { best });
+        best == batch.answer_slots[*s] as usize
     };
     (0..batch.n_sequences).filter(correct).count()
 }

@@ -109,6 +109,11 @@ impl Trainer {
         &self.state
     }
 
+    /// Whether all parameters are finite.
+    pub fn is_finite(&self) -> bool {
+        self.state.params.values.iter().all(|value| value.is_finite())
+    }
+
     /// What a checkpoint holds, by value.
     pub fn into_state(self) -> TrainState {
         self.state
