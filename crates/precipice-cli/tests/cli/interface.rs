@@ -277,5 +277,10 @@ fn hashes_of_the_built_in_specs_are_stable() {
     }
 }
 
-const HASHES: [(&str, &str); 5] =
-    [("copying", "133e78f2b45cc358"), ("copying-small", "9672592f2b96a150"), ("copying-no-curriculum", "946c0c43a44e5597"), ("han", "3748a1b6ee9968f6"), ("han-small", "b786350a5b78d296")];
+const HASHES: [(&str, &str); 5] = [
+    ("copying", "133e78f2b45cc358"),
+    ("copying-small", "9672592f2b96a150"),
+    ("copying-no-curriculum", "946c0c43a44e5597"),
+    ("han", "3748a1b6ee9968f6"),
+    ("han-small", "b786350a5b78d296"),
+];
