@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => cmd::run::run(args),
         Some(Command::Specs(args)) => cmd::specs::specs(args),
         Some(Command::Show(args)) => cmd::specs::show(args),
+        Some(Command::Theory { command }) => cmd::theory::theory(command),
         Some(Command::Probe(args)) => cmd::probe::probe(args),
         Some(Command::Figure(args)) => cmd::figure::figure(args),
         Some(Command::Export(args)) => cmd::export::export(args),

@@ -6,6 +6,7 @@ pub mod probe;
 pub mod reproduce;
 pub mod run;
 pub mod specs;
+pub mod theory;
 pub mod verify;
 
 use std::io::Write;

@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::model::{Model, Params, Trace};
 use crate::record::Row;
 use crate::spec::RunSpec;
-use crate::theory::{Context, predicted_loss};
+use crate::theory::Context;
 use crate::train::loss::cross_entropy;
 
 /// Sums for the ratio of two means over the same sequences.
@@ -183,8 +183,13 @@ impl OrderParameters {
         let has_absent_labels = copying.n_labels > copying.n_exemplars;
         let [beta, alpha, xi_context] = [sums.beta, sums.alpha, sums.xi_context].map(|sums| sums.estimate());
         let xi = if has_absent_labels { sums.xi.estimate() } else { xi_context };
-        let context = Context { n_exemplars: copying.n_exemplars, n_labels: copying.n_labels };
-        let predicted_loss = predicted_loss(context, beta.value, alpha.value, xi.value);
+        let context = Context {
+            n_exemplars: copying.n_exemplars,
+            n_labels: copying.n_labels,
+            burstiness: 1,
+            within_class_noise: 0.0,
+        };
+        let predicted_loss = context.loss([beta.value, alpha.value, xi.value]);
         Self { beta, alpha, xi, xi_context, predicted_loss, measured_loss: sums.loss / sums.beta.n }
     }
 
