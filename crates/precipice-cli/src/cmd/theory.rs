@@ -86,7 +86,8 @@ fn follow(args: &FlowArgs) -> anyhow::Result<()> {
     }
     let mut lines = vec![match t50 {
         Some(t50) => format!("t50 = {t50:.6} (p(correct) = 1/2)"),
-        None => format!("p(correct) does not reach 1/2 by t = {}", args.until),
+        None if flow.at(0.0).p_correct >= 0.5 => "p(correct) is above 1/2 from the start".to_owned(),
+        None => format!("p(correct) does not reach 1/2 by t = {:?}", args.until),
     }];
     if let Some(edge) = edge {
         lines.push(format!("edge of the cliff at t = {:.6}", edge.t));

@@ -298,6 +298,8 @@ fn theory_gives_numbers_that_no_table_has() {
     let frozen =
         scratch.run(&["theory", "flow", "--n", "8", "--labels", "32", "--start", "0,0,-1", "--freeze", "xi"]).ok();
     assert!(frozen.stdout.starts_with("p(correct) does not reach 1/2"), "{}", frozen.stdout);
+    let solved = scratch.run(&["theory", "flow", "--n", "8", "--labels", "32", "--start", "10,30,30"]).ok();
+    assert!(solved.stdout.starts_with("p(correct) is above 1/2 from the start"), "{}", solved.stdout);
     let at = ["theory", "loss", "--n", "8", "--labels", "32", "--beta", "1", "--alpha", "-2", "--xi", "3", "--json"];
     let loss = scratch.run(&at).ok().json();
     for key in ["loss", "p_correct", "y", "z", "z_other", "u", "u_prime"] {
