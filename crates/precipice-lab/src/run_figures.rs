@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use precipice::probe::accuracy::argmax;
 use precipice::probe::interactions::{PARTS, pattern_of};
-use precipice::probe::look;
+use precipice::probe::{Observer, look};
 use precipice::record::Row;
 use precipice::run::is_checkpoint_due;
 use precipice::spec::RunSpec;
 use precipice::task::Set;
 use precipice::train::Trainer;
+use precipice::workers::Sequential;
 
 use crate::error::LabError;
 use crate::figure::{self, Figure, Series};
@@ -213,12 +214,9 @@ impl Subject<'_> {
     fn moments(&self) -> Result<Vec<u64>, LabError> {
         let mut steps = checkpoint::steps(&self.run_dir.checkpoints())?;
         // A checkpoint that an interruption left would make the figure depend on it.
-        steps.retain(|&step| is_checkpoint_due(self.spec, step) && self.rows.iter().any(|row| row.step == step));
+        steps.retain(|&step| is_checkpoint_due(self.spec, step));
         let Some(&last) = steps.last() else {
-            return Err(LabError::run_dir(
-                &self.run_dir.checkpoints(),
-                "has no checkpoints at steps that were evaluated",
-            ));
+            return Err(LabError::run_dir(&self.run_dir.checkpoints(), "has no checkpoints"));
         };
         let nearest =
             |at: f64| steps.iter().copied().min_by_key(|&step| (step as f64 - at).abs() as u64).unwrap_or(last);
@@ -236,8 +234,16 @@ impl Subject<'_> {
         at_step(self.run_dir, self.spec, step)
     }
 
-    fn at(&self, step: u64, column: &str) -> f64 {
-        self.rows.iter().find(|row| row.step == step).map_or(f64::NAN, |row| row.get(column))
+    /// A column at a checkpoint: from the log, or measured where no evaluation was due.
+    fn column_at(&self, trainer: &Trainer, column: &str) -> f64 {
+        let step = trainer.state().step;
+        if let Some(row) = self.rows.iter().find(|row| row.step == step) {
+            return row.get(column);
+        }
+        let mut spec = self.spec.clone();
+        spec.probes.enabled = false;
+        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, &Sequential);
+        row.get(column)
     }
 
     fn attention(&self) -> Result<figure::AttentionGrid, LabError> {
@@ -252,7 +258,7 @@ impl Subject<'_> {
                 block.attention.pattern[head * t * t..][..t * t].iter().map(|&p| f64::from(p)).collect()
             };
             let layers = trace.blocks.iter().zip(&heads).map(pattern).collect();
-            moments.push(figure::AttentionMoment { step, accuracy: self.at(step, "accuracy"), layers });
+            moments.push(figure::AttentionMoment { step, accuracy: self.column_at(&trainer, "accuracy"), layers });
             highlights = (0..self.spec.model.n_layers).map(|layer| pattern_of(layer, &batch, 0)).collect();
         }
         Ok(figure::AttentionGrid { title: self.title(), n_tokens: self.spec.n_tokens(), moments, highlights })
@@ -281,7 +287,7 @@ impl Subject<'_> {
             let trainer = self.trainer_at(step)?;
             let (batch, trace, heads) = look(self.spec, &trainer, set, LOOKED_AT);
             let head = heads.last().copied().unwrap_or(0);
-            let accuracy = self.at(step, column);
+            let accuracy = self.column_at(&trainer, column);
             moment_names.push(figure::moment_name(step, accuracy));
             let (n, t) = (batch.n_exemplars, batch.n_tokens());
             let attention = &trace.blocks.last().ok_or_else(|| problem("no layers"))?.attention;
