@@ -1,10 +1,14 @@
 //! What can be typed.
 
+mod theory;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use precipice_lab::run_figures::Kind;
 use precipice_lab::threads;
+
+pub use theory::{ContextArgs, DescentArgs, FlowArgs, LossArgs, ParameterArg, TheoryCommand};
 
 /// A laboratory for the abrupt emergence of in-context learning.
 #[derive(Debug, Parser)]
@@ -26,7 +30,7 @@ pub enum Command {
     Specs(SpecsArgs),
     /// Print a spec with every default filled in
     Show(ShowArgs),
-    /// The three nested soft-maxes: their loss, and the gradient flow over the cliff
+    /// The three nested soft-maxes: loss, gradient flow over the cliff, landscape, scaling laws
     Theory {
         /// What of the theory.
         #[command(subcommand)]
@@ -114,77 +118,6 @@ pub struct ShowArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
     /// Print JSON instead of TOML
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `theory`
-#[derive(Debug, Subcommand)]
-pub enum TheoryCommand {
-    /// Loss, p(correct), attention, gradient and Hessian at (beta, alpha, xi)
-    Loss(LossArgs),
-    /// Follow the gradient flow: t50, the edge of the cliff, the trajectory
-    Flow(FlowArgs),
-}
-
-/// The context that the theory is about.
-#[derive(Debug, ClapArgs)]
-pub struct ContextArgs {
-    /// Item-label pairs in the context
-    #[arg(long, value_name = "N")]
-    pub n: usize,
-    /// Labels in all, at least N / B
-    #[arg(long, value_name = "L")]
-    pub labels: usize,
-    /// Copies of the query's class in the context; divides N
-    #[arg(long, value_name = "B", default_value_t = 1)]
-    pub burstiness: usize,
-    /// Within-class noise
-    #[arg(long, value_name = "EPS", default_value_t = 0.0)]
-    pub noise: f64,
-}
-
-/// `theory loss`
-#[derive(Debug, ClapArgs)]
-pub struct LossArgs {
-    #[command(flatten)]
-    pub context: ContextArgs,
-    /// Position-position strength, layer 1
-    #[arg(long, allow_negative_numbers = true)]
-    pub beta: f64,
-    /// Content-buffer strength, layer 2
-    #[arg(long, allow_negative_numbers = true)]
-    pub alpha: f64,
-    /// Label-readout overlap
-    #[arg(long, allow_negative_numbers = true)]
-    pub xi: f64,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `theory flow`
-#[derive(Debug, ClapArgs)]
-pub struct FlowArgs {
-    #[command(flatten)]
-    pub context: ContextArgs,
-    /// Where it starts
-    #[arg(
-        long,
-        value_name = "B,A,X",
-        value_delimiter = ',',
-        num_args = 1,
-        default_value = "0,0,0",
-        allow_hyphen_values = true
-    )]
-    pub start: Vec<f64>,
-    /// Parameters that stand still
-    #[arg(long, value_delimiter = ',', value_parser = ["beta", "alpha", "xi"])]
-    pub freeze: Vec<String>,
-    /// When it ends
-    #[arg(long, value_name = "T", default_value_t = 1e6)]
-    pub until: f64,
-    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 }

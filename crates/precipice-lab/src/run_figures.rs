@@ -100,7 +100,7 @@ pub fn draw_all(run_dir: &RunDir, spec: &RunSpec, rows: &[Row]) -> (Vec<PathBuf>
 fn applies(kind: Kind, spec: &RunSpec) -> bool {
     match kind {
         Kind::LearningCurve | Kind::Attention => true,
-        Kind::Interactions => spec.probes.enabled && !spec.model.layer_norm,
+        Kind::Interactions => spec.probes.enabled && !spec.model.layer_norm && spec.model.minimal.is_none(),
         Kind::OrderParameters => spec.probes.enabled,
         Kind::Contexts => spec.copying().items.as_ref().is_some_and(|items| items::thumbnails(items).is_ok()),
     }
@@ -176,7 +176,9 @@ impl Subject<'_> {
 
     fn interactions(&self) -> Result<figure::InteractionMap, String> {
         if !self.has("interaction_0_content_content_contrast") {
-            return Err("the log has no interactions (probes off, or a network with LayerNorm)".to_owned());
+            return Err(
+                "the log has no interactions (probes off, a network with LayerNorm, or a minimal head)".to_owned()
+            );
         }
         let layer = |layer: usize| -> Vec<Series> {
             let pair = |(query, key): (&str, &str)| Series {

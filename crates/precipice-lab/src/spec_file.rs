@@ -9,10 +9,11 @@ use toml::{Table, Value};
 use crate::error::LabError;
 
 /// A built-in experiment: its name and its TOML.
-pub const BUILT_INS: [(&str, &str); 5] = [
+pub const BUILT_INS: [(&str, &str); 6] = [
     ("copying", include_str!("../../../specs/copying.toml")),
     ("copying-small", include_str!("../../../specs/copying-small.toml")),
     ("copying-no-curriculum", include_str!("../../../specs/copying-no-curriculum.toml")),
+    ("minimal-head", include_str!("../../../specs/minimal-head.toml")),
     ("han", include_str!("../../../specs/han.toml")),
     ("han-small", include_str!("../../../specs/han-small.toml")),
 ];

@@ -125,6 +125,25 @@ pub struct ModelSpec {
     pub readout_layers: usize,
     /// Hidden width of the `mlp` readout.
     pub readout_width: usize,
+    /// ξ0, how much of each label the `linear` readout recognizes from the start.
+    pub readout_overlap: f64,
+    /// A minimal head instead of attention layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimal: Option<MinimalSpec>,
+}
+
+/// The minimal induction head (Reddy 2024): the scalars' first values, and which of them learn.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MinimalSpec {
+    /// Previous-token strength, layer 1.
+    pub beta: f64,
+    /// Match strength, layer 2.
+    pub alpha: f64,
+    /// Preference of layer 2 for label tokens.
+    pub beta_2: f64,
+    /// The three-parameter head; in the two-parameter head `beta_2` stays as it is.
+    pub trains_beta_2: bool,
 }
 
 impl Default for ModelSpec {
@@ -145,6 +164,8 @@ impl Default for ModelSpec {
             readout: Readout::Linear,
             readout_layers: 3,
             readout_width: 128,
+            readout_overlap: 0.0,
+            minimal: None,
         }
     }
 }
@@ -314,25 +335,44 @@ impl RunSpec {
         2 * self.copying().n_exemplars + 1
     }
 
-    /// Width of the residual stream.
+    /// Width of the position code; a minimal head has none.
+    pub fn d_pos(&self) -> usize {
+        if self.model.minimal.is_some() { 0 } else { self.model.d_pos }
+    }
+
+    /// Width of the residual stream; a minimal head's is content and a buffer of the same width.
     pub fn d_model(&self) -> usize {
-        self.model.d_pos + self.copying().d_item + self.model.d_buffer
+        let d_item = self.copying().d_item;
+        if self.model.minimal.is_some() { 2 * d_item } else { self.model.d_pos + d_item + self.model.d_buffer }
+    }
+
+    /// Columns of the query's row that the readout reads: all, or the buffer alone where a linear
+    /// readout reads a minimal head.
+    pub fn d_read(&self) -> usize {
+        match (&self.model.minimal, self.model.readout) {
+            (Some(_), Readout::Linear) => self.copying().d_item,
+            _ => self.d_model(),
+        }
     }
 
     /// Positions that a sequence may start in, plus its length.
     pub fn n_positions(&self) -> usize {
-        self.model.n_positions.unwrap_or(self.model.d_pos)
+        let default = if self.model.minimal.is_some() { self.n_tokens() } else { self.model.d_pos };
+        self.model.n_positions.unwrap_or(default)
     }
 
-    /// Width of one head.
+    /// Width of one head; a minimal head has no maps.
     pub fn d_head(&self) -> usize {
+        if self.model.minimal.is_some() {
+            return 0;
+        }
         self.model.d_head.unwrap_or(self.d_model() / self.model.n_heads.max(1))
     }
 
     /// Fills in every default that depends on other fields.
     pub fn resolve(&mut self) {
         self.model.n_positions = Some(self.n_positions());
-        self.model.d_head = Some(self.d_head());
+        self.model.d_head = self.model.minimal.is_none().then(|| self.d_head());
     }
 
     /// The canonical form: JSON of what differs from the defaults, without the description.

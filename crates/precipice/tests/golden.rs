@@ -98,6 +98,7 @@ impl Golden {
                 readout: if readout["kind"] == "mlp" { Readout::Mlp } else { Readout::Linear },
                 readout_layers: readout["n_hidden"].as_u64().unwrap_or(1) as usize,
                 readout_width: readout["width"].as_u64().unwrap_or(1) as usize,
+                ..ModelSpec::default()
             },
             train: TrainSpec {
                 steps: train["steps"].as_u64().unwrap(),

@@ -115,6 +115,13 @@ fn heads_and_scores() {
 }
 
 #[test]
+fn minimal_heads() {
+    let scalars = MinimalSpec { beta: 0.7, alpha: -1.3, beta_2: 0.4, trains_beta_2: true };
+    check("linear readout of a minimal head", ModelSpec { minimal: Some(scalars.clone()), ..base() });
+    check("mlp readout of a minimal head", ModelSpec { minimal: Some(scalars), readout: Readout::Mlp, ..base() });
+}
+
+#[test]
 fn norms_and_mlp_blocks() {
     check("LayerNorm", ModelSpec { layer_norm: true, ..base() });
     check("ReLU blocks", ModelSpec { d_mlp: 8, ..base() });

@@ -16,6 +16,7 @@ fn context_of(row: &Value) -> Context {
         n_labels: count("labels"),
         burstiness: count("burstiness"),
         within_class_noise: row["noise"].as_f64().unwrap(),
+        label_strength: row["label_strength"].as_f64().unwrap(),
     }
     .checked()
     .unwrap()
@@ -109,7 +110,7 @@ fn huge_parameters_stay_finite() {
 /// Burstiness and noise change only what they say: B copies of the answer, α / (1 + ε²).
 #[test]
 fn burstiness_and_noise() {
-    let base = Context { n_exemplars: 8, n_labels: 32, burstiness: 2, within_class_noise: 0.0 };
+    let base = Context { n_exemplars: 8, n_labels: 32, burstiness: 2, within_class_noise: 0.0, label_strength: 0.0 };
     let at = base.evaluate([1.0, 2.0, 3.0]);
     assert!((2.0 * at.z + 15.0 * at.z_other - 1.0).abs() < 1e-15, "attention sums to 1 over 2N + 1 tokens");
     let noisy = Context { within_class_noise: 0.5, ..base };
@@ -120,7 +121,7 @@ fn burstiness_and_noise() {
 fn contexts_that_do_not_exist() {
     assert_eq!(Context::new(0, 3), Err(ContextError::Empty));
     assert_eq!(Context::new(8, 7), Err(ContextError::Labels { n_labels: 7, needed: 8 }));
-    let bursty = Context { n_exemplars: 8, n_labels: 32, burstiness: 3, within_class_noise: 0.0 };
+    let bursty = Context { n_exemplars: 8, n_labels: 32, burstiness: 3, within_class_noise: 0.0, label_strength: 0.0 };
     assert!(matches!(bursty.checked(), Err(ContextError::Burstiness { .. })));
     let noisy = Context { within_class_noise: f64::NAN, burstiness: 1, ..bursty };
     assert!(matches!(noisy.checked(), Err(ContextError::Noise(_))));

@@ -125,6 +125,17 @@ impl Attention {
         (&p[self.of_head(&self.w_q, head)], &p[self.of_head(&self.w_k, head)])
     }
 
+    /// Values of one row `[C]`, all heads side by side `[H E]`.
+    pub(super) fn values<T: Real>(&self, kernels: Kernels, p: &[T], input: &[T]) -> Vec<T> {
+        let (c, e) = (self.d_model, self.d_head);
+        let mut out = vec![T::ZERO; self.n_heads * e];
+        for (h, out) in out.chunks_exact_mut(e).enumerate() {
+            let map = MatRef::new(&p[self.of_head(&self.w_v, h)], c, e);
+            T::gemm(kernels, MatMut::new(out, 1, e), Fill::Set, MatRef::new(input, 1, c), map);
+        }
+        out
+    }
+
     fn of_head(&self, tensor: &Range<usize>, head: usize) -> Range<usize> {
         let size = self.d_model * self.d_head;
         tensor.start + head * size..tensor.start + (head + 1) * size

@@ -29,6 +29,8 @@ pub(super) struct Embed<T> {
 
 #[derive(Clone, Debug)]
 enum PositionCode<T> {
+    /// A minimal head knows who comes before whom without any.
+    Absent,
     OneHot,
     /// `[n_positions, d_pos]`
     Fixed(Vec<T>),
@@ -38,10 +40,11 @@ enum PositionCode<T> {
 
 impl<T: Real> Embed<T> {
     pub(super) fn new(spec: &RunSpec, label_table: &[f32], layout: &mut Layout) -> Self {
-        let dims = EmbedDims { d_pos: spec.model.d_pos, d_item: spec.copying().d_item, d_model: spec.d_model() };
+        let dims = EmbedDims { d_pos: spec.d_pos(), d_item: spec.copying().d_item, d_model: spec.d_model() };
         assert_eq!(label_table.len(), spec.copying().n_labels * dims.d_item, "label table is not [L, D]");
         let n_positions = spec.n_positions();
         let positions = match spec.model.positions {
+            _ if dims.d_pos == 0 => PositionCode::Absent,
             Positions::OneHot => PositionCode::OneHot,
             Positions::Sinusoidal => PositionCode::Fixed(sinusoids(n_positions, dims.d_pos)),
             Positions::Learned => {
@@ -92,6 +95,7 @@ impl<T: Real> Embed<T> {
         let d_pos = code.len();
         let row = position * d_pos..(position + 1) * d_pos;
         match &self.positions {
+            PositionCode::Absent => {}
             PositionCode::OneHot => {
                 code.fill(T::ZERO);
                 code[position] = T::ONE;

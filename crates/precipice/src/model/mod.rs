@@ -6,6 +6,7 @@
 
 mod attention;
 mod embed;
+mod minimal;
 mod mlp;
 mod norm;
 mod params;
@@ -14,6 +15,7 @@ mod trace;
 
 pub use attention::{Ablation, AttentionTrace};
 pub use embed::EmbedDims;
+pub use minimal::{MinimalHead, MinimalScalars};
 pub use params::{Init, Layout, Params, TensorInfo};
 pub use trace::{BlockTrace, Reads, Trace};
 
@@ -35,10 +37,16 @@ pub struct Model<T> {
     kernels: Kernels,
     layout: Arc<Layout>,
     embed: Embed<T>,
+    /// Empty where there is a minimal head instead.
     blocks: Vec<Block>,
+    minimal: Option<MinimalHead>,
     ln_final: Option<LayerNorm>,
     readout: ReadoutLayers,
     d_model: usize,
+    /// Columns of the final row that the readout does not read.
+    skipped: usize,
+    n_layers: usize,
+    readout_overlap: f64,
 }
 
 /// One block: x <- x + attention(LN x), then x <- x + mlp(LN x) where there is an MLP.
@@ -59,10 +67,42 @@ impl<T: Real> Model<T> {
         let mut layout = Layout::default();
         let d_model = spec.d_model();
         let embed = Embed::new(spec, label_table, &mut layout);
-        let blocks = (0..spec.model.n_layers).map(|idx| Block::new(spec, idx, &mut layout)).collect();
+        let minimal = spec.model.minimal.as_ref().map(|minimal| MinimalHead::new(spec, minimal, &mut layout));
+        let n_blocks = if minimal.is_some() { 0 } else { spec.model.n_layers };
+        let blocks = (0..n_blocks).map(|idx| Block::new(spec, idx, &mut layout)).collect();
         let ln_final = spec.model.layer_norm.then(|| LayerNorm::new("ln_final", d_model, &mut layout));
         let readout = ReadoutLayers::new(spec, &mut layout);
-        Self { kernels, layout: Arc::new(layout), embed, blocks, ln_final, readout, d_model }
+        let (n_layers, readout_overlap) = (spec.model.n_layers, spec.model.readout_overlap);
+        let (layout, skipped) = (Arc::new(layout), d_model - spec.d_read());
+        Self { kernels, layout, embed, blocks, minimal, ln_final, readout, d_model, skipped, n_layers, readout_overlap }
+    }
+
+    /// Initial parameters: a function of the seed and, where the readout has a head start, of the
+    /// label vectors.
+    pub fn init(&self, seed: u64) -> Params<T> {
+        let mut params = Params::init(self.layout.clone(), seed);
+        if self.readout_overlap != 0.0 {
+            self.give_head_start(&mut params.values);
+        }
+        params
+    }
+
+    /// W_l = ξ0 t / |t|², t what an attended label l leaves in the query's row: its vector in a
+    /// minimal head, its value in the last layer of a network.
+    fn give_head_start(&self, p: &mut [T]) {
+        let EmbedDims { d_pos, d_item, d_model } = self.embed.dims();
+        for (label, vector) in self.label_table().chunks_exact(d_item).enumerate() {
+            let mut embedded = vec![T::ZERO; d_model];
+            embedded[d_pos..d_pos + d_item].copy_from_slice(vector);
+            let trace = match self.blocks.last() {
+                Some(block) => block.attention.values(self.kernels, p, &embedded),
+                None => vector.to_vec(),
+            };
+            let square = T::dot(self.kernels, &trace, &trace).to_f64();
+            let scale = T::from_f64(self.readout_overlap / square);
+            let row = self.readout.first_row(p, label);
+            row.iter_mut().zip(&trace).for_each(|(w, &t)| *w = scale * t);
+        }
     }
 
     /// Names and shapes of the parameters.
@@ -90,14 +130,24 @@ impl<T: Real> Model<T> {
         &self.blocks[block].attention
     }
 
-    /// Whether anything is normalized, so that scores are no longer bilinear in the residual stream.
-    pub fn has_layer_norm(&self) -> bool {
-        self.ln_final.is_some()
+    /// The minimal head, where there is one instead of attention layers.
+    pub fn minimal(&self) -> Option<&MinimalHead> {
+        self.minimal.as_ref()
+    }
+
+    /// Whether scores are (q . k) of the residual stream itself: no LayerNorm, no hand-wired scores.
+    pub fn has_bilinear_scores(&self) -> bool {
+        self.ln_final.is_none() && self.minimal.is_none()
     }
 
     /// Attention layers.
     pub fn n_layers(&self) -> usize {
-        self.blocks.len()
+        self.n_layers
+    }
+
+    /// Heads of a layer.
+    pub fn n_heads(&self, layer: usize) -> usize {
+        self.blocks.get(layer).map_or(1, |block| block.attention.n_heads())
     }
 
     /// Fills the trace with every activation; `trace.logits` is `[S, L]`.
@@ -106,6 +156,9 @@ impl<T: Real> Model<T> {
         trace.set_sequences(batch.n_sequences);
         let s = trace.n_sequences();
         self.embed.forward(p, batch, &mut trace.blocks[0].resid_pre);
+        if let Some(minimal) = &self.minimal {
+            minimal.forward(self.kernels, p, s, trace);
+        }
         for (idx, block) in self.blocks.iter().enumerate() {
             let (now, later) = trace.blocks.split_at_mut(idx + 1);
             let out = match later.first_mut() {
@@ -121,7 +174,7 @@ impl<T: Real> Model<T> {
                 ln.forward(p, &trace.resid_final[rows.start..], rows.stride, s, &mut trace.ln_final);
                 (&trace.ln_final.out[..], self.d_model)
             }
-            None => (&trace.resid_final[rows.start..], rows.stride),
+            None => (&trace.resid_final[rows.start + self.skipped..], rows.stride),
         };
         self.readout.forward(self.kernels, p, input, s, &mut trace.readout);
     }
@@ -134,9 +187,13 @@ impl<T: Real> Model<T> {
         let Trace { blocks, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, .. } = trace;
         let input = match &self.ln_final {
             Some(_) => (&ln_final.out[..], self.d_model),
-            None => (&resid_final[rows.start..], rows.stride),
+            None => (&resid_final[rows.start + self.skipped..], rows.stride),
         };
         self.readout.backward(self.kernels, p, input, s, readout, g, d_query);
+        if let Some(minimal) = &self.minimal {
+            minimal.backward(self.kernels, p, s, trace, g);
+            return;
+        }
         d_resid[..rows.len].fill(T::ZERO);
         match &self.ln_final {
             Some(ln) => ln.backward(p, d_query, s, ln_final, g, &mut d_resid[rows.start..], rows.stride),

@@ -56,12 +56,12 @@ impl<T: Real> ReadoutTrace<T> {
 
 /// (d_in, d_out) of each layer.
 fn widths(spec: &RunSpec) -> impl Iterator<Item = (usize, usize)> {
-    let (d_model, n_labels) = (spec.d_model(), spec.copying().n_labels);
+    let (d_read, n_labels) = (spec.d_read(), spec.copying().n_labels);
     let (hidden, width) = match spec.model.readout {
         Readout::Linear => (0, 0),
         Readout::Mlp => (spec.model.readout_layers, spec.model.readout_width),
     };
-    (0..=hidden).map(move |i| (if i == 0 { d_model } else { width }, if i == hidden { n_labels } else { width }))
+    (0..=hidden).map(move |i| (if i == 0 { d_read } else { width }, if i == hidden { n_labels } else { width }))
 }
 
 impl ReadoutLayers {
@@ -75,10 +75,18 @@ impl ReadoutLayers {
                 Readout::Mlp => normal(if hidden { 2.0 } else { 1.0 } / d_in as f64),
             };
             let weight = layout.push(format!("readout.{i}.weight"), &[d_out, d_in], init);
-            let bias = hidden.then(|| layout.push(format!("readout.{i}.bias"), &[1], normal(1.0 / d_out as f64)).start);
+            // At the scale of a minimal head's rows a random bias can silence every ReLU.
+            let bias_init = if spec.model.minimal.is_some() { Init::Constant(0.0) } else { normal(1.0 / d_out as f64) };
+            let bias = hidden.then(|| layout.push(format!("readout.{i}.bias"), &[1], bias_init).start);
             Linear { d_in, d_out, weight, bias }
         });
         Self { layers: layers.collect() }
+    }
+
+    /// The weights from the row read to one logit, where the readout is linear.
+    pub(super) fn first_row<'a, T>(&self, p: &'a mut [T], label: usize) -> &'a mut [T] {
+        let Linear { d_in, weight, .. } = &self.layers[0];
+        &mut p[weight.clone()][label * d_in..(label + 1) * d_in]
     }
 
     /// `input` is S rows and the distance between them.

@@ -3,6 +3,7 @@
 use precipice_num::Real;
 
 use super::attention::AttentionTrace;
+use super::minimal::MinimalTrace;
 use super::mlp::MlpTrace;
 use super::norm::NormTrace;
 use super::readout::ReadoutTrace;
@@ -74,6 +75,7 @@ pub struct Trace<T> {
     /// Residual stream after the last block, `[R, C]`.
     pub resid_final: Vec<T>,
     pub(super) ln_final: NormTrace<T>,
+    pub(super) minimal: MinimalTrace<T>,
     pub(super) readout: ReadoutTrace<T>,
     /// Gradient of the residual stream, `[M, C]`, and the same one block later.
     pub(super) d_resid: Vec<T>,
@@ -108,6 +110,7 @@ impl<T: Real> Trace<T> {
             blocks: (0..n_layers).map(block).collect(),
             resid_final: zeros(capacity * rows(n_layers - 1) * c),
             ln_final: NormTrace::new(spec, capacity),
+            minimal: MinimalTrace::new(spec, capacity),
             readout: ReadoutTrace::new(spec, capacity),
             d_resid: zeros(capacity * t * c),
             d_rows: zeros(capacity * t * c),

@@ -90,7 +90,7 @@ impl AttentionScores {
 impl Tally for AttentionScores {
     fn add(&mut self, model: &Model<f32>, _: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
         let (t, n) = (batch.n_tokens(), batch.n_exemplars);
-        let shape = |layer| vec![HeadScores::default(); model.attention(layer).n_heads()];
+        let shape = |layer| vec![HeadScores::default(); model.n_heads(layer)];
         if self.heads.is_empty() {
             self.heads = (0..model.n_layers()).map(shape).collect();
         }

@@ -3,7 +3,7 @@
 //! The residual stream before a layer is content + position + buffer: the item or label vector, the
 //! position code, and what earlier layers wrote. A score (q . k) is bilinear in them, so it is the
 //! sum of nine parts, query-{content, position, buffer} x key-{content, position, buffer}. With
-//! LayerNorm the split is no longer exact and is not reported.
+//! LayerNorm the split is no longer exact, and a minimal head has no (q . k); neither is reported.
 
 use precipice_num::{Fill, MatMut, MatRef, Real};
 
@@ -106,7 +106,7 @@ impl Interactions {
 
 impl Tally for Interactions {
     fn add(&mut self, model: &Model<f32>, params: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
-        if model.has_layer_norm() {
+        if !model.has_bilinear_scores() {
             return;
         }
         self.layers.resize(model.n_layers(), LayerInteractions::default());

@@ -3,7 +3,7 @@
 use super::Tally;
 use super::interactions::pattern_of;
 use crate::batch::Batch;
-use crate::model::{Model, Params, Trace};
+use crate::model::{MinimalScalars, Model, Params, Trace};
 use crate::record::Row;
 use crate::spec::RunSpec;
 use crate::theory::Context;
@@ -58,6 +58,10 @@ pub struct OrderSums {
     beta: RatioSums,
     /// Last layer: score of the query on its label minus its mean on other tokens, over y.
     alpha: RatioSums,
+    /// Score of the right label minus the mean score of other labels, over y.
+    alpha_labels: RatioSums,
+    /// Mean score of other labels minus the mean score of items.
+    beta_2: RatioSums,
     /// Logit of the answer minus the mean logit of labels absent from the context, over z.
     xi: RatioSums,
     /// Logit of the answer minus the mean logit of the other labels in the context, over z - z'.
@@ -73,15 +77,19 @@ impl OrderSums {
 }
 
 impl Tally for OrderSums {
-    fn add(&mut self, model: &Model<f32>, _: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
-        let last = model.n_layers() - 1;
+    fn add(&mut self, model: &Model<f32>, params: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
         self.loss += cross_entropy(trace.logits(), &batch.answers[..batch.n_sequences]);
         for s in 0..batch.n_sequences {
             let (y, z, z_other) = self.attention_of(model, batch, trace, s);
             let (absent_gap, context_gap) = logit_gaps(batch, trace, s);
-            self.beta.add(mean_contrast(model, trace, batch, 0, 0, self.heads[0], s), 1.0);
-            self.alpha.add(mean_contrast(model, trace, batch, last, last.max(1), self.heads[last], s), y);
-            self.xi.add(absent_gap, z);
+            match model.minimal() {
+                Some(head) => self.add_scalars(head.scalars(&params.values)),
+                None => self.add_scores(model, batch, trace, s, y),
+            }
+            match readout_overlap(model, params, batch.answers[s]) {
+                Some(overlap) => self.xi.add(overlap, 1.0),
+                None => self.xi.add(absent_gap, z),
+            }
             self.xi_context.add(context_gap, z - z_other);
         }
     }
@@ -89,6 +97,8 @@ impl Tally for OrderSums {
     fn merge(&mut self, other: Self) {
         self.beta.merge(other.beta);
         self.alpha.merge(other.alpha);
+        self.alpha_labels.merge(other.alpha_labels);
+        self.beta_2.merge(other.beta_2);
         self.xi.merge(other.xi);
         self.xi_context.merge(other.xi_context);
         self.loss += other.loss;
@@ -96,12 +106,40 @@ impl Tally for OrderSums {
 }
 
 impl OrderSums {
+    /// A minimal head's parameters are the theory's own.
+    fn add_scalars(&mut self, scalars: MinimalScalars) {
+        self.beta.add(scalars.beta, 1.0);
+        self.alpha.add(scalars.alpha, 1.0);
+        self.alpha_labels.add(scalars.alpha, 1.0);
+        self.beta_2.add(scalars.beta_2, 1.0);
+    }
+
+    /// A network's, from its scores before soft-max.
+    fn add_scores(&mut self, model: &Model<f32>, batch: &Batch, trace: &Trace<f32>, s: usize, y: f64) {
+        let (last, t) = (model.n_layers() - 1, batch.n_tokens());
+        let first = Scores { model, trace, n_tokens: t, layer: 0, head: self.heads[0], s };
+        let pairs = pattern_of(0, batch, s);
+        let contrast = |&(query, key): &(usize, usize)| {
+            let scores = first.of_query(query);
+            contrast(&scores, key, |_| true)
+        };
+        self.beta.add(pairs.iter().map(contrast).sum::<f64>() / pairs.len() as f64, 1.0);
+        let scores = Scores { layer: last, head: self.heads[last], ..first }.of_query(t - 1);
+        let label = 2 * batch.answer_slots[s] as usize + 1;
+        self.alpha.add(self::contrast(&scores, label, |_| true), y);
+        let is_label = |key: usize| key % 2 == 1;
+        let among_labels = self::contrast(&scores, label, is_label);
+        self.alpha_labels.add(among_labels, y);
+        let items = (0..t).filter(|&key| !is_label(key)).map(|key| scores[key]).sum::<f64>();
+        self.beta_2.add(scores[label] - among_labels - items / (batch.n_exemplars + 1) as f64, 1.0);
+    }
+
     /// (y, z, z') of one sequence: attention of labels to their items, of the query to its label,
     /// and to another label.
     fn attention_of(&self, model: &Model<f32>, batch: &Batch, trace: &Trace<f32>, s: usize) -> (f64, f64, f64) {
         let (t, n, last) = (batch.n_tokens(), batch.n_exemplars, model.n_layers() - 1);
         let mass = |layer: usize, query: usize, key: usize| {
-            let head = s * model.attention(layer).n_heads() + self.heads[layer];
+            let head = s * model.n_heads(layer) + self.heads[layer];
             f64::from(trace.blocks[layer].attention.pattern[(head * t + query) * t + key])
         };
         let y = (0..n).map(|i| mass(0, 2 * i + 1, 2 * i)).sum::<f64>() / n as f64;
@@ -124,29 +162,50 @@ fn logit_gaps(batch: &Batch, trace: &Trace<f32>, s: usize) -> (f64, f64) {
     (answer - (total - in_context) / (n_labels as f64 - n), answer - (in_context - answer) / (n - 1.0))
 }
 
-/// Score on the key that matters minus the mean on other visible keys, mean over a sequence's queries.
-fn mean_contrast(
-    model: &Model<f32>,
-    trace: &Trace<f32>,
-    batch: &Batch,
+/// Overlap of a label's vector with its own row of a minimal head's linear readout, minus the mean
+/// overlap with the other rows: ξ itself. None for other networks, whose readout sees no label vectors.
+fn readout_overlap(model: &Model<f32>, params: &Params<f32>, answer: u32) -> Option<f64> {
+    model.minimal()?;
+    let d = model.embed_dims().d_item;
+    let weight = params.get("readout.0.weight").filter(|weight| weight.len() == model.label_table().len())?;
+    let vector = &model.label_table()[answer as usize * d..(answer as usize + 1) * d];
+    let dot = |row: &[f32]| row.iter().zip(vector).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum::<f64>();
+    let overlaps: Vec<f64> = weight.chunks_exact(d).map(dot).collect();
+    Some(contrast(&overlaps, answer as usize, |_| true))
+}
+
+/// One value minus the mean of the others that count.
+fn contrast(values: &[f64], at: usize, counts: impl Fn(usize) -> bool) -> f64 {
+    let others = || (0..values.len()).filter(|&i| i != at && counts(i));
+    values[at] - others().map(|i| values[i]).sum::<f64>() / others().count() as f64
+}
+
+/// Scores before soft-max of one head on one sequence.
+#[derive(Clone, Copy)]
+struct Scores<'a> {
+    model: &'a Model<f32>,
+    trace: &'a Trace<f32>,
+    n_tokens: usize,
     layer: usize,
-    pattern_layer: usize,
     head: usize,
     s: usize,
-) -> f64 {
-    let attention = &trace.blocks[layer].attention;
-    let (n_heads, e, t) = (model.attention(layer).n_heads(), model.attention(layer).d_head(), batch.n_tokens());
-    let row = |x: &'_ [f32], token: usize| -> Vec<f64> {
-        x[((s * t + token) * n_heads + head) * e..][..e].iter().map(|&x| f64::from(x)).collect()
-    };
-    let pairs = pattern_of(pattern_layer, batch, s);
-    let contrast = |&(query, key): &(usize, usize)| {
+}
+
+impl Scores<'_> {
+    /// Of a query on the keys that it sees.
+    fn of_query(&self, query: usize) -> Vec<f64> {
+        let attention = &self.trace.blocks[self.layer].attention;
+        let layer = self.model.attention(self.layer);
+        let (n_heads, e) = (layer.n_heads(), layer.d_head());
+        let row = |x: &[f32], token: usize| -> Vec<f64> {
+            x[((self.s * self.n_tokens + token) * n_heads + self.head) * e..][..e]
+                .iter()
+                .map(|&x| f64::from(x))
+                .collect()
+        };
         let q = row(&attention.q, query);
-        let score = |j: usize| q.iter().zip(row(&attention.k, j)).map(|(a, b)| a * b).sum::<f64>();
-        let total: f64 = (0..=query).map(score).sum();
-        score(key) - (total - score(key)) / query as f64
-    };
-    pairs.iter().map(contrast).sum::<f64>() / pairs.len() as f64
+        (0..=query).map(|key| q.iter().zip(row(&attention.k, key)).map(|(a, b)| a * b).sum()).collect()
+    }
 }
 
 /// An estimate with its standard error.
@@ -165,6 +224,11 @@ pub struct OrderParameters {
     pub beta: Estimate,
     /// Strength of the match attention.
     pub alpha: Estimate,
+    /// The same among labels only, and how much other labels are preferred to items (β₂): what the
+    /// three-parameter model has no place for.
+    pub alpha_labels: Estimate,
+    /// Preference of the last layer for label tokens, whatever they say.
+    pub beta_2: Estimate,
     /// Overlap of attended label and readout, from labels absent from the context; at L = N, where
     /// there are none, from the other labels of the context.
     pub xi: Estimate,
@@ -172,6 +236,8 @@ pub struct OrderParameters {
     pub xi_context: Estimate,
     /// Loss of the three nested soft-maxes at (beta, alpha, xi).
     pub predicted_loss: f64,
+    /// The same at (beta, alpha among labels, xi) with label attention beta_2.
+    pub predicted_loss_labels: f64,
     /// Loss of the network on the same sequences.
     pub measured_loss: f64,
 }
@@ -181,26 +247,39 @@ impl OrderParameters {
     pub fn new(spec: &RunSpec, sums: &OrderSums) -> Self {
         let copying = spec.copying();
         let has_absent_labels = copying.n_labels > copying.n_exemplars;
-        let [beta, alpha, xi_context] = [sums.beta, sums.alpha, sums.xi_context].map(|sums| sums.estimate());
+        let sums_of = [&sums.beta, &sums.alpha, &sums.alpha_labels, &sums.beta_2, &sums.xi_context];
+        let [beta, alpha, alpha_labels, beta_2, xi_context] = sums_of.map(RatioSums::estimate);
         let xi = if has_absent_labels { sums.xi.estimate() } else { xi_context };
         let context = Context {
             n_exemplars: copying.n_exemplars,
             n_labels: copying.n_labels,
             burstiness: 1,
             within_class_noise: 0.0,
+            label_strength: 0.0,
         };
         let predicted_loss = context.loss([beta.value, alpha.value, xi.value]);
-        Self { beta, alpha, xi, xi_context, predicted_loss, measured_loss: sums.loss / sums.beta.n }
+        let with_labels = Context { label_strength: beta_2.value, ..context };
+        let predicted_loss_labels = with_labels.loss([beta.value, alpha_labels.value, xi.value]);
+        let measured_loss = sums.loss / sums.beta.n;
+        Self { beta, alpha, alpha_labels, beta_2, xi, xi_context, predicted_loss, predicted_loss_labels, measured_loss }
     }
 
     /// Appends estimates, standard errors and the two losses.
     pub fn push_columns(&self, row: &mut Row) {
-        let named = [("beta", self.beta), ("alpha", self.alpha), ("xi", self.xi), ("xi_context", self.xi_context)];
+        let named = [
+            ("beta", self.beta),
+            ("alpha", self.alpha),
+            ("alpha_labels", self.alpha_labels),
+            ("beta_2", self.beta_2),
+            ("xi", self.xi),
+            ("xi_context", self.xi_context),
+        ];
         for (name, estimate) in named {
             row.push(name, estimate.value);
             row.push(format!("{name}_se"), estimate.standard_error);
         }
         row.push("predicted_loss", self.predicted_loss);
+        row.push("predicted_loss_labels", self.predicted_loss_labels);
         row.push("measured_loss", self.measured_loss);
     }
 }

@@ -14,14 +14,15 @@ impl RunSpec {
         let maps = if model.output_projection { 4.0 } else { 3.0 };
         let block = maps * d_model * width + 2.0 * d_model * f(model.d_mlp) + f(model.d_mlp) + 5.0 * d_model;
         let n_labels = f(self.copying().n_labels);
+        let d_read = f(self.d_read());
         let readout = match model.readout {
-            Readout::Linear => d_model * n_labels,
+            Readout::Linear => d_read * n_labels,
             Readout::Mlp => {
                 let w = f(model.readout_width);
-                d_model * w + f(model.readout_layers) * w * w + w * n_labels
+                d_read * w + f(model.readout_layers) * w * w + w * n_labels
             }
         };
-        f(model.n_layers) * block + readout + f(self.n_positions()) * f(model.d_pos)
+        f(model.n_layers) * block + readout + f(self.n_positions()) * f(self.d_pos())
     }
 
     /// Upper estimate of the memory of a run, in bytes.

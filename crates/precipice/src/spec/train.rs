@@ -21,6 +21,8 @@ pub struct TrainSpec {
     pub clip_norm: Option<f64>,
     /// Parameter groups (a tensor's name or a dotted prefix of names) held fixed before a step.
     pub freeze_until: BTreeMap<String, u64>,
+    /// Factors on the learning rate of parameter groups; the longest name that fits a tensor counts.
+    pub rate_factors: BTreeMap<String, f64>,
 }
 
 impl Default for TrainSpec {
@@ -32,6 +34,7 @@ impl Default for TrainSpec {
             schedule: ScheduleSpec::default(),
             clip_norm: None,
             freeze_until: BTreeMap::new(),
+            rate_factors: BTreeMap::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which specs can be run, and why the others cannot.
 
-use super::{OptimizerSpec, Positions, Readout, RunSpec};
+use super::{MinimalSpec, ModelSpec, OptimizerSpec, Positions, Readout, RunSpec};
 
 /// A field whose value cannot be run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -26,6 +26,9 @@ fn within<N: PartialOrd + ToString + Copy>(field: &str, value: N, low: N, high: 
 }
 
 const WIDTH_MAX: usize = 1 << 16;
+/// Soft-max arguments beyond this are certainties.
+const SCALAR_MAX: f64 = 1e3;
+const OVERLAP_MAX: f64 = 1e4;
 const SEED_MAX: u64 = i64::MAX as u64;
 /// The address of a random number has 56 bits for the step.
 const STEPS_MAX: u64 = 1 << 50;
@@ -81,16 +84,17 @@ impl RunSpec {
 
     fn validate_model(&self) -> Result<(), SpecError> {
         let model = &self.model;
+        if let Some(minimal) = &model.minimal {
+            return self.validate_minimal(minimal);
+        }
+        self.validate_overlap()?;
         within("model.d_pos", model.d_pos, 1, WIDTH_MAX)?;
         within("model.d_buffer", model.d_buffer, 0, WIDTH_MAX)?;
         within("model.n_layers", model.n_layers, 1, 64)?;
         within("model.n_heads", model.n_heads, 1, 256)?;
         within("model.d_head", self.d_head(), 1, WIDTH_MAX)?;
         within("model.d_mlp", model.d_mlp, 0, WIDTH_MAX)?;
-        if model.readout == Readout::Mlp {
-            within("model.readout_layers", model.readout_layers, 1, 64)?;
-            within("model.readout_width", model.readout_width, 1, WIDTH_MAX)?;
-        }
+        self.validate_readout()?;
         self.validate_positions()?;
         if !model.output_projection && model.n_heads * self.d_head() != self.d_model() {
             let expected = format!(
@@ -101,6 +105,56 @@ impl RunSpec {
             return Err(error("model.d_head", self.d_head(), expected));
         }
         Ok(())
+    }
+
+    fn validate_readout(&self) -> Result<(), SpecError> {
+        if self.model.readout == Readout::Mlp {
+            within("model.readout_layers", self.model.readout_layers, 1, 64)?;
+            within("model.readout_width", self.model.readout_width, 1, WIDTH_MAX)?;
+        }
+        Ok(())
+    }
+
+    /// A head start needs labels that are read as the last layer writes them.
+    fn validate_overlap(&self) -> Result<(), SpecError> {
+        let model = &self.model;
+        let overlap = model.readout_overlap;
+        within("model.readout_overlap", overlap, -OVERLAP_MAX, OVERLAP_MAX)?;
+        let is_direct = model.readout == Readout::Linear && !model.output_projection && !model.layer_norm;
+        if overlap != 0.0 && !is_direct {
+            let expected = "needs readout = \"linear\", without output_projection and layer_norm";
+            return Err(error("model.readout_overlap", overlap, expected));
+        }
+        Ok(())
+    }
+
+    /// A minimal head has two hand-wired layers, so whatever shapes layers must be left alone.
+    fn validate_minimal(&self, minimal: &MinimalSpec) -> Result<(), SpecError> {
+        let (model, default) = (&self.model, ModelSpec::default());
+        for (field, value) in [("beta", minimal.beta), ("alpha", minimal.alpha), ("beta_2", minimal.beta_2)] {
+            within(&format!("model.minimal.{field}"), value, -SCALAR_MAX, SCALAR_MAX)?;
+        }
+        let fields = [
+            ("n_layers", model.n_layers.to_string(), default.n_layers.to_string()),
+            ("n_heads", model.n_heads.to_string(), default.n_heads.to_string()),
+            ("d_mlp", model.d_mlp.to_string(), default.d_mlp.to_string()),
+            ("layer_norm", model.layer_norm.to_string(), default.layer_norm.to_string()),
+            ("scale_scores", model.scale_scores.to_string(), default.scale_scores.to_string()),
+            ("output_projection", model.output_projection.to_string(), default.output_projection.to_string()),
+        ];
+        for (field, value, expected) in fields {
+            if value != expected {
+                let expected = format!("must be {expected} with model.minimal, which is wired by hand");
+                return Err(error(&format!("model.{field}"), value, expected));
+            }
+        }
+        if !self.probes.ablations.is_empty() {
+            let expected = "must be empty with model.minimal; set its scalars instead";
+            return Err(error("probes.ablations", format!("{} entries", self.probes.ablations.len()), expected));
+        }
+        within("model.n_positions", self.n_positions(), self.n_tokens(), WIDTH_MAX)?;
+        self.validate_readout()?;
+        self.validate_overlap()
     }
 
     fn validate_positions(&self) -> Result<(), SpecError> {
@@ -140,6 +194,9 @@ impl RunSpec {
             }
         };
         positive(&format!("train.optimizer.{name}.learning_rate"), train.optimizer.learning_rate())?;
+        for (group, &factor) in &train.rate_factors {
+            positive(&format!("train.rate_factors.{group:?}"), factor)?;
+        }
         if let Some(clip_norm) = train.clip_norm {
             positive("train.clip_norm", clip_norm)?;
         }

@@ -1,27 +1,45 @@
-//! Gradient flow d(β, α, ξ)/dt = -∇L, through the cliff and long after it.
+//! Gradient flow of (β, α, ξ), through the cliff and long after it.
 //!
-//! Dormand and Prince's pair of order 5(4) (1980) with the continuous extension of order 4 of
-//! Hairer, Nørsett and Wanner, "Solving Ordinary Differential Equations I", II.6. The flow slows
-//! down after the cliff, where the curvature falls as fast as the time scale grows, so an explicit
-//! method lasts to any time.
+//! The flow slows down after the cliff, where the curvature falls as fast as the time scale grows,
+//! so an explicit method lasts to any time.
 
+use super::integrate::{Step, TooLong, integrate};
 use super::loss::{Context, Point};
+use super::schedule::Schedule;
 
-/// Where the flow begins and how long it lasts.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How one parameter moves.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Motion {
+    /// Down the gradient at this rate: dθ/dt = -rate dL/dθ. A rate of 0 stands still.
+    Descent(f64),
+    /// As told.
+    Schedule(Schedule),
+}
+
+/// Where the flow begins, how its parameters move and how long it lasts.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// (β, α, ξ) at t = 0.
+    /// (β, α, ξ) at t = 0; a scheduled parameter begins where its schedule does.
     pub point: Point,
-    /// Parameters that stand still.
-    pub frozen: [bool; 3],
+    /// How each of them moves.
+    pub motions: [Motion; 3],
+    /// β₂ over time; without it, the context's.
+    pub label_strength: Option<Schedule>,
     /// End of the flow.
     pub until: f64,
+}
+
+impl Start {
+    /// Plain gradient flow: unit rates.
+    pub fn at(point: Point, until: f64) -> Self {
+        Self { point, motions: std::array::from_fn(|_| Motion::Descent(1.0)), label_strength: None, until }
+    }
 }
 
 /// A point on the flow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FlowPoint {
-    /// Time, at unit rates.
+    /// Time.
     pub t: f64,
     /// (β, α, ξ).
     pub point: Point,
@@ -35,7 +53,7 @@ pub struct FlowPoint {
 #[derive(Clone, Debug)]
 pub struct Flow {
     context: Context,
-    frozen: [bool; 3],
+    start: Start,
     steps: Vec<Step>,
     last: FlowPoint,
 }
@@ -43,8 +61,8 @@ pub struct Flow {
 /// Why a flow could not be followed.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum FlowError {
-    /// A start or an end that is not a number.
-    #[error("start and end of the flow must be finite, and the end above 0")]
+    /// A start, a rate or an end that is not a number.
+    #[error("start, rates and end of the flow must be finite, rates 0 or more, and the end above 0")]
     NotFinite,
     /// More steps than any flow of this model should need.
     #[error("the flow was not followed beyond t = {t}: {steps} steps were not enough")]
@@ -56,99 +74,66 @@ pub enum FlowError {
     },
 }
 
-/// One accepted step: y(t + θ h) is a polynomial of degree 4 in θ.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    t: f64,
-    h: f64,
-    /// The five coefficients of Hairer's nested form.
-    dense: [Point; 5],
-}
-
-const TOLERANCE: f64 = 1e-11;
-const STEPS_MAX: usize = 1_000_000;
-
-/// Stages: A[i] are the weights of k_0 ... k_i in the argument of k_(i+1).
-const A: [&[f64]; 6] = [
-    &[1.0 / 5.0],
-    &[3.0 / 40.0, 9.0 / 40.0],
-    &[44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0],
-    &[19372.0 / 6561.0, -25360.0 / 2187.0, 64448.0 / 6561.0, -212.0 / 729.0],
-    &[9017.0 / 3168.0, -355.0 / 33.0, 46732.0 / 5247.0, 49.0 / 176.0, -5103.0 / 18656.0],
-    &[35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
-];
-/// Order 5 minus order 4.
-const ERROR: [f64; 7] =
-    [71.0 / 57600.0, 0.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0, 22.0 / 525.0, -1.0 / 40.0];
-/// The fifth coefficient of the continuous extension.
-const DENSE: [f64; 7] = [
-    -12715105075.0 / 11282082432.0,
-    0.0,
-    87487479700.0 / 32700410799.0,
-    -10690763975.0 / 1880347072.0,
-    701980252875.0 / 199316789632.0,
-    -1453857185.0 / 822651844.0,
-    69997945.0 / 29380423.0,
-];
-
 /// Follows the flow from its start to its end.
 ///
 /// # Errors
 /// If the start is not finite, or the flow needs more than a million steps.
 pub fn flow(context: Context, start: Start) -> Result<Flow, FlowError> {
+    let are_rates = start.motions.iter().all(|m| !matches!(m, Motion::Descent(r) if !(r.is_finite() && *r >= 0.0)));
     let is_finite = start.point.iter().all(|x| x.is_finite()) && start.until.is_finite();
-    if !is_finite || start.until <= 0.0 {
+    if !is_finite || !are_rates || start.until <= 0.0 {
         return Err(FlowError::NotFinite);
     }
-    let velocity = |point: Point| -> Point {
-        let (_, gradient) = context.gradient(point);
-        std::array::from_fn(|i| if start.frozen[i] { 0.0 } else { -gradient[i] })
-    };
-    let (mut t, mut y, mut h) = (0.0, start.point, 1e-3_f64.min(start.until));
-    let mut k0 = velocity(y);
+    let mut y: Point = std::array::from_fn(|i| match &start.motions[i] {
+        Motion::Descent(_) => start.point[i],
+        Motion::Schedule(schedule) => schedule.at(0.0),
+    });
     let mut steps = Vec::new();
-    while t < start.until {
-        if steps.len() >= STEPS_MAX {
-            return Err(FlowError::TooLong { t, steps: steps.len() });
-        }
-        h = h.min(start.until - t);
-        let (next, k, error) = try_step(&velocity, y, k0, h);
-        if error <= 1.0 {
-            steps.push(Step { t, h, dense: dense_of(y, next, &k, h) });
-            // The last step lands on the end to the bit, so that the loop ends.
-            t = if h >= start.until - t { start.until } else { t + h };
-            (y, k0) = (next, k[6]);
-        }
-        h *= (0.9 * libm::pow(error.max(1e-10), -0.2)).clamp(0.2, 5.0);
+    let mut begin = 0.0;
+    // Steps end where a schedule bends, so that the velocity is smooth inside them.
+    for end in start.bends() {
+        let middle = 0.5 * (begin + end);
+        let velocity = |t: f64, point: Point| start.velocity(&context, t, middle, point);
+        y = integrate(&velocity, y, begin, end, &mut steps)
+            .map_err(|TooLong { t, steps }| FlowError::TooLong { t, steps })?;
+        begin = end;
     }
-    let last = at(&context, t, y);
-    Ok(Flow { context, frozen: start.frozen, steps, last })
+    let last = flow_point(&start.context_at(&context, start.until), start.until, y);
+    Ok(Flow { context, start, steps, last })
 }
 
-/// The point after h, the seven stages, and the error in units of the tolerance.
-fn try_step(velocity: &impl Fn(Point) -> Point, y: Point, k0: Point, h: f64) -> (Point, [Point; 7], f64) {
-    let mut k = [k0; 7];
-    let mut next = y;
-    for (i, weights) in A.iter().enumerate() {
-        next = std::array::from_fn(|j| y[j] + h * weights.iter().zip(&k).map(|(a, k)| a * k[j]).sum::<f64>());
-        k[i + 1] = velocity(next);
+impl Start {
+    /// Times at which a schedule bends, then the end.
+    fn bends(&self) -> Vec<f64> {
+        let scheduled = self.motions.iter().filter_map(|motion| match motion {
+            Motion::Schedule(schedule) => Some(schedule),
+            Motion::Descent(_) => None,
+        });
+        let times = scheduled.chain(&self.label_strength).flat_map(Schedule::times);
+        let mut times: Vec<f64> = times.filter(|t| *t > 0.0 && *t < self.until).chain([self.until]).collect();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        times
     }
-    let scaled = |j: usize| {
-        let error = h * ERROR.iter().zip(&k).map(|(e, k)| e * k[j]).sum::<f64>();
-        error / (TOLERANCE * (1e-3 + y[j].abs().max(next[j].abs())))
-    };
-    (next, k, (0..3).map(|j| scaled(j).abs()).fold(0.0, f64::max))
+
+    fn context_at(&self, context: &Context, t: f64) -> Context {
+        match &self.label_strength {
+            Some(schedule) => Context { label_strength: schedule.at(t), ..*context },
+            None => *context,
+        }
+    }
+
+    /// d(β, α, ξ)/dt at time t; `inside` is a time of the same piece of every schedule.
+    fn velocity(&self, context: &Context, t: f64, inside: f64, point: Point) -> Point {
+        let (_, gradient) = self.context_at(context, t).gradient(point);
+        std::array::from_fn(|i| match &self.motions[i] {
+            Motion::Descent(rate) => -rate * gradient[i],
+            Motion::Schedule(schedule) => schedule.slope(inside),
+        })
+    }
 }
 
-fn dense_of(y: Point, next: Point, k: &[Point; 7], h: f64) -> [Point; 5] {
-    let change: Point = std::array::from_fn(|j| next[j] - y[j]);
-    let bend: Point = std::array::from_fn(|j| h * k[0][j] - change[j]);
-    let twist: Point = std::array::from_fn(|j| change[j] - h * k[6][j] - bend[j]);
-    let fifth: Point = std::array::from_fn(|j| h * DENSE.iter().zip(k).map(|(d, k)| d * k[j]).sum::<f64>());
-    [y, change, bend, twist, fifth]
-}
-
-fn at(context: &Context, t: f64, point: Point) -> FlowPoint {
+fn flow_point(context: &Context, t: f64, point: Point) -> FlowPoint {
     let loss = context.loss(point);
     FlowPoint { t, point, loss, p_correct: libm::exp(-loss) }
 }
@@ -159,9 +144,13 @@ impl Flow {
         self.last
     }
 
+    fn point_at(&self, t: f64, point: Point) -> FlowPoint {
+        flow_point(&self.start.context_at(&self.context, t), t, point)
+    }
+
     /// The flow at the ends of the integrator's steps, dense where it is fast.
     pub fn points(&self) -> Vec<FlowPoint> {
-        let begins = self.steps.iter().map(|step| at(&self.context, step.t, step.dense[0]));
+        let begins = self.steps.iter().map(|step| self.point_at(step.t, step.begin()));
         begins.chain([self.last]).collect()
     }
 
@@ -169,20 +158,18 @@ impl Flow {
     pub fn at(&self, t: f64) -> FlowPoint {
         let after = self.steps.partition_point(|step| step.t <= t).max(1);
         match self.steps.get(after - 1) {
-            Some(step) if t < self.last.t => at(&self.context, t, step.at((t - step.t) / step.h)),
+            Some(step) if t < self.last.t => self.point_at(t, step.at((t - step.t) / step.h)),
             _ => self.last,
         }
     }
 
-    /// Time at which p(correct) rises through a level; none if it does not by the end.
+    /// Time at which p(correct) first rises through a level; none if it does not by the end.
     pub fn time_of(&self, p_correct: f64) -> Option<f64> {
         let p_at = |t: f64| self.at(t).p_correct;
-        if p_at(0.0) >= p_correct || self.last.p_correct < p_correct {
+        if p_at(0.0) >= p_correct {
             return None;
         }
-        // p never falls along the flow, so the steps can be searched by halves, and then the step.
-        let after = self.steps.partition_point(|step| p_at(step.t) < p_correct);
-        let step = self.steps[after - 1];
+        let step = self.steps.iter().find(|step| p_at(step.t + step.h) >= p_correct)?;
         let (mut low, mut high) = (step.t, step.t + step.h);
         while high - low > 1e-14 * high {
             let middle = 0.5 * (low + high);
@@ -195,9 +182,9 @@ impl Flow {
     }
 
     /// Edge of the cliff: where the landscape bends down most along the flow, that is where
-    /// gᵀ H g / gᵀ g is smallest. None where it nowhere bends down.
+    /// vᵀ H v / vᵀ v is smallest, v the velocity. None where it nowhere bends down.
     pub fn edge(&self) -> Option<FlowPoint> {
-        let bend = |t: f64| self.curvature(self.at(t).point);
+        let bend = |t: f64| self.curvature(self.at(t));
         let times: Vec<f64> = self.steps.iter().flat_map(|s| (0..4).map(|i| s.t + s.h * f64::from(i) / 4.0)).collect();
         let lowest = (0..times.len()).min_by(|&a, &b| bend(times[a]).total_cmp(&bend(times[b])))?;
         if bend(times[lowest]) >= 0.0 {
@@ -213,21 +200,16 @@ impl Flow {
         Some(self.at(0.5 * (low + high)))
     }
 
-    /// gᵀ H g / gᵀ g over the parameters that move; 0 where nothing moves.
-    fn curvature(&self, point: Point) -> f64 {
-        let evaluation = self.context.evaluate(point);
-        let g: Point = std::array::from_fn(|i| if self.frozen[i] { 0.0 } else { evaluation.gradient[i] });
-        let square: f64 = g.iter().map(|x| x * x).sum();
-        let bent = |i: usize| -> f64 { (0..3).map(|j| g[i] * evaluation.hessian[i][j] * g[j]).sum() };
+    /// vᵀ H v / vᵀ v over the parameters that descend; 0 where nothing moves.
+    fn curvature(&self, at: FlowPoint) -> f64 {
+        let evaluation = self.start.context_at(&self.context, at.t).evaluate(at.point);
+        let v: Point = std::array::from_fn(|i| match self.start.motions[i] {
+            Motion::Descent(rate) => -rate * evaluation.gradient[i],
+            Motion::Schedule(_) => 0.0,
+        });
+        let square: f64 = v.iter().map(|x| x * x).sum();
+        let bent = |i: usize| -> f64 { (0..3).map(|j| v[i] * evaluation.hessian[i][j] * v[j]).sum() };
         if square > 0.0 { (0..3).map(bent).sum::<f64>() / square } else { 0.0 }
-    }
-}
-
-impl Step {
-    fn at(&self, theta: f64) -> Point {
-        let [y, change, bend, twist, fifth] = &self.dense;
-        let rest = 1.0 - theta;
-        std::array::from_fn(|j| y[j] + theta * (change[j] + rest * (bend[j] + theta * (twist[j] + rest * fifth[j]))))
     }
 }
 
@@ -236,7 +218,7 @@ mod tests {
     use super::*;
 
     fn from(point: Point, n: usize, labels: usize, until: f64) -> Flow {
-        flow(Context::new(n, labels).unwrap(), Start { point, frozen: [false; 3], until }).unwrap()
+        flow(Context::new(n, labels).unwrap(), Start::at(point, until)).unwrap()
     }
 
     fn close(got: Option<f64>, want: f64, digits: f64) {
@@ -326,38 +308,51 @@ mod tests {
 
     #[test]
     fn a_frozen_parameter_stands_still() {
-        let start = Start { point: [0.0, 0.0, 2.0], frozen: [false, false, true], until: 1000.0 };
+        let mut start = Start::at([0.0, 0.0, 2.0], 1000.0);
+        start.motions[2] = Motion::Descent(0.0);
         let flow = flow(Context::new(8, 32).unwrap(), start).unwrap();
         assert_eq!(flow.last().point[2], 2.0);
         assert!(flow.last().point[1] > 1.0);
     }
 
-    /// On a problem with a known solution the error falls with the fifth power of the step.
+    /// ξ led along the path that it takes by itself pulls β and α along their own paths.
     #[test]
-    fn the_method_has_its_order() {
-        let velocity = |y: Point| [y[1], -y[0], 0.0];
-        let error = |n: usize| {
-            let (mut y, h) = ([0.0, 1.0, 0.0], 1.0 / n as f64);
-            for _ in 0..n {
-                y = try_step(&velocity, y, velocity(y), h).0;
-            }
-            (y[0] - libm::sin(1.0)).abs()
-        };
-        let order = libm::log2(error(8) / error(16));
-        assert!((order - 5.0).abs() < 0.3, "{order}");
+    fn a_scheduled_parameter_leads() {
+        let context = Context::new(8, 32).unwrap();
+        let free = from([0.0; 3], 8, 32, 97.0);
+        let knots = (0..=970).map(|i| (f64::from(i) / 10.0, free.at(f64::from(i) / 10.0).point[2])).collect();
+        let mut start = Start::at([0.0; 3], 97.0);
+        start.motions[2] = Motion::Schedule(Schedule::new(knots).unwrap());
+        let led = flow(context, start).unwrap();
+        for i in 0..3 {
+            assert!((led.last().point[i] - free.last().point[i]).abs() < 1e-3, "{:?} {:?}", led.last(), free.last());
+        }
     }
 
-    /// The continuous extension has order 4: its error inside a step falls with the fifth power.
+    /// The rates set the clock: twice the rate of all three is half the time.
     #[test]
-    fn the_dense_output_has_its_order() {
-        let velocity = |y: Point| [y[1], -y[0], 0.0];
-        let error = |h: f64| {
-            let y = [0.0, 1.0, 0.0];
-            let (next, k, _) = try_step(&velocity, y, velocity(y), h);
-            let step = Step { t: 0.0, h, dense: dense_of(y, next, &k, h) };
-            (step.at(0.4)[0] - libm::sin(0.4 * h)).abs()
-        };
-        let order = libm::log2(error(0.5) / error(0.25));
-        assert!(order > 4.5, "{order}");
+    fn rates_set_the_clock() {
+        let context = Context::new(8, 32).unwrap();
+        let motions = std::array::from_fn(|_| Motion::Descent(2.0));
+        let fast = flow(context, Start { motions, ..Start::at([0.0; 3], 100.0) }).unwrap();
+        close(fast.time_of(0.5), from([0.0; 3], 8, 32, 200.0).time_of(0.5).unwrap() / 2.0, 1e-9);
+    }
+
+    /// Attention to labels, once it is there, brings the context guess and then the cliff sooner.
+    #[test]
+    fn label_attention_is_a_curriculum_too() {
+        let with = Context { label_strength: 3.0, ..Context::new(8, 32).unwrap() };
+        let t50 = |context| flow(context, Start::at([0.0; 3], 500.0)).unwrap().time_of(0.5).unwrap();
+        assert!(t50(with) < 0.7 * t50(Context::new(8, 32).unwrap()));
+    }
+
+    #[test]
+    fn starts_that_are_no_numbers_are_refused() {
+        let context = Context::new(8, 32).unwrap();
+        let mut start = Start::at([0.0; 3], 1.0);
+        start.motions[0] = Motion::Descent(-1.0);
+        assert_eq!(flow(context, start).unwrap_err(), FlowError::NotFinite);
+        assert_eq!(flow(context, Start::at([f64::NAN, 0.0, 0.0], 1.0)).unwrap_err(), FlowError::NotFinite);
+        assert_eq!(flow(context, Start::at([0.0; 3], f64::INFINITY)).unwrap_err(), FlowError::NotFinite);
     }
 }

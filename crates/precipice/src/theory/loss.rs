@@ -3,11 +3,15 @@
 //! ```text
 //! y  = e^β / (e^β + N)                   attention to the previous token            (layer 1)
 //! h  = α y / (1 + ε²),  s = e^h          score of the right label
-//! z  = s / (B s + 2N + 1 - B)            attention to each of its B copies          (layer 2)
-//! z' = 1 / (B s + 2N + 1 - B)            attention to every other token
+//! z  = s / (B s + M)                     attention to each of its B copies          (layer 2)
+//! z' = 1 / (B s + M)                     attention to every other label
+//! M  = N - B + (N + 1) e^-β₂             weight of all other tokens; 2N + 1 - B at β₂ = 0
 //! u  = ξ B (z - z'),  u' = ξ B z         logit of the answer minus another label's, in or out of context
 //! L  = ln(1 + (N/B - 1) e^-u + (L - N/B) e^-u')                                     (readout)
 //! ```
+//!
+//! β₂ is the strength with which layer 2 prefers label tokens to items whatever they say; the
+//! three-parameter model has β₂ = 0 (the third scalar of Reddy's 2024 minimal head).
 //!
 //! Every quantity is computed in a form that neither overflows nor cancels: logistic functions,
 //! `expm1`, log-sum-exp, and variances as sums over pairs.
@@ -23,7 +27,12 @@ pub struct Context {
     pub burstiness: usize,
     /// ε, within-class noise.
     pub within_class_noise: f64,
+    /// β₂, preference of layer 2 for label tokens; 0 in the three-parameter model.
+    pub label_strength: f64,
 }
+
+/// Largest |β₂|: beyond it e^β₂ leaves the range of f64 squared.
+const LABEL_STRENGTH_MAX: f64 = 300.0;
 
 /// A point (β, α, ξ).
 pub type Point = [f64; 3];
@@ -53,6 +62,9 @@ pub enum ContextError {
     /// ε is negative or not finite.
     #[error("noise = {0}: must be a finite number, 0 or more")]
     Noise(f64),
+    /// β₂ is not finite, or too large.
+    #[error("label strength = {0}: must be a number from -300 to 300")]
+    LabelStrength(f64),
 }
 
 /// Everything that the model says of a point.
@@ -66,7 +78,7 @@ pub struct Evaluation {
     pub y: f64,
     /// Attention to each copy of the right label.
     pub z: f64,
-    /// Attention to every other token.
+    /// Attention to every other label, and at β₂ = 0 to every other token.
     pub z_other: f64,
     /// Logit of the answer minus that of another label of the context.
     pub u: f64,
@@ -84,7 +96,7 @@ impl Context {
     /// # Errors
     /// If N = 0 or L < N.
     pub fn new(n_exemplars: usize, n_labels: usize) -> Result<Self, ContextError> {
-        Self { n_exemplars, n_labels, burstiness: 1, within_class_noise: 0.0 }.checked()
+        Self { n_exemplars, n_labels, burstiness: 1, within_class_noise: 0.0, label_strength: 0.0 }.checked()
     }
 
     /// The context, if it exists.
@@ -92,7 +104,7 @@ impl Context {
     /// # Errors
     /// Naming what is wrong.
     pub fn checked(self) -> Result<Self, ContextError> {
-        let Self { n_exemplars, n_labels, burstiness, within_class_noise } = self;
+        let Self { n_exemplars, n_labels, burstiness, within_class_noise, label_strength } = self;
         if n_exemplars == 0 {
             return Err(ContextError::Empty);
         }
@@ -105,6 +117,9 @@ impl Context {
         }
         if !(within_class_noise >= 0.0 && within_class_noise.is_finite()) {
             return Err(ContextError::Noise(within_class_noise));
+        }
+        if !(-LABEL_STRENGTH_MAX..=LABEL_STRENGTH_MAX).contains(&label_strength) {
+            return Err(ContextError::LabelStrength(label_strength));
         }
         Ok(self)
     }
@@ -136,25 +151,35 @@ impl Context {
         }
     }
 
+    /// h = α y / (1 + ε²), the score of the right label above other labels.
+    pub(super) fn match_score(&self, beta: f64, alpha: f64) -> f64 {
+        let (y, _) = shares(beta.is_sign_negative(), libm::exp(-beta.abs()), 1.0, self.n_exemplars as f64);
+        alpha * y * self.match_quality()
+    }
+
+    /// 1 / (1 + ε²), what noise leaves of the overlap of two items of a class.
+    fn match_quality(&self) -> f64 {
+        1.0 / (1.0 + self.within_class_noise * self.within_class_noise)
+    }
+
     fn forward(&self, [beta, alpha, xi]: Point) -> Forward {
         let (n, b) = (self.n_exemplars as f64, self.burstiness as f64);
-        let others = 2.0 * n + 1.0 - b;
-        let (y, not_y) = logistic_pair(beta - libm::log(n));
-        let noise = 1.0 / (1.0 + self.within_class_noise * self.within_class_noise);
+        let items = if self.label_strength == 0.0 { 1.0 } else { libm::exp(-self.label_strength) };
+        let others = n - b + (n + 1.0) * items;
+        let (y, not_y) = shares(beta.is_sign_negative(), libm::exp(-beta.abs()), 1.0, n);
+        let noise = self.match_quality();
         let h = noise * alpha * y;
-        let (q, not_q) = logistic_pair(h + libm::log(b) - libm::log(others));
+        let (small, small_minus_1) = exp_and_expm1(-h.abs());
+        let (q, not_q) = shares(h < 0.0, small, b, others);
         let (z, z_other) = (q / b, not_q / others);
-        // z - z' = (s - 1) / (B s + others), from the side that does not overflow
-        let difference = if h > 0.0 {
-            -libm::expm1(-h) / (b + others * libm::exp(-h))
-        } else {
-            libm::expm1(h) / (b * libm::exp(h) + others)
-        };
+        // z - z' = (s - 1) / (B s + M), from the side that does not overflow
+        let difference =
+            if h < 0.0 { small_minus_1 / (b * small + others) } else { -small_minus_1 / (b + others * small) };
         let (u, u_prime) = (xi * b * difference, xi * b * z);
         let in_context = n / b - 1.0;
         let absent = self.n_labels as f64 - n / b;
         let (loss, p) = log_partition([(in_context, -u), (absent, -u_prime)]);
-        Forward { y, not_y, noise, b, q, not_q, z, z_other, difference, u, u_prime, loss, p, tokens: 2.0 * n + 1.0 }
+        Forward { y, not_y, noise, b, q, not_q, z, z_other, difference, u, u_prime, loss, p, weight: b + others }
     }
 }
 
@@ -175,14 +200,14 @@ struct Forward {
     loss: f64,
     /// Probability of the answer, of all other labels of the context, of all absent labels.
     p: [f64; 3],
-    /// 2N + 1.
-    tokens: f64,
+    /// B + M, the weight of all tokens at s = 1.
+    weight: f64,
 }
 
 impl Forward {
     /// d(z - z')/dh and dz/dh.
     fn slopes(&self) -> (f64, f64) {
-        (self.z * self.z_other * self.tokens, self.z * self.not_q)
+        (self.z * self.z_other * self.weight, self.z * self.not_q)
     }
 
     /// dL/dh = -ξ B (P1 d(z - z')/dh + P2 dz/dh)
@@ -227,19 +252,34 @@ impl Forward {
     }
 }
 
-/// (1 / (1 + e^-x), 1 / (1 + e^x)), each to full relative precision.
-fn logistic_pair(x: f64) -> (f64, f64) {
-    let small = libm::exp(-x.abs());
-    let (near_1, near_0) = (1.0 / (1.0 + small), small / (1.0 + small));
-    if x >= 0.0 { (near_1, near_0) } else { (near_0, near_1) }
+/// (w e^x / (w e^x + v), v / (w e^x + v)) given e^-|x|, each to full relative precision.
+fn shares(is_negative: bool, small: f64, w: f64, v: f64) -> (f64, f64) {
+    let (first, second) = if is_negative { (w * small, v) } else { (w, v * small) };
+    let sum = first + second;
+    (first / sum, second / sum)
+}
+
+/// e^x and e^x - 1 for x <= 0, from one of them wherever that loses nothing.
+fn exp_and_expm1(x: f64) -> (f64, f64) {
+    if x < -0.7 {
+        let small = libm::exp(x);
+        (small, small - 1.0)
+    } else {
+        let small_minus_1 = libm::expm1(x);
+        (1.0 + small_minus_1, small_minus_1)
+    }
 }
 
 /// ln(1 + w1 e^x1 + w2 e^x2) and the shares of the three terms. Terms of weight 0 do not count.
 fn log_partition(terms: [(f64, f64); 2]) -> (f64, [f64; 3]) {
-    let exponents = terms.map(|(w, x)| if w > 0.0 { x + libm::log(w) } else { f64::NEG_INFINITY });
-    let max = exponents[0].max(exponents[1]).max(0.0);
-    let [e0, e1, e2] = [0.0, exponents[0], exponents[1]].map(|x| libm::exp(x - max));
-    let loss = if max == 0.0 { libm::log1p(e1 + e2) } else { max + libm::log(e0 + e1 + e2) };
+    let max = terms.iter().filter(|(w, _)| *w > 0.0).fold(0.0, |max: f64, (_, x)| max.max(*x));
+    let [e1, e2] = terms.map(|(w, x)| if w > 0.0 { w * libm::exp(x - max) } else { 0.0 });
+    let (e0, loss) = if max == 0.0 {
+        (1.0, libm::log1p(e1 + e2))
+    } else {
+        let e0 = libm::exp(-max);
+        (e0, max + libm::log(e0 + e1 + e2))
+    };
     let sum = e0 + e1 + e2;
     (loss, [e0 / sum, e1 / sum, e2 / sum])
 }

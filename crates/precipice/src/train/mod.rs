@@ -74,11 +74,16 @@ impl Trainer {
     /// A trainer at step 0.
     ///
     /// # Errors
-    /// If `freeze_until` names a group that the network does not have.
+    /// If `freeze_until` or `rate_factors` names a group that the network does not have.
     pub fn new(spec: &RunSpec, task: Task, kernels: Kernels) -> Result<Self, SpecError> {
         let model = Model::new(spec, &task.label_table(), kernels);
-        check_groups(spec, &model)?;
-        let params = Params::init(model.layout().clone(), spec.seeds.init);
+        let freezes = spec.train.freeze_until.iter().map(|(group, until)| ("freeze_until", group, until.to_string()));
+        let factors = &spec.train.rate_factors;
+        let factors = factors.iter().map(|(group, factor)| ("rate_factors", group, factor.to_string()));
+        for (field, group, value) in freezes.chain(factors) {
+            check_group(&model, field, group, value)?;
+        }
+        let params = model.init(spec.seeds.init);
         let optimizer = OptimizerState::new(&spec.train.optimizer, &params);
         let capacity = CHUNK.min(spec.train.batch_size.div_ceil(N_SHARDS));
         let shard = |_| {
@@ -190,16 +195,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn check_groups(spec: &RunSpec, model: &Model<f32>) -> Result<(), SpecError> {
-    for (group, until) in &spec.train.freeze_until {
-        if model.layout().group(group).next().is_none() {
-            let names: Vec<&str> = model.layout().tensors().iter().map(|tensor| tensor.name.as_str()).collect();
-            return Err(SpecError {
-                field: format!("train.freeze_until.{group:?}"),
-                value: until.to_string(),
-                expected: format!("must name a tensor or a dotted prefix of: {}", names.join(", ")),
-            });
-        }
+fn check_group(model: &Model<f32>, field: &str, group: &str, value: String) -> Result<(), SpecError> {
+    if model.layout().group(group).next().is_some() {
+        return Ok(());
     }
-    Ok(())
+    let names: Vec<&str> = model.layout().tensors().iter().map(|tensor| tensor.name.as_str()).collect();
+    Err(SpecError {
+        field: format!("train.{field}.{group:?}"),
+        value,
+        expected: format!("must name a tensor or a dotted prefix of: {}", names.join(", ")),
+    })
 }

@@ -55,6 +55,7 @@ pub fn update<T: Real>(
         if has_freezes && frozen(&tensor.name) {
             continue;
         }
+        let rate = rate * rate_factor_of(train, &tensor.name, &layout);
         let range = tensor.range.clone();
         let (p, g) = (&mut params.values[range.clone()], &grads.values[range.clone()]);
         let first = state.first.as_mut().map(|moments| &mut moments.values[range.clone()]);
@@ -68,6 +69,15 @@ pub fn update<T: Real>(
             (OptimizerSpec::Adam(_), ..) => unreachable!("OptimizerState::new gives Adam both moments"),
         }
     }
+}
+
+/// The factor of the most specific group that holds a tensor.
+fn rate_factor_of(train: &TrainSpec, name: &str, layout: &crate::model::Layout) -> f64 {
+    let groups = train.rate_factors.iter();
+    groups
+        .filter(|(group, _)| layout.group(group).any(|tensor| tensor.name == name))
+        .max_by_key(|(group, _)| group.len())
+        .map_or(1.0, |(_, &factor)| factor)
 }
 
 /// The step at which a tensor began to move: Adam's bias correction counts from there.
@@ -180,6 +190,18 @@ mod tests {
             assert_eq!(params.values[1] == 0.0, s < 3);
         }
         assert!((params.values[1] - first).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_most_specific_rate_factor_counts() {
+        let sgd = SgdSpec { learning_rate: 1.0, momentum: 0.0, decay: 0.0 };
+        let mut train = TrainSpec { optimizer: OptimizerSpec::Sgd(sgd), ..TrainSpec::default() };
+        train.rate_factors.insert("b".to_owned(), 2.0);
+        train.rate_factors.insert("b.w".to_owned(), 3.0);
+        let mut params = two_tensors([0.0, 0.0]);
+        let mut state = OptimizerState::new(&train.optimizer, &params);
+        step(&train, 0, &mut params, &mut state, [1.0, 1.0]);
+        assert_eq!(params.values, [-1.0, -3.0]);
     }
 
     #[test]

@@ -1,0 +1,51 @@
+//! `precipice theory loss`: everything at one point.
+
+use anyhow::bail;
+use precipice::theory::Point;
+use precipice_lab::store::manifest::number;
+use serde_json::json;
+
+use super::context_of;
+use crate::args::LossArgs;
+use crate::cmd::{say, say_json};
+
+pub fn loss(args: &LossArgs) -> anyhow::Result<()> {
+    let context = context_of(&args.context)?;
+    let point = [args.beta, args.alpha, args.xi];
+    if !point.iter().all(|x| x.is_finite()) {
+        bail!("beta, alpha and xi must be finite numbers");
+    }
+    let at = context.evaluate(point);
+    let [beta, alpha, xi] = at.gradient;
+    if args.json {
+        return say_json(&json!({
+            "loss": number(at.loss),
+            "p_correct": number(at.p_correct),
+            "y": number(at.y),
+            "z": number(at.z),
+            "z_other": number(at.z_other),
+            "u": number(at.u),
+            "u_prime": number(at.u_prime),
+            "gradient": { "beta": number(beta), "alpha": number(alpha), "xi": number(xi) },
+            "hessian": at.hessian,
+        }));
+    }
+    let row = |row: Point| row.map(|x| format!("{x:>14.6e}")).join(" ");
+    say(&format!(
+        "loss {:.12}  p(correct) {:.12}\n\
+         attention: y {:.9} to the previous token, z {:.9} to the right label, z' {:.9} to other tokens\n\
+         logit gaps: u {:.9} to labels of the context, u' {:.9} to the others\n\
+         gradient {}\nhessian  {}\n         {}\n         {}\n(in the order beta, alpha, xi)",
+        at.loss,
+        at.p_correct,
+        at.y,
+        at.z,
+        at.z_other,
+        at.u,
+        at.u_prime,
+        row(at.gradient),
+        row(at.hessian[0]),
+        row(at.hessian[1]),
+        row(at.hessian[2])
+    ))
+}
