@@ -8,7 +8,10 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use precipice_lab::run_figures::Kind;
 use precipice_lab::threads;
 
-pub use theory::{ContextArgs, DescentArgs, FlowArgs, LossArgs, ParameterArg, TheoryCommand};
+pub use theory::{
+    ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, ScalingArgs,
+    TheoryCommand,
+};
 
 /// A laboratory for the abrupt emergence of in-context learning.
 #[derive(Debug, Parser)]

@@ -15,11 +15,11 @@ pub enum TheoryCommand {
     /// Descend in steps of finite size, with noise if wanted
     Descent(DescentArgs),
     /// The surface over two parameters, with the flow on it: figure, rows or JSON
-    #[command(skip)]
-    Landscape,
+    Landscape(LandscapeArgs),
     /// When the cliff comes, against N, L or the readout's start, with fitted and derived exponents
-    #[command(skip)]
-    Scaling,
+    Scaling(ScalingArgs),
+    /// Fit the formula's time scales to a stored run, and foretell its jump from before it
+    Fit(FitArgs),
 }
 
 /// The context that the theory is about.
@@ -226,6 +226,16 @@ pub struct ScalingArgs {
     /// Figure to write, .svg, .png or .pdf
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `theory fit`
+#[derive(Debug, ClapArgs)]
+pub struct FitArgs {
+    /// Run directory
+    pub run: PathBuf,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

@@ -188,6 +188,51 @@ impl Canvas {
         })));
     }
 
+    /// A line through points; `dash` as in SVG's `stroke-dasharray`.
+    pub fn polyline(&mut self, points: &[(f64, f64)], color: &str, width: f64, dash: Option<&str>) {
+        if points.len() < 2 {
+            return;
+        }
+        self.scene.add(Primitive::Path(Box::new(PathData {
+            d: path_of(points),
+            fill: None,
+            stroke: Color::from(color),
+            stroke_width: width,
+            opacity: None,
+            stroke_dasharray: dash.map(String::from),
+        })));
+    }
+
+    /// The stroke of SVG path commands.
+    pub fn stroke(&mut self, commands: String, color: &str, width: f64, opacity: f64) {
+        if commands.is_empty() {
+            return;
+        }
+        self.scene.add(Primitive::Path(Box::new(PathData {
+            d: commands,
+            fill: None,
+            stroke: Color::from(color),
+            stroke_width: width,
+            opacity: Some(opacity),
+            stroke_dasharray: None,
+        })));
+    }
+
+    /// A filled disk with an outline.
+    pub fn disk(&mut self, at: (f64, f64), radius: f64, color: &str) {
+        let (x, y) = at;
+        let circle = |r: f64| {
+            format!(
+                "M{:.2},{y:.2} a{r:.2},{r:.2} 0 1,0 {:.2},0 a{r:.2},{r:.2} 0 1,0 -{:.2},0 Z",
+                x - r,
+                2.0 * r,
+                2.0 * r
+            )
+        };
+        self.shape(circle(radius + 1.5), style::PAGE);
+        self.shape(circle(radius), color);
+    }
+
     /// A panel drawn by kuva, its own top left corner placed at `at`.
     pub fn place(&mut self, panel: Scene, at: (f64, f64)) {
         self.scene.add(Primitive::GroupStart {
@@ -226,6 +271,15 @@ impl Canvas {
         let svg = body.replacen("<svg", &view_box, 1).replacen('>', &title, 1);
         Figure { svg }
     }
+}
+
+/// SVG path commands of a line through points.
+pub(super) fn path_of(points: &[(f64, f64)]) -> String {
+    let mut commands = String::new();
+    for (i, (x, y)) in points.iter().enumerate() {
+        commands += &format!("{}{x:.2},{y:.2}", if i == 0 { "M" } else { "L" });
+    }
+    commands
 }
 
 fn escaped(text: &str) -> String {

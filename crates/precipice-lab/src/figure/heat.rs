@@ -1,6 +1,7 @@
 //! Colored cells, the scales that color them, and color bars.
 
 use kuva::plot::ColorMap;
+use kuva::render::render_utils::compute_tick_step;
 
 use super::canvas::{Area, Canvas, TextStyle};
 use super::{style, text};
@@ -13,6 +14,8 @@ pub(super) enum Scale {
     Attention,
     /// A signed quantity from `-bound` (blue) over 0 (white) to `bound` (red).
     Contrast { bound: f64 },
+    /// A loss in nats from 0 (dark) to `high` (light).
+    Loss { high: f64 },
 }
 
 impl Scale {
@@ -24,6 +27,7 @@ impl Scale {
         match self {
             Scale::Attention => ColorMap::Blues.map(value.max(0.0).sqrt()),
             Scale::Contrast { bound } => ColorMap::RedBlue.map(0.5 - 0.5 * value / bound),
+            Scale::Loss { high } => ColorMap::Viridis.map(value / high),
         }
     }
 
@@ -32,6 +36,7 @@ impl Scale {
         let dark = match self {
             Scale::Attention => value > 0.35,
             Scale::Contrast { bound } => value.abs() > 0.75 * bound,
+            Scale::Loss { high } => value < 0.5 * high,
         };
         if dark { style::PAGE } else { style::INK }
     }
@@ -40,6 +45,7 @@ impl Scale {
         match self {
             Scale::Attention => (0.0, 1.0),
             Scale::Contrast { bound } => (-bound, bound),
+            Scale::Loss { high } => (0.0, high),
         }
     }
 }
@@ -72,7 +78,7 @@ pub(super) fn color_bar(canvas: &mut Canvas, area: Area, scale: Scale, name: &st
     let values: Vec<Option<f64>> = (0..N_BANDS).map(|i| Some(value(i))).collect();
     cells(canvas, &[area.left, area.right()], &y_edges, &values, scale);
     canvas.outline(area, style::INK, style::AXIS_WIDTH);
-    let labels = ticks(low, high);
+    let labels = ticks(scale);
     let look = TextStyle::body();
     for (value, label) in &labels {
         let y = area.bottom() - (value - low) / (high - low) * area.height;
@@ -86,8 +92,7 @@ pub(super) fn color_bar(canvas: &mut Canvas, area: Area, scale: Scale, name: &st
 
 /// Width of a color bar of this scale with everything to its right.
 pub(super) fn bar_room(scale: Scale) -> f64 {
-    let (low, high) = scale.range();
-    let labels = ticks(low, high);
+    let labels = ticks(scale);
     let widest = text::widest(labels.iter().map(|(_, s)| s.as_str()), style::BODY_SIZE);
     BAR_WIDTH + style::TICK_LENGTH + 4.0 + widest + 8.0 + f64::from(style::BODY_SIZE)
 }
@@ -98,10 +103,21 @@ pub(super) const BAR_WIDTH: f64 = 16.0;
 pub(super) const SHORTEST_BAR: f64 = 170.0;
 pub(super) const LONGEST_BAR: f64 = 260.0;
 
-/// Five evenly spaced ticks.
-fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
-    let value = |i: usize| low + (high - low) * i as f64 / 4.0;
-    (0..5).map(|i| (value(i), text::tick(value(i)))).collect()
+/// Ticks of a color bar: five evenly spaced ones, or round ones where the ends are not round.
+fn ticks(scale: Scale) -> Vec<(f64, String)> {
+    let (low, high) = scale.range();
+    let values = match scale {
+        Scale::Loss { .. } => round_ticks(low, high),
+        Scale::Attention | Scale::Contrast { .. } => (0..5).map(|i| low + (high - low) * f64::from(i) / 4.0).collect(),
+    };
+    values.into_iter().map(|value| (value, text::tick(value))).collect()
+}
+
+/// Three to five round values in a range.
+pub(super) fn round_ticks(low: f64, high: f64) -> Vec<f64> {
+    let step = compute_tick_step(low, high, 4);
+    let first = (low / step).ceil() as i64;
+    (first..).map(|i| i as f64 * step).take_while(|v| *v <= high + 1e-9).collect()
 }
 
 /// A round number no less than `value`: 1, 2, 4, 6 or 8 times a power of ten.

@@ -1,7 +1,7 @@
 //! Accuracy and loss over training: the plateau, the jump, and what chance would give.
 
 use super::canvas::{Area, Canvas};
-use super::legend::{EdgeLabel, Entry, edge_labels, edge_room, legend};
+use super::legend::{EdgeLabel, Entry, Stroke, edge_labels, edge_room, legend};
 use super::panel::{Panel, STEP_AXIS_SPACE, step_range, value_range};
 use super::{Figure, FigureError, Jump, Series, check, style, text};
 
@@ -95,7 +95,11 @@ fn entries(accuracy: &[Series], loss: &[Series]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for series in accuracy.iter().chain(loss) {
         if entries.iter().all(|entry| entry.name != series.name) {
-            entries.push(Entry { name: series.name.clone(), color: style::series_color(entries.len()), dash: None });
+            entries.push(Entry {
+                name: series.name.clone(),
+                color: style::series_color(entries.len()),
+                stroke: Stroke::Solid,
+            });
         }
     }
     entries

@@ -3,12 +3,20 @@
 use super::canvas::{Area, Canvas, TextStyle};
 use super::{style, text};
 
-/// One entry of a legend: a name, its color, and the line's dash.
+/// One entry of a legend: a name, its color, and how it is drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     pub name: String,
     pub color: &'static str,
-    pub dash: Option<&'static str>,
+    pub stroke: Stroke,
+}
+
+/// How values are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stroke {
+    Solid,
+    Dashed,
+    Points,
 }
 
 /// A label at the right edge of a panel, `y` in page coordinates.
@@ -35,7 +43,13 @@ pub(super) fn legend(canvas: &mut Canvas, entries: &[Entry], left: f64, right: f
             (x, y) = (left, y + row);
         }
         let end = (x + SWATCH, y);
-        canvas.line((x, y), end, entry.color, style::SERIES_WIDTH, entry.dash);
+        match entry.stroke {
+            Stroke::Solid => canvas.line((x, y), end, entry.color, style::SERIES_WIDTH, None),
+            Stroke::Dashed => {
+                canvas.line((x, y), end, entry.color, style::SERIES_WIDTH, Some(style::PREDICTION_DASH));
+            }
+            Stroke::Points => canvas.disk((x + SWATCH / 2.0, y), style::POINT_RADIUS, entry.color),
+        }
         canvas.centered_text((end.0 + SWATCH_GAP, y), &entry.name, TextStyle::body());
         x += width + ENTRY_GAP;
     }

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`style`] (every color and size), `text` (numbers and widths),
 //! `canvas` (one page), `panel` and `legend` (axes, lines, labels), `heat` (colored cells),
-//! `tokens`, `thumbnail`, `export` (PNG and PDF), then one file a figure.
+//! `surface` (loss surfaces), `tokens`, `thumbnail`, `export` (PNG and PDF), then one file a figure.
 
 mod attention;
 mod canvas;
@@ -15,11 +15,16 @@ mod error;
 mod export;
 mod heat;
 mod interactions;
+mod landscape;
 mod learning_curve;
 mod legend;
 mod order_parameters;
 mod panel;
+mod scaling;
 pub mod style;
+mod surface;
+mod surface_body;
+mod surface_map;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -30,8 +35,11 @@ pub use attention::{AttentionGrid, AttentionMoment, attention};
 pub use contexts::{ContextMoment, ContextRow, Contexts, contexts};
 pub use error::FigureError;
 pub use interactions::{InteractionMap, interactions};
+pub use landscape::{Curve, Landscape, LandscapeRow, landscape};
 pub use learning_curve::{LearningCurve, learning_curve};
 pub use order_parameters::{OrderParameters, order_parameters};
+pub use scaling::{Scaling, ScalingSeries, scaling};
+pub use surface::{Surface, SurfaceAxis, SurfaceMark, SurfacePath};
 pub use text::moment_name;
 pub use thumbnail::Thumbnail;
 

@@ -2,8 +2,9 @@
 
 use super::canvas::{Area, Canvas};
 use super::learning_curve::loss_references;
-use super::legend::{EdgeLabel, Entry, edge_labels, edge_room, legend};
+use super::legend::{EdgeLabel, Entry, Stroke, edge_labels, edge_room, legend};
 use super::panel::{Panel, STEP_AXIS_SPACE, step_range, value_range};
+use super::surface::letter;
 use super::{Figure, FigureError, Jump, Series, check, style, text};
 
 /// The data of the order-parameter figure.
@@ -79,19 +80,15 @@ fn entries(parameters: &[(Series, Vec<f64>)]) -> Vec<Entry> {
     let entry = |(idx, (series, _)): (usize, &(Series, Vec<f64>))| Entry {
         name: format!("{} ± standard error", letter(&series.name)),
         color: style::series_color(idx),
-        dash: None,
+        stroke: Stroke::Solid,
     };
     parameters.iter().enumerate().map(entry).collect()
 }
 
 fn loss_entries() -> [Entry; 2] {
     [
-        Entry { name: "measured loss".into(), color: style::INK, dash: None },
-        Entry {
-            name: "loss predicted from the parameters".into(),
-            color: style::PREDICTION,
-            dash: Some(style::PREDICTION_DASH),
-        },
+        Entry { name: "measured loss".into(), color: style::INK, stroke: Stroke::Solid },
+        Entry { name: "loss predicted from the parameters".into(), color: style::PREDICTION, stroke: Stroke::Dashed },
     ]
 }
 
@@ -157,15 +154,6 @@ fn draw_losses(
     }
     panel.draw(canvas, "loss (nats)", true);
     edge_labels(canvas, area, labels);
-}
-
-fn letter(name: &str) -> &str {
-    match name {
-        "beta" => "β",
-        "alpha" => "α",
-        "xi" => "ξ",
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@ use kuva::render::render_utils::compute_tick_step;
 use kuva::render::theme::Theme;
 
 use super::canvas::{Area, Canvas, TextStyle};
-use super::legend::Entry;
+use super::legend::{Entry, Stroke};
 use super::{Jump, check, style, text};
 
 /// Room kuva gets around a plot area for tick labels; the page leaves it free.
 const MARGIN: f64 = 60.0;
+/// What most panels are drawn over.
+const STEPS: &str = "optimizer step";
 /// Height of the step axis' tick labels and name below the lowest panel.
 pub(super) const STEP_AXIS_SPACE: f64 = 50.0;
 
@@ -28,12 +30,53 @@ pub(super) struct Panel {
     references: Vec<ReferenceLine>,
     regions: Vec<ShadedRegion>,
     categories: Option<Vec<String>>,
+    x_name: String,
+    is_logarithmic: bool,
+    has_grid: bool,
 }
 
 impl Panel {
     /// An empty panel; `x` and `y` are ranges in data units, low end first.
     pub fn new(area: Area, x: (f64, f64), y: (f64, f64)) -> Self {
-        Panel { area, x, y, plots: Vec::new(), references: Vec::new(), regions: Vec::new(), categories: None }
+        Panel {
+            area,
+            x,
+            y,
+            plots: Vec::new(),
+            references: Vec::new(),
+            regions: Vec::new(),
+            categories: None,
+            x_name: STEPS.into(),
+            is_logarithmic: false,
+            has_grid: true,
+        }
+    }
+
+    /// The same panel over something else than optimizer steps.
+    pub fn over(mut self, x_name: &str) -> Self {
+        self.x_name = x_name.into();
+        self
+    }
+
+    /// The same panel with both axes logarithmic; both ranges must be above 0. No page coordinates.
+    pub fn logarithmic(mut self) -> Self {
+        self.is_logarithmic = true;
+        self
+    }
+
+    /// The same panel without a grid, to be drawn over something.
+    pub fn without_grid(mut self) -> Self {
+        self.has_grid = false;
+        self
+    }
+
+    /// A dashed vertical line.
+    pub fn mark(&mut self, x: f64) {
+        let line = ReferenceLine::vertical(x)
+            .with_color(style::JUMP)
+            .with_stroke_width(style::REFERENCE_WIDTH)
+            .with_dasharray(style::REFERENCE_DASH);
+        self.references.push(line);
     }
 
     /// A panel whose vertical axis names rows instead of numbers, first name on top.
@@ -54,19 +97,19 @@ impl Panel {
     }
 
     /// A line through `values` over `steps`, broken where a value is not finite; a value
-    /// alone between gaps is a dot.
+    /// alone between gaps is a dot, and so are all values of an entry of points.
     pub fn series(&mut self, steps: &[f64], values: &[f64], entry: &Entry) {
         for run in finite_runs(&[values]) {
             let points = || run.clone().map(|i| (steps[i], values[i]));
-            if run.len() == 1 {
+            if run.len() == 1 || entry.stroke == Stroke::Points {
                 let dot = ScatterPlot::new().with_data(points()).with_size(style::POINT_RADIUS).with_color(entry.color);
                 self.plots.push(Plot::Scatter(dot));
                 continue;
             }
             let mut line =
                 LinePlot::new().with_data(points()).with_color(entry.color).with_stroke_width(style::SERIES_WIDTH);
-            if let Some(dash) = entry.dash {
-                line = line.with_line_style(kuva::plot::LineStyle::Custom(dash.into()));
+            if entry.stroke == Stroke::Dashed {
+                line = line.with_line_style(kuva::plot::LineStyle::Custom(style::PREDICTION_DASH.into()));
             }
             self.plots.push(Plot::Line(line));
         }
@@ -138,11 +181,11 @@ impl Panel {
         canvas.place(render_multiple(plots, layout), (left, top));
         let (middle_x, middle_y) = self.area.center();
         let label = TextStyle::body();
-        let at = (style::PADDING + f64::from(style::BODY_SIZE), middle_y);
+        let at = (self.area.left - style::AXIS_SPACE + f64::from(style::BODY_SIZE), middle_y);
         canvas.upward_text(at, y_label, label);
         if lowest {
             let at = (middle_x, self.area.bottom() + STEP_AXIS_SPACE - 6.0);
-            canvas.text(at, "optimizer step", label.middle());
+            canvas.text(at, &self.x_name, label.middle());
         }
     }
 
@@ -151,9 +194,13 @@ impl Panel {
         theme.axis_color = style::INK.into();
         theme.tick_color = style::INK.into();
         theme.grid_color = style::GRID.into();
-        let step_labels = move |v: f64| match lowest {
-            true => text::thousands(v),
-            false => String::new(),
+        let is_steps = self.x_name == STEPS;
+        // A tick label needs some fifty units.
+        let ticks = ((self.area.width / 55.0) as usize).clamp(2, 6);
+        let step_labels = move |v: f64| match (lowest, is_steps) {
+            (true, true) => text::thousands(v),
+            (true, false) => text::number(v),
+            (false, _) => String::new(),
         };
         let mut layout = Layout::new(self.x, self.y)
             .with_theme(theme)
@@ -163,14 +210,21 @@ impl Panel {
             .with_x_axis_max(self.x.1)
             .with_y_axis_min(self.y.0)
             .with_y_axis_max(self.y.1)
-            .with_x_tick_step(tick_step(self.x, 6).max(1.0))
-            .with_y_tick_step(tick_step(self.y, 5))
             .with_x_tick_format(TickFormat::Custom(Arc::new(step_labels)))
             .with_y_tick_format(TickFormat::Custom(Arc::new(text::tick)))
             .with_tick_size(style::BODY_SIZE)
             .with_tick_length(style::TICK_LENGTH)
             .with_tick_width(style::AXIS_WIDTH)
             .with_axis_line_width(style::AXIS_WIDTH);
+        if self.is_logarithmic {
+            layout = layout.with_log_scale().with_y_tick_format(TickFormat::Custom(Arc::new(text::number)));
+        } else {
+            let least = if is_steps { 1.0 } else { 0.0 };
+            layout = layout
+                .with_x_tick_step(tick_step(self.x, ticks).max(least))
+                .with_y_tick_step(tick_step(self.y, 5))
+                .with_show_grid(self.has_grid);
+        }
         if let Some(names) = &self.categories {
             layout = layout.with_y_categories(names.clone()).with_show_grid(false);
         }

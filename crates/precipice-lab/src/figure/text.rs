@@ -46,6 +46,11 @@ pub(super) fn tick(value: f64) -> String {
     }
 }
 
+/// A tick label of any size: with commas from 1,000 on.
+pub(super) fn number(value: f64) -> String {
+    if value.abs() >= 1000.0 { thousands(value) } else { tick(value) }
+}
+
 /// Width of `text` in SVG units at `size`: DejaVu Sans' advances, grouped.
 pub(super) fn width(text: &str, size: u32) -> f64 {
     text.chars().map(advance).sum::<f64>() * f64::from(size)

@@ -1,8 +1,11 @@
 //! `precipice theory`: the three nested soft-maxes as numbers and pictures.
 
 mod descent;
+mod fit;
 mod flow;
+mod landscape;
 mod loss;
+mod scaling;
 
 use anyhow::bail;
 use precipice::theory::{Context, FlowPoint, Point};
@@ -20,7 +23,9 @@ pub fn theory(command: TheoryCommand) -> anyhow::Result<Ending> {
         TheoryCommand::Loss(args) => loss::loss(&args)?,
         TheoryCommand::Flow(args) => flow::follow(&args)?,
         TheoryCommand::Descent(args) => descent::descent(&args)?,
-        _ => {}
+        TheoryCommand::Fit(args) => fit::fit(&args)?,
+        TheoryCommand::Landscape(args) => landscape::landscape(&args)?,
+        TheoryCommand::Scaling(args) => scaling::scaling(&args)?,
     }
     Ok(Ending::Done)
 }

@@ -1,0 +1,89 @@
+//! `precipice theory fit`: the formula's time scales in a stored run, and the jump they foretell.
+
+use anyhow::bail;
+use precipice::theory::Fit;
+use precipice_lab::run_theory::{Comparison, Forecast, Formula, compare};
+use precipice_lab::store::RunDir;
+use precipice_lab::store::manifest::transition_of;
+use serde_json::{Value, json};
+
+use crate::args::FitArgs;
+use crate::cmd::{say, say_json};
+use crate::numbers::commas;
+
+/// Rows of the table of forecasts.
+const ROWS: usize = 8;
+
+pub fn fit(args: &FitArgs) -> anyhow::Result<()> {
+    let run_dir = RunDir::new(&args.run);
+    let (spec, rows) = (run_dir.spec()?, run_dir.rows()?);
+    let comparisons: Vec<Comparison> =
+        Formula::ALL.into_iter().filter_map(|formula| compare(formula, &spec, &rows)).collect();
+    if comparisons.is_empty() {
+        bail!("{}: the log has no order parameters (probes were off)", args.run.display());
+    }
+    let t50 = transition_of(&rows, spec.copying().n_exemplars).1.map(|t| t.t50);
+    if args.json {
+        let formulas: Value = comparisons.iter().map(to_json).collect();
+        return say_json(&json!({ "t50": t50, "formulas": formulas }));
+    }
+    let mut lines = vec![match t50 {
+        Some(t50) => format!("measured: the jump came at step {}", commas(t50.round() as u64)),
+        None => "measured: no jump".to_owned(),
+    }];
+    for comparison in &comparisons {
+        lines.push(String::new());
+        lines.extend(section(comparison, t50));
+    }
+    say(&lines.join("\n"))
+}
+
+fn section(comparison: &Comparison, t50: Option<f64>) -> Vec<String> {
+    let mut lines = vec![comparison.formula.name().to_owned()];
+    lines.push(match comparison.fit {
+        Some(fit) => rates(comparison, fit),
+        None => "  too few points, or no force, to fit rates to".to_owned(),
+    });
+    if comparison.forecasts.is_empty() {
+        return lines;
+    }
+    lines.push(format!("  {:>14} {:>22} {:>22}", "known to step", "jump at own rates", "at one rate"));
+    let n = comparison.forecasts.len();
+    let shown = ROWS.min(n);
+    let picked = (1..=shown).map(|i| &comparison.forecasts[i * n / shown - 1]);
+    lines.extend(picked.map(|forecast| {
+        let step = commas(forecast.until_step as u64);
+        format!("  {step:>14} {:>22} {:>22}", foretold(forecast.own_rates, t50), foretold(forecast.common_rate, t50))
+    }));
+    lines
+}
+
+fn rates(comparison: &Comparison, fit: Fit) -> String {
+    let [beta, alpha, xi] = fit.rates;
+    let [d_beta, d_alpha, d_xi] = fit.standard_errors;
+    format!(
+        "  flow time a step, fitted up to step {}: beta {beta:.4} ± {d_beta:.4}, alpha {alpha:.4} ± {d_alpha:.4}, \
+         xi {xi:.4} ± {d_xi:.4}; one rate for all {:.4}",
+        commas(comparison.until_step as u64),
+        fit.common
+    )
+}
+
+/// "2,512 (-9.7 %)"
+fn foretold(step: Option<f64>, t50: Option<f64>) -> String {
+    let Some(step) = step else { return "none".to_owned() };
+    let error = t50.map_or(String::new(), |t50| format!(" ({:+.1} %)", 100.0 * (step / t50 - 1.0)));
+    format!("{}{error}", commas(step.round() as u64))
+}
+
+fn to_json(comparison: &Comparison) -> Value {
+    let fit = comparison
+        .fit
+        .map(|fit| json!({ "rates": fit.rates, "standard_errors": fit.standard_errors, "common_rate": fit.common }));
+    json!({
+        "formula": comparison.formula,
+        "until_step": comparison.until_step,
+        "fit": fit,
+        "forecasts": comparison.forecasts.iter().map(|f: &Forecast| json!(f)).collect::<Value>(),
+    })
+}

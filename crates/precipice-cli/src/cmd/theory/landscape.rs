@@ -1,0 +1,108 @@
+//! `precipice theory landscape`: the surface over two parameters, with the flow on it.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use precipice::theory::{Parameter, Point, Third};
+use precipice_lab::landscape::{Landscape, Request};
+use precipice_lab::run_figures::write;
+use precipice_lab::store::manifest::number;
+use serde_json::{Value, json};
+
+use super::{context_of, point_of, to_json};
+use crate::args::LandscapeArgs;
+use crate::cmd::{say, say_json};
+
+pub fn landscape(args: &LandscapeArgs) -> anyhow::Result<()> {
+    let landscape = Landscape::new(request_of(args)?)?;
+    if args.json {
+        return say_json(&report(&landscape));
+    }
+    if args.rows {
+        return say(&rows(&landscape));
+    }
+    let path = args.output.clone().unwrap_or_else(|| PathBuf::from("landscape.svg"));
+    let title = format!("The loss landscape · N = {}, L = {}", args.context.n, args.context.labels);
+    write(&landscape.figure(&title)?, &path)?;
+    let mut lines = vec![match landscape.t50 {
+        Some(t50) => format!("the flow falls over the cliff at t = {t50:.6} (p(correct) = 1/2)"),
+        None => "the flow does not reach p(correct) = 1/2".to_owned(),
+    }];
+    if let Some(edge) = landscape.edge {
+        lines.push(format!("edge of the cliff: {}, t = {:.6}", words(edge.point), edge.t));
+    }
+    if let Some(saddle) = landscape.saddle {
+        lines.push(format!("saddle: {}", words(saddle)));
+    }
+    lines.push(path.display().to_string());
+    say(&lines.join("\n"))
+}
+
+fn request_of(args: &LandscapeArgs) -> anyhow::Result<Request> {
+    let (x, y) = (Parameter::from(args.x), Parameter::from(args.y));
+    let start = point_of("--start", &args.start)?;
+    let third = match (args.fix, args.minimize) {
+        (Some((name, value)), _) => {
+            let name = Parameter::from(name);
+            if name == x || name == y {
+                bail!("--fix {}: it is an axis; fix the parameter that is none", name.name());
+            }
+            Third::Fixed(value)
+        }
+        (None, Some((low, high))) => Third::Minimized(low, high),
+        (None, None) => Third::OnFlow(start),
+    };
+    Ok(Request {
+        context: context_of(&args.context)?,
+        x: (x, args.x_range),
+        y: (y, args.y_range),
+        third,
+        start,
+        grid: args.grid,
+    })
+}
+
+fn words([beta, alpha, xi]: Point) -> String {
+    format!("beta {beta:.6}, alpha {alpha:.6}, xi {xi:.6}")
+}
+
+/// One row a grid point: the two axes, the third parameter, the loss, the velocity.
+fn rows(landscape: &Landscape) -> String {
+    let Request { x: (x, _), y: (y, _), .. } = landscape.request;
+    let (x, y, other) = (x.name(), y.name(), landscape.plane.other());
+    let mut text = format!("{x},{y},{},loss,velocity_{x},velocity_{y}\n", other.name());
+    for (i, &a) in landscape.surface.x.iter().enumerate() {
+        for (j, &b) in landscape.surface.y.iter().enumerate() {
+            let third = landscape.plane.point(a, b)[other as usize];
+            let loss = landscape.surface.loss[i * landscape.surface.y.len() + j];
+            let [dx, dy] = landscape.plane.velocity(a, b);
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{a},{b},{third},{loss},{dx},{dy}");
+        }
+    }
+    text
+}
+
+fn report(landscape: &Landscape) -> Value {
+    let Request { x: (x, _), y: (y, _), .. } = landscape.request;
+    let surface = &landscape.surface;
+    let numbers = |values: &[f64]| values.iter().copied().map(number).collect::<Value>();
+    let grid = || surface.x.iter().flat_map(|&a| surface.y.iter().map(move |&b| (a, b)));
+    let nested = |values: Vec<f64>| values.chunks(surface.y.len()).map(numbers).collect::<Value>();
+    let velocity = |axis: usize| nested(grid().map(|(a, b)| landscape.plane.velocity(a, b)[axis]).collect());
+    let other = landscape.plane.other();
+    let pairs = |half: &Vec<[f64; 2]>| half.iter().map(|p| numbers(p)).collect::<Value>();
+    json!({
+        "x": { "name": x.name(), "values": numbers(&surface.x) },
+        "y": { "name": y.name(), "values": numbers(&surface.y) },
+        "third": { "name": other.name(), "values": nested(grid().map(|(a, b)| landscape.plane.point(a, b)[other as usize]).collect()) },
+        "loss": nested(surface.loss.clone()),
+        "velocity": { x.name(): velocity(0), y.name(): velocity(1) },
+        "flow": landscape.flow.points().into_iter().map(to_json).collect::<Value>(),
+        "t50": landscape.t50,
+        "edge": landscape.edge.map(to_json),
+        "saddle": landscape.saddle.map(|[beta, alpha, xi]| json!({ "beta": beta, "alpha": alpha, "xi": xi })),
+        "separatrix": landscape.separatrix.iter().map(pairs).collect::<Value>(),
+    })
+}

@@ -1,0 +1,117 @@
+//! A loss surface as a map: colors, contour lines, lines of descent, the line between the basins.
+
+use super::canvas::{Area, Canvas, path_of};
+use super::heat::{BAR_WIDTH, bar_room, color_bar};
+use super::panel::{Panel, STEP_AXIS_SPACE};
+use super::style;
+use super::surface::{Surface, draw_path, label_point, letter, thin};
+
+/// Cells a side.
+const CELLS: usize = 128;
+/// Contour lines.
+const LEVELS: usize = 12;
+
+/// Draws the map with contour lines, flow lines, separatrix, paths and marks, and its color bar;
+/// `area` is what all of it may take, axis labels included.
+pub(super) fn map(canvas: &mut Canvas, surface: &Surface, area: Area) {
+    let room = bar_room(surface.scale());
+    let plot = Area {
+        left: area.left + style::AXIS_SPACE,
+        top: area.top,
+        width: area.width - style::AXIS_SPACE - room - 14.0,
+        height: area.height - STEP_AXIS_SPACE,
+    };
+    let panel = Panel::new(plot, surface.x_range(), surface.y_range()).over(letter(&surface.x.name)).without_grid();
+    let place = |x: f64, y: f64| (panel.map_x(x), panel.map_y(y));
+    ground(canvas, surface, &place);
+    for level in 1..LEVELS {
+        contour(canvas, surface, surface.ceiling * level as f64 / LEVELS as f64, &place);
+    }
+    for line in &surface.flow_lines {
+        for piece in inside_pieces(surface, line) {
+            let points: Vec<(f64, f64)> = piece.iter().map(|p| place(p[0], p[1])).collect();
+            canvas.polyline(&points, style::GRID, 1.0, None);
+            arrow(canvas, &points);
+        }
+    }
+    for line in &surface.separatrix {
+        for piece in inside_pieces(surface, line) {
+            let points: Vec<(f64, f64)> = piece.iter().map(|p| place(p[0], p[1])).collect();
+            canvas.polyline(&points, style::ORANGE, 2.2, Some(style::REFERENCE_DASH));
+        }
+    }
+    for path in &surface.paths {
+        let inside = |p: &&[f64; 3]| surface.contains(p[0], p[1]);
+        let points: Vec<(f64, f64)> = path.points.iter().filter(inside).map(|p| place(p[0], p[1])).collect();
+        draw_path(canvas, path, &points);
+    }
+    for mark in surface.marks.iter().filter(|mark| surface.contains(mark.at[0], mark.at[1])) {
+        label_point(canvas, place(mark.at[0], mark.at[1]), &mark.label, plot.right());
+    }
+    panel.draw(canvas, letter(&surface.y.name), true);
+    let bar = Area { left: plot.right() + 14.0, width: BAR_WIDTH, ..plot };
+    color_bar(canvas, bar, surface.scale(), "loss (nats)");
+}
+
+fn ground(canvas: &mut Canvas, surface: &Surface, place: &impl Fn(f64, f64) -> (f64, f64)) {
+    let (xs, ys) = (thin(surface.x.values.len(), CELLS), thin(surface.y.values.len(), CELLS));
+    let mut cells = Vec::new();
+    for i in 0..xs.len() - 1 {
+        for j in 0..ys.len() - 1 {
+            let (left, bottom) = place(surface.x.values[xs[i]], surface.y.values[ys[j]]);
+            let (right, top) = place(surface.x.values[xs[i + 1]], surface.y.values[ys[j + 1]]);
+            let corners = [(i, j), (i + 1, j), (i, j + 1), (i + 1, j + 1)];
+            let mean = corners.iter().map(|&(i, j)| surface.height(xs[i], ys[j])).sum::<f64>() / 4.0;
+            let area = Area { left, top, width: right - left + 0.5, height: bottom - top + 0.5 };
+            cells.push((area, surface.scale().color(mean)));
+        }
+    }
+    canvas.fills(cells);
+}
+
+/// One contour line, by marching squares.
+fn contour(canvas: &mut Canvas, surface: &Surface, level: f64, place: &impl Fn(f64, f64) -> (f64, f64)) {
+    let (xs, ys) = (thin(surface.x.values.len(), CELLS), thin(surface.y.values.len(), CELLS));
+    let point = |i: usize, j: usize| (surface.x.values[xs[i]], surface.y.values[ys[j]], surface.height(xs[i], ys[j]));
+    let mut commands = String::new();
+    for i in 0..xs.len() - 1 {
+        for j in 0..ys.len() - 1 {
+            let corners = [point(i, j), point(i + 1, j), point(i + 1, j + 1), point(i, j + 1)];
+            let mut crossings = Vec::new();
+            for side in 0..4 {
+                let (a, b) = (corners[side], corners[(side + 1) % 4]);
+                if (a.2 < level) != (b.2 < level) {
+                    let t = (level - a.2) / (b.2 - a.2);
+                    crossings.push(place(a.0 + t * (b.0 - a.0), a.1 + t * (b.1 - a.1)));
+                }
+            }
+            for pair in crossings.chunks_exact(2) {
+                commands += &path_of(pair);
+            }
+        }
+    }
+    canvas.stroke(commands, style::PAGE, 0.6, 0.55);
+}
+
+/// The parts of a line that lie inside the surface.
+fn inside_pieces(surface: &Surface, line: &[[f64; 2]]) -> Vec<Vec<[f64; 2]>> {
+    let pieces = line.split(|p| !surface.contains(p[0], p[1]));
+    pieces.filter(|piece| piece.len() > 1).map(<[_]>::to_vec).collect()
+}
+
+/// An arrow head half way along a line.
+fn arrow(canvas: &mut Canvas, points: &[(f64, f64)]) {
+    let middle = points.len() / 2;
+    let ((x0, y0), (x1, y1)) = (points[middle - 1], points[middle]);
+    let norm = (x1 - x0).hypot(y1 - y0);
+    if norm <= 0.0 {
+        return;
+    }
+    let (dx, dy) = ((x1 - x0) / norm, (y1 - y0) / norm);
+    let head = [
+        (x1 + 4.0 * dx, y1 + 4.0 * dy),
+        (x1 - 3.0 * dx - 3.0 * dy, y1 - 3.0 * dy + 3.0 * dx),
+        (x1 - 3.0 * dx + 3.0 * dy, y1 - 3.0 * dy - 3.0 * dx),
+    ];
+    canvas.shape(path_of(&head) + "Z", style::GRID);
+}

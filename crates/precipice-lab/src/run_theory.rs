@@ -1,0 +1,125 @@
+//! A run beside the theory: its measured path, the flow that fits it, and the jump that foretells.
+
+use precipice::record::Row;
+use precipice::spec::RunSpec;
+use precipice::theory::{Context, Fit, FlowPoint, Path, PathPoint, fit};
+use serde::Serialize;
+
+use crate::store::manifest::transition_of;
+
+/// Which formula is held against the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Formula {
+    /// Three parameters: beta, alpha, xi.
+    Three,
+    /// The same with the measured label attention beta_2, and alpha among label tokens only.
+    LabelAttention,
+}
+
+impl Formula {
+    /// Both.
+    pub const ALL: [Formula; 2] = [Formula::Three, Formula::LabelAttention];
+
+    /// As in legends and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Formula::Three => "three parameters",
+            Formula::LabelAttention => "with label attention",
+        }
+    }
+
+    /// The columns of (beta, alpha, xi).
+    pub fn columns(self) -> [&'static str; 3] {
+        match self {
+            Formula::Three => ["beta", "alpha", "xi"],
+            Formula::LabelAttention => ["beta", "alpha_labels", "xi"],
+        }
+    }
+
+    /// The column of the loss it predicts.
+    pub fn loss_column(self) -> &'static str {
+        match self {
+            Formula::Three => "predicted_loss",
+            Formula::LabelAttention => "predicted_loss_labels",
+        }
+    }
+
+    /// The measured path.
+    pub fn path(self, spec: &RunSpec, rows: &[Row]) -> Option<Path> {
+        let copying = spec.copying();
+        let context = Context::new(copying.n_exemplars, copying.n_labels).ok()?;
+        let point = |row: &Row| PathPoint {
+            step: row.step as f64,
+            point: self.columns().map(|column| row.get(column)),
+            label_strength: match self {
+                Formula::Three => 0.0,
+                Formula::LabelAttention => row.get("beta_2"),
+            },
+        };
+        let path = Path::new(context, rows.iter().map(point));
+        (!path.points().is_empty()).then_some(path)
+    }
+}
+
+/// The jump as foretold from a part of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Forecast {
+    /// The last step that it knows.
+    pub until_step: f64,
+    /// Step of p(correct) = 1/2 with each parameter at its own fitted rate; none if not within ten
+    /// times the steps known.
+    pub own_rates: Option<f64>,
+    /// The same with one rate for all three.
+    pub common_rate: Option<f64>,
+}
+
+/// One formula against one run.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Which formula.
+    pub formula: Formula,
+    /// The measured path.
+    pub path: Path,
+    /// Rates fitted to the path up to `until_step`; none where there are too few points.
+    pub fit: Option<Fit>,
+    /// The end of the plateau, or of the run where there is no jump.
+    pub until_step: f64,
+    /// The flow from the first point at those rates, over the steps of the run.
+    pub fitted: Vec<FlowPoint>,
+    /// Forecasts from ever more of what came before the jump.
+    pub forecasts: Vec<Forecast>,
+}
+
+/// A forecast looks this many times as far ahead as it looks back.
+const HORIZON: f64 = 10.0;
+/// Points of the fitted flow.
+const FITTED_POINTS: u32 = 400;
+
+/// Holds a formula against a run. None if the log has no order parameters.
+pub fn compare(formula: Formula, spec: &RunSpec, rows: &[Row]) -> Option<Comparison> {
+    let path = formula.path(spec, rows)?;
+    let (_, transition) = transition_of(rows, spec.copying().n_exemplars);
+    let last = path.points().last()?.step;
+    let (until_step, jump) = transition.map_or((last, last), |t| (t.onset_step, t.t50));
+    let until_step = if until_step.is_finite() { until_step } else { jump };
+    let fit_until = fit(&path.until(until_step));
+    let first = path.points()[0].step;
+    let fitted = fit_until.and_then(|fit| path.flow_from(0, fit.rates, last - first).ok());
+    let fitted = fitted.map_or_else(Vec::new, |flow| {
+        let share = |i: u32| f64::from(i) / f64::from(FITTED_POINTS) * (last - first);
+        let point = |i: u32| FlowPoint { t: first + share(i), ..flow.at(share(i)) };
+        (0..=FITTED_POINTS).map(point).collect()
+    });
+    let steps = path.points().iter().map(|point| point.step).filter(|step| *step <= jump);
+    let forecasts = steps.filter_map(|step| forecast(&path.until(step))).collect();
+    Some(Comparison { formula, path, fit: fit_until, until_step, fitted, forecasts })
+}
+
+fn forecast(known: &Path) -> Option<Forecast> {
+    let fit = fit(known)?;
+    let until_step = known.points().last()?.step;
+    let horizon = HORIZON * (until_step - known.points()[0].step);
+    let at = |rates| known.forecast(rates, horizon);
+    Some(Forecast { until_step, own_rates: at(fit.rates), common_rate: at([fit.common; 3]) })
+}
