@@ -146,12 +146,17 @@ pub struct FigureArgs {
     /// What to draw
     #[arg(value_parser = parse_kind, value_name = "KIND", help = kinds_help())]
     pub kind: Kind,
-    /// Run directories
+    /// Run directories; `argument` takes one and trains its companion with L = N beside it, or both
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// File to write, .svg, .png or .pdf; one run only [default: RUN/figures/KIND.svg]
+    /// File to write, .svg, .png or .pdf; one figure only [default: RUN/figures/KIND.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -247,4 +252,15 @@ pub struct ReproduceArgs {
     /// No progress display
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// Names and defaults of every subcommand agree with each other.
+    #[test]
+    fn arguments_are_consistent() {
+        super::Args::command().debug_assert();
+    }
 }

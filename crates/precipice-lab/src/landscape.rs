@@ -60,6 +60,8 @@ pub struct Landscape {
 
 /// How long a cliff is waited for; the slowest of the theory's tables comes at 15,049.
 const PATIENCE: f64 = 1e6;
+/// Where nothing moves from the origin, both basins are shown, this far.
+const RANGE_WITHOUT_CLIFF: f64 = 6.0;
 /// How far a separatrix is followed.
 const SEPARATRIX_LENGTH: f64 = 30.0;
 
@@ -140,7 +142,7 @@ impl Landscape {
             name: parameter.name().to_owned(),
             values: values.to_vec(),
         };
-        let lift = |[a, b]: [f64; 2]| [a, b, context.loss(self.plane.point(a, b))];
+        let lift = |place: [f64; 2]| self.lift(place);
         let flow = self.flow.points();
         let mut marks: Vec<figure::SurfaceMark> =
             self.events().into_iter().map(|(label, at)| mark(label, lift(on_page(at.point)))).collect();
@@ -160,8 +162,12 @@ impl Landscape {
         if self.t50.is_none() {
             // Nothing moves from the saddle; what happens beside it shows where it could go.
             paths[0].name.clear();
-            for (i, flow) in self.beside_saddle().iter().enumerate() {
-                paths.push(path(if i == 0 { "flow from beside the saddle" } else { "" }, flow));
+            let names = ["flow from beside the saddle", ""];
+            let words = ["attends to the match", "attends away from it"];
+            for ((flow, name), words) in self.beside_saddle().iter().zip(names).zip(words) {
+                paths.push(path(name, flow));
+                let is_inside = |at: &&FlowPoint| at.point.iter().all(|value| value.abs() < 0.6 * RANGE_WITHOUT_CLIFF);
+                marks.extend(flow.iter().rev().find(is_inside).map(|at| mark(words, lift(on_page(at.point)))));
             }
         }
         figure::Surface {
@@ -175,6 +181,11 @@ impl Landscape {
             paths,
             marks,
         }
+    }
+
+    /// A place of the plane with the loss there.
+    pub fn lift(&self, [x, y]: [f64; 2]) -> [f64; 3] {
+        [x, y, self.request.context.loss(self.plane.point(x, y))]
     }
 
     /// The flows from a little to either side of the saddle.
@@ -220,7 +231,7 @@ fn ceiling(n_labels: usize) -> f64 {
 /// What the flow needs, the origin included, or both basins where it does not move.
 fn range_of(flow: &Flow, parameter: Parameter, has_cliff: bool) -> (f64, f64) {
     if !has_cliff {
-        return (-6.0, 6.0);
+        return (-RANGE_WITHOUT_CLIFF, RANGE_WITHOUT_CLIFF);
     }
     let values = flow.points().into_iter().map(|at| at.point[parameter as usize]);
     let (low, high) = values.fold((0.0_f64, 0.0_f64), |(low, high), v| (low.min(v), high.max(v)));

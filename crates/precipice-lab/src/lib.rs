@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod claims;
+pub mod companion;
 pub mod error;
 pub mod figure;
 pub mod items;

@@ -74,6 +74,16 @@ pub struct Forecast {
     pub common_rate: Option<f64>,
 }
 
+/// Step at which the measured loss falls through ln 2, where the formula has p(correct) = 1/2;
+/// between two rows by interpolation. None if it does not.
+pub fn half_step(rows: &[Row]) -> Option<f64> {
+    let half = std::f64::consts::LN_2;
+    let pair = rows.windows(2).find(|pair| pair[0].get("loss") > half && pair[1].get("loss") <= half)?;
+    let at = |row: &Row| (row.step as f64, row.get("loss"));
+    let ((a, high), (b, low)) = (at(&pair[0]), at(&pair[1]));
+    Some(a + (b - a) * (high - half) / (high - low))
+}
+
 /// One formula against one run.
 #[derive(Clone, Debug)]
 pub struct Comparison {

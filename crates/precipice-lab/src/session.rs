@@ -13,9 +13,10 @@ use precipice::train::{TrainState, Trainer};
 use precipice_num::Kernels;
 
 use crate::error::LabError;
+use crate::run_figures::{self, StoredRun};
 use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, checkpoint, log, manifest, tables};
 use crate::threads::Pool;
-use crate::{items, run_figures, store};
+use crate::{items, store};
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -207,7 +208,8 @@ impl Session {
                 table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), format!("cannot write: {e}")))?;
             store::atomic::write(&self.run_dir.parquet_path(), &table)?;
             // A figure is not worth losing a run for.
-            let (paths, problems) = run_figures::draw_all(&self.run_dir, &self.spec, &self.rows);
+            let run = StoredRun { run_dir: self.run_dir.clone(), spec: self.spec.clone(), rows: self.rows.clone() };
+            let (paths, problems) = run_figures::draw_all(&run);
             drawn = paths;
             self.warnings.extend(problems);
             let relative =

@@ -133,7 +133,7 @@ pub struct DescentArgs {
     pub learning_rate: f64,
     /// Standard deviation of the noise in each gradient
     #[arg(long, value_name = "SD", default_value_t = 0.0)]
-    pub noise: f64,
+    pub gradient_noise: f64,
     /// Seed of the noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

@@ -1,27 +1,31 @@
 //! `precipice figure`: draw a figure of stored runs.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::bail;
-use precipice_lab::run_figures;
-use precipice_lab::store::RunDir;
+use precipice_lab::companion::{companion_spec, train_companion};
+use precipice_lab::figure::Figure;
+use precipice_lab::run_figures::{self, Kind, StoredRun};
 use serde_json::json;
 
 use super::{say, say_json, texts};
-use crate::Ending;
 use crate::args::FigureArgs;
+use crate::progress::Progress;
+use crate::{Ending, interrupt};
 
 pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
-    if args.output.is_some() && args.runs.len() > 1 {
-        bail!("-o names one file, but there are {} runs; leave it out to write into each run", args.runs.len());
-    }
     let mut paths = Vec::new();
-    for root in &args.runs {
-        let run_dir = RunDir::new(root);
-        let spec = run_dir.spec()?;
-        let figure = run_figures::draw(args.kind, &run_dir, &spec, &run_dir.rows()?)?;
-        let default = || run_dir.figures().join(format!("{}.svg", args.kind.name()));
-        let path = args.output.clone().unwrap_or_else(default);
-        run_figures::write(&figure, &path)?;
-        paths.push(path);
+    if args.kind == Kind::Argument {
+        let figure = argument(&args)?;
+        paths.push(write(&args, &args.runs[0], &figure)?);
+    } else {
+        if args.output.is_some() && args.runs.len() > 1 {
+            bail!("-o names one file, but there are {} runs; leave it out to write into each run", args.runs.len());
+        }
+        for root in &args.runs {
+            let figure = run_figures::draw(args.kind, &StoredRun::open(root)?)?;
+            paths.push(write(&args, root, &figure)?);
+        }
     }
     if args.json {
         say_json(&json!({ "figures": texts(&paths) }))?;
@@ -29,4 +33,27 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         say(&texts(&paths).join("\n"))?;
     }
     Ok(Ending::Done)
+}
+
+fn write(args: &FigureArgs, root: &Path, figure: &Figure) -> anyhow::Result<PathBuf> {
+    let default = || root.join("figures").join(format!("{}.svg", args.kind.name()));
+    let path = args.output.clone().unwrap_or_else(default);
+    run_figures::write(figure, &path)?;
+    Ok(path)
+}
+
+/// A run and its companion with L = N, which is trained if it is not given.
+fn argument(args: &FigureArgs) -> anyhow::Result<Figure> {
+    let run = StoredRun::open(&args.runs[0])?;
+    let companion = match &args.runs[1..] {
+        [] => {
+            interrupt::listen();
+            let spec = companion_spec(&run)?;
+            let mut watch = Progress::new(&spec.name, spec.train.steps, spec.copying().n_exemplars, args.quiet);
+            train_companion(&run, args.threads.count(), &mut watch)?
+        }
+        [companion] => StoredRun::open(companion)?,
+        more => bail!("argument takes a run and its companion with L = N, not {} runs", more.len() + 1),
+    };
+    Ok(run_figures::draw_argument(&run, &companion)?)
 }

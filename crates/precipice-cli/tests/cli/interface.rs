@@ -147,7 +147,14 @@ fn a_run_reports_stores_and_is_not_computed_twice() {
     assert_eq!(names(&scratch.path("a")), files);
     assert_eq!(
         names(&scratch.path("a/figures")),
-        ["attention.svg", "interactions.svg", "learning-curve.svg", "order-parameters.svg"]
+        [
+            "attention.svg",
+            "interactions.svg",
+            "landscape.svg",
+            "learning-curve.svg",
+            "order-parameters.svg",
+            "theory-over-measurement.svg"
+        ]
     );
     let steps = [0, 1, 2, 4, 8, 16, 32, 60].map(|step| format!("step-{step:08}.safetensors"));
     assert_eq!(names(&scratch.path("a/checkpoints")), steps);
@@ -285,39 +292,3 @@ const HASHES: [(&str, &str); 6] = [
     ("han", "3748a1b6ee9968f6"),
     ("han-small", "b786350a5b78d296"),
 ];
-
-#[test]
-fn theory_gives_numbers_that_no_table_has() {
-    let scratch = Scratch::new();
-    let flow = scratch.run(&["theory", "flow", "--n", "8", "--labels", "32", "--json"]).ok().json();
-    assert!((flow["t50"].as_f64().unwrap() - 98.672_859).abs() < 1e-6);
-    assert!((flow["edge"]["t"].as_f64().unwrap() - 96.532_886).abs() < 1e-3);
-    let rows = flow["rows"].as_array().unwrap();
-    assert!(rows.len() > 50 && rows[0]["t"] == 0.0 && rows[rows.len() - 1]["t"] == 1e6);
-    let still = scratch.run(&["theory", "flow", "--n", "8", "--labels", "8", "--json"]).ok().json();
-    assert!(still["t50"].is_null() && still["edge"].is_null());
-    let frozen =
-        scratch.run(&["theory", "flow", "--n", "8", "--labels", "32", "--start", "0,0,-1", "--freeze", "xi"]).ok();
-    assert!(frozen.stdout.starts_with("p(correct) does not reach 1/2"), "{}", frozen.stdout);
-    let solved = scratch.run(&["theory", "flow", "--n", "8", "--labels", "32", "--start", "10,30,30"]).ok();
-    assert!(solved.stdout.starts_with("p(correct) is above 1/2 from the start"), "{}", solved.stdout);
-    let at = ["theory", "loss", "--n", "8", "--labels", "32", "--beta", "1", "--alpha", "-2", "--xi", "3", "--json"];
-    let loss = scratch.run(&at).ok().json();
-    for key in ["loss", "p_correct", "y", "z", "z_other", "u", "u_prime"] {
-        assert!(loss[key].is_number(), "{key}");
-    }
-    assert!(loss["gradient"]["xi"].is_number() && loss["hessian"][2][1].is_number());
-    let cases: [(&[&str], &str); 7] = [
-        (&["--n", "0", "--labels", "3"], "needs at least one exemplar"),
-        (&["--n", "8", "--labels", "7"], "must be at least 8"),
-        (&["--n", "8", "--labels", "16", "--burstiness", "3"], "must divide n = 8"),
-        (&["--n", "8", "--labels", "16", "--noise", "nan"], "must be a finite number"),
-        (&["--n", "8", "--labels", "8", "--start", "nan,0,0"], "must be finite"),
-        (&["--n", "8", "--labels", "8", "--start", "1,2"], "takes three numbers"),
-        (&["--n", "8", "--labels", "8", "--until", "inf"], "must be finite"),
-    ];
-    for (args, expected) in cases {
-        let ran = scratch.run(&[&["theory", "flow"], args].concat());
-        assert!(ran.code == Some(2) && ran.stderr.contains(expected), "{args:?}: {}", ran.stderr);
-    }
-}

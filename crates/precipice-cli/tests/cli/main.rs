@@ -4,3 +4,4 @@ mod common;
 #[cfg(unix)]
 mod faults;
 mod interface;
+mod theory;

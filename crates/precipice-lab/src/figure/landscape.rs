@@ -101,8 +101,8 @@ fn draw_row(canvas: &mut Canvas, row: &LandscapeRow, top: f64) -> f64 {
     let right = style::WIDTH - style::PADDING;
     canvas.text((right, top + 12.0), &row.surface.third, third);
     let mut end = left_end.max(top + BODY_HEIGHT);
-    surface::path_legend(canvas, &row.surface, right, end);
-    end += line;
+    surface::path_legend(canvas, &row.surface, row.has_map, right, end + 12.0);
+    end += line + 12.0;
     if row.has_map {
         let left = style::PADDING;
         let area = Area { left, top: end + 8.0, width: style::WIDTH - 2.0 * left, height: MAP_HEIGHT };
@@ -164,11 +164,11 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, top: f64) -> f64 {
     panel.draw(canvas, "loss (nats)", true);
     edge_labels(canvas, lower, labels);
     for (x, y, name) in marks {
-        if x > lower.center().0 {
-            surface::label_point(canvas, (x, y), name, lower.right() + 20.0);
-        } else {
+        if name == "plateau" {
             canvas.disk((x, y), 3.6, style::INK);
             canvas.text((x, y + 20.0), name, TextStyle::body().middle());
+        } else {
+            surface::label_point(canvas, (x, y), name, lower.right() + 20.0);
         }
     }
     lower.bottom() + STEP_AXIS_SPACE

@@ -28,6 +28,7 @@ mod surface_map;
 #[cfg(test)]
 mod testing;
 mod text;
+mod theory_over_measurement;
 mod thumbnail;
 mod tokens;
 
@@ -41,6 +42,7 @@ pub use order_parameters::{OrderParameters, order_parameters};
 pub use scaling::{Scaling, ScalingSeries, scaling};
 pub use surface::{Surface, SurfaceAxis, SurfaceMark, SurfacePath};
 pub use text::moment_name;
+pub use theory_over_measurement::{TheoryOverMeasurement, theory_over_measurement};
 pub use thumbnail::Thumbnail;
 
 /// A finished figure: [`style::PRINT_WIDTH_INCHES`] wide in print, on an opaque white page.

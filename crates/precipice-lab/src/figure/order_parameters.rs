@@ -19,8 +19,8 @@ pub struct OrderParameters {
     pub parameters: Vec<(Series, Vec<f64>)>,
     /// Nats.
     pub measured_loss: Vec<f64>,
-    /// Nats.
-    pub predicted_loss: Vec<f64>,
+    /// Nats; what predicts each, and its values.
+    pub predicted_losses: Vec<Series>,
     /// L, for the line at ln L.
     pub n_labels: usize,
     /// N, for the line at ln N.
@@ -29,35 +29,88 @@ pub struct OrderParameters {
     pub jump: Option<Jump>,
 }
 
+/// Left end of the panels.
+pub(super) const LEFT: f64 = style::PADDING + style::AXIS_SPACE;
 const PARAMETER_HEIGHT: f64 = 230.0;
 const LOSS_HEIGHT: f64 = 190.0;
 
-/// Draws the parameters with bands of one standard error above the two losses.
+/// Draws the parameters with bands of one standard error above the losses.
 ///
 /// # Errors
 /// As for [`learning_curve`](super::learning_curve()).
 pub fn order_parameters(data: &OrderParameters) -> Result<Figure, FigureError> {
-    validate(data)?;
-    let entries = entries(&data.parameters);
-    let references = loss_references(data.n_labels, data.n_exemplars);
-    let finals = final_labels(data, &entries);
-    let names = finals.iter().chain(&references).map(|(name, _)| name.as_str());
-    let width = style::WIDTH - 2.0 * style::PADDING - style::AXIS_SPACE - edge_room(names);
-    let (mut canvas, top) = Canvas::new(style::WIDTH, &data.title);
-    let left = style::PADDING + style::AXIS_SPACE;
-    let right = style::WIDTH - style::PADDING;
-    let area = |top: f64, height: f64| Area { left, top, width, height };
-    let mut top = legend(&mut canvas, &entries, left, right, top) + 10.0;
-    if data.jump.is_some() {
-        top += style::line_height(style::BODY_SIZE);
+    let mut page = OrderPage::begin(data, &[])?;
+    page.parameters(&[], &[], f64::NAN);
+    let bottom = page.losses(true);
+    Ok(page.canvas.finish(bottom + STEP_AXIS_SPACE))
+}
+
+/// The page under construction, for this figure and the one that lays the theory over it.
+pub(super) struct OrderPage<'a> {
+    pub canvas: Canvas,
+    data: &'a OrderParameters,
+    entries: Vec<Entry>,
+    finals: Vec<(String, f64)>,
+    width: f64,
+    top: f64,
+}
+
+impl<'a> OrderPage<'a> {
+    /// Checks the data and sets the title. `labels` are further ones at the right edge.
+    pub fn begin(data: &'a OrderParameters, labels: &[String]) -> Result<Self, FigureError> {
+        validate(data)?;
+        let entries = entries(&data.parameters);
+        let finals = final_labels(data, &entries);
+        let references = loss_references(data.n_labels, data.n_exemplars);
+        let names = finals.iter().chain(&references).map(|(name, _)| name).chain(labels);
+        let width = style::WIDTH - 2.0 * style::PADDING - style::AXIS_SPACE - edge_room(names.map(String::as_str));
+        let (canvas, top) = Canvas::new(style::WIDTH, &data.title);
+        Ok(Self { canvas, data, entries, finals, width, top })
     }
-    let upper = area(top, PARAMETER_HEIGHT);
-    draw_parameters(&mut canvas, data, &entries, finals, upper);
-    let losses = loss_entries();
-    let top = legend(&mut canvas, &losses, left, right, upper.bottom() + 20.0) + 10.0;
-    let lower = area(top, LOSS_HEIGHT);
-    draw_losses(&mut canvas, data, &losses, references, lower);
-    Ok(canvas.finish(lower.bottom() + STEP_AXIS_SPACE))
+
+    /// Width of the panels.
+    pub fn width(&self) -> f64 {
+        self.width
+    }
+
+    fn area(&self, top: f64, height: f64) -> Area {
+        Area { left: LEFT, top, width: self.width, height }
+    }
+
+    /// The upper panel, with the flow that was fitted to the steps up to `until` if there is one.
+    pub fn parameters(&mut self, fitted_steps: &[f64], fitted: &[Series], until: f64) {
+        let mut entries = self.entries.clone();
+        if !fitted.is_empty() {
+            let name = format!("flow of the formula, fitted to the steps up to {}", text::thousands(until));
+            entries.push(Entry { name, color: style::INK, stroke: Stroke::Dashed });
+        }
+        let right = style::WIDTH - style::PADDING;
+        self.top = legend(&mut self.canvas, &entries, LEFT, right, self.top) + 10.0;
+        if self.data.jump.is_some() {
+            self.top += style::line_height(style::BODY_SIZE);
+        }
+        let area = self.area(self.top, PARAMETER_HEIGHT);
+        let finals = std::mem::take(&mut self.finals);
+        let fitted = Fitted { steps: fitted_steps, series: fitted };
+        draw_parameters(&mut self.canvas, self.data, &self.entries, finals, fitted, area);
+        self.top = area.bottom() + 20.0;
+    }
+
+    /// The panel of the losses; returns where it ends.
+    pub fn losses(&mut self, lowest: bool) -> f64 {
+        let losses = loss_entries(&self.data.predicted_losses);
+        let right = style::WIDTH - style::PADDING;
+        let top = legend(&mut self.canvas, &losses, LEFT, right, self.top) + 10.0;
+        let area = self.area(top, LOSS_HEIGHT);
+        draw_losses(&mut self.canvas, self.data, &losses, lowest, area);
+        area.bottom()
+    }
+}
+
+/// A flow to draw over the measured parameters.
+struct Fitted<'a> {
+    steps: &'a [f64],
+    series: &'a [Series],
 }
 
 fn validate(data: &OrderParameters) -> Result<(), FigureError> {
@@ -70,7 +123,7 @@ fn validate(data: &OrderParameters) -> Result<(), FigureError> {
         check::length(&name, errors.len(), n_steps)?;
     }
     check::length("measured_loss", data.measured_loss.len(), n_steps)?;
-    check::length("predicted_loss", data.predicted_loss.len(), n_steps)?;
+    check::series("predicted_losses", &data.predicted_losses, n_steps)?;
     check::positive("n_labels", data.n_labels)?;
     check::positive("n_exemplars", data.n_exemplars)?;
     check::jump(data.jump.as_ref())
@@ -85,11 +138,14 @@ fn entries(parameters: &[(Series, Vec<f64>)]) -> Vec<Entry> {
     parameters.iter().enumerate().map(entry).collect()
 }
 
-fn loss_entries() -> [Entry; 2] {
-    [
-        Entry { name: "measured loss".into(), color: style::INK, stroke: Stroke::Solid },
-        Entry { name: "loss predicted from the parameters".into(), color: style::PREDICTION, stroke: Stroke::Dashed },
-    ]
+fn loss_entries(predicted: &[Series]) -> Vec<Entry> {
+    let measured = Entry { name: "measured loss".into(), color: style::INK, stroke: Stroke::Solid };
+    let entry = |(i, series): (usize, &Series)| Entry {
+        name: format!("predicted: {}", series.name),
+        color: [style::PREDICTION, style::GREEN][i % 2],
+        stroke: Stroke::Dashed,
+    };
+    [measured].into_iter().chain(predicted.iter().enumerate().map(entry)).collect()
 }
 
 /// The last defined value of each parameter with its label; `NaN` if there is none.
@@ -108,6 +164,7 @@ fn draw_parameters(
     data: &OrderParameters,
     entries: &[Entry],
     finals: Vec<(String, f64)>,
+    fitted: Fitted<'_>,
     area: Area,
 ) {
     let ends = data.parameters.iter().flat_map(|(series, errors)| {
@@ -120,6 +177,12 @@ fn draw_parameters(
         panel.band(&data.steps, &series.values, errors, entry.color);
         panel.series(&data.steps, &series.values, entry);
     }
+    for (series, entry) in fitted.series.iter().zip(entries) {
+        // A flow that leaves the panel is broken off there.
+        let within = |v: &f64| if (y.0..=y.1).contains(v) { *v } else { f64::NAN };
+        let values: Vec<f64> = series.values.iter().map(within).collect();
+        panel.series(fitted.steps, &values, &Entry { stroke: Stroke::Dashed, color: style::INK, ..entry.clone() });
+    }
     if let Some(jump) = &data.jump {
         panel.jump(jump);
         panel.jump_label(canvas, jump, style::JUMP_INK);
@@ -131,19 +194,15 @@ fn draw_parameters(
     edge_labels(canvas, area, labels);
 }
 
-fn draw_losses(
-    canvas: &mut Canvas,
-    data: &OrderParameters,
-    entries: &[Entry; 2],
-    references: Vec<(String, f64)>,
-    area: Area,
-) {
-    let values = data.measured_loss.iter().chain(&data.predicted_loss).copied();
-    let shown = values.chain(references.iter().map(|(_, value)| *value));
+fn draw_losses(canvas: &mut Canvas, data: &OrderParameters, entries: &[Entry], lowest: bool, area: Area) {
+    let references = loss_references(data.n_labels, data.n_exemplars);
+    let lists = || [&data.measured_loss].into_iter().chain(data.predicted_losses.iter().map(|series| &series.values));
+    let shown = lists().flatten().copied().chain(references.iter().map(|(_, value)| *value));
     let y = (0.0, value_range(shown.chain([0.0])).1);
     let mut panel = Panel::new(area, step_range(&data.steps), y);
-    panel.series(&data.steps, &data.measured_loss, &entries[0]);
-    panel.series(&data.steps, &data.predicted_loss, &entries[1]);
+    for (values, entry) in lists().zip(entries) {
+        panel.series(&data.steps, values, entry);
+    }
     if let Some(jump) = &data.jump {
         panel.jump(jump);
     }
@@ -152,7 +211,7 @@ fn draw_losses(
         panel.reference(value);
         labels.push(EdgeLabel { y: panel.map_y(value), text, color: style::MUTED });
     }
-    panel.draw(canvas, "loss (nats)", true);
+    panel.draw(canvas, "loss (nats)", lowest);
     edge_labels(canvas, area, labels);
 }
 
@@ -172,7 +231,7 @@ mod tests {
             title: "Order parameters".into(),
             parameters: vec![one("beta", 6.0), one("alpha", 9.0), one("xi", 12.0)],
             measured_loss: sigmoid(&steps, 2.1, 0.05),
-            predicted_loss: sigmoid(&steps, 2.08, 0.02),
+            predicted_losses: vec![series("three parameters", sigmoid(&steps, 2.08, 0.02))],
             steps,
             n_labels: 32,
             n_exemplars: 8,
@@ -191,7 +250,7 @@ mod tests {
             "β = 6.00",
             "ξ = 12.00",
             "measured loss",
-            "loss predicted",
+            "predicted: three parameters",
             "ln L = 3.47",
             "ln N = 2.08",
             "jump at 2,520",
@@ -209,7 +268,7 @@ mod tests {
             steps: vec![7.0],
             parameters: vec![(series("xi", vec![1.0]), vec![0.5])],
             measured_loss: vec![f64::NAN],
-            predicted_loss: vec![1.0],
+            predicted_losses: vec![series("three parameters", vec![1.0])],
             ..data()
         };
         assert!(order_parameters(&single).unwrap().png().is_ok());

@@ -211,13 +211,13 @@ impl Panel {
             .with_y_axis_min(self.y.0)
             .with_y_axis_max(self.y.1)
             .with_x_tick_format(TickFormat::Custom(Arc::new(step_labels)))
-            .with_y_tick_format(TickFormat::Custom(Arc::new(text::tick)))
+            .with_y_tick_format(TickFormat::Custom(Arc::new(text::number)))
             .with_tick_size(style::BODY_SIZE)
             .with_tick_length(style::TICK_LENGTH)
             .with_tick_width(style::AXIS_WIDTH)
             .with_axis_line_width(style::AXIS_WIDTH);
         if self.is_logarithmic {
-            layout = layout.with_log_scale().with_y_tick_format(TickFormat::Custom(Arc::new(text::number)));
+            layout = layout.with_log_scale();
         } else {
             let least = if is_steps { 1.0 } else { 0.0 };
             layout = layout

@@ -143,13 +143,24 @@ pub(super) fn label_point(canvas: &mut Canvas, at: (f64, f64), label: &str, righ
     canvas.text((ground.left + 4.0, at.1 - 8.0), label, TextStyle::body());
 }
 
-/// Names of the paths as a legend that ends at `right`.
-pub(super) fn path_legend(canvas: &mut Canvas, surface: &Surface, right: f64, y: f64) {
+/// Names of the paths, and of the line between the basins if the map shows it, as a legend that
+/// ends at `right`.
+pub(super) fn path_legend(canvas: &mut Canvas, surface: &Surface, has_map: bool, right: f64, y: f64) {
+    const SWATCH: f64 = 26.0;
     let mut x = right;
-    for path in surface.paths.iter().rev().filter(|path| !path.name.is_empty()) {
-        x -= 33.0 + text::width(&path.name, style::SMALL_SIZE);
-        draw_path(canvas, path, &[(x, y), (x + 26.0, y)]);
-        canvas.centered_text((x + 33.0, y), &path.name, TextStyle::small());
+    let mut entry = |canvas: &mut Canvas, name: &str| {
+        x -= SWATCH + 7.0 + text::width(name, style::SMALL_SIZE);
+        canvas.centered_text((x + SWATCH + 7.0, y), name, TextStyle::small());
+        let swatch = [(x, y), (x + SWATCH, y)];
         x -= 18.0;
+        swatch
+    };
+    if has_map && surface.separatrix.iter().flatten().any(|p| surface.contains(p[0], p[1])) {
+        let swatch = entry(canvas, "line between the basins");
+        canvas.polyline(&swatch, style::ORANGE, 2.2, Some(style::REFERENCE_DASH));
+    }
+    for path in surface.paths.iter().rev().filter(|path| !path.name.is_empty()) {
+        let swatch = entry(canvas, &path.name);
+        draw_path(canvas, path, &swatch);
     }
 }

@@ -246,10 +246,11 @@ impl OrderParameters {
     /// beta from the scores of layer 1; alpha = layer-2 contrast / y; xi = logit gap / z.
     pub fn new(spec: &RunSpec, sums: &OrderSums) -> Self {
         let copying = spec.copying();
-        let has_absent_labels = copying.n_labels > copying.n_exemplars;
         let sums_of = [&sums.beta, &sums.alpha, &sums.alpha_labels, &sums.beta_2, &sums.xi_context];
         let [beta, alpha, alpha_labels, beta_2, xi_context] = sums_of.map(RatioSums::estimate);
-        let xi = if has_absent_labels { sums.xi.estimate() } else { xi_context };
+        // Without absent labels, only a readout whose weights are known says it directly.
+        let direct = sums.xi.estimate();
+        let xi = if direct.value.is_finite() { direct } else { xi_context };
         let context = Context {
             n_exemplars: copying.n_exemplars,
             n_labels: copying.n_labels,

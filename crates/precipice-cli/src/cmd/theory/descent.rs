@@ -16,7 +16,7 @@ pub fn descent(args: &DescentArgs) -> anyhow::Result<()> {
     let descent = Descent {
         start: point_of("--start", &args.start.start)?,
         learning_rates: frozen.map(|frozen| if frozen { 0.0 } else { args.learning_rate }),
-        noise: args.noise,
+        noise: args.gradient_noise,
         seed: args.seed,
         steps: args.steps,
     };

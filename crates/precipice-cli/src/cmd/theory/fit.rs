@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use precipice::theory::Fit;
-use precipice_lab::run_theory::{Comparison, Forecast, Formula, compare};
+use precipice_lab::run_theory::{Comparison, Forecast, Formula, compare, half_step};
 use precipice_lab::store::RunDir;
 use precipice_lab::store::manifest::transition_of;
 use serde_json::{Value, json};
@@ -22,23 +22,25 @@ pub fn fit(args: &FitArgs) -> anyhow::Result<()> {
     if comparisons.is_empty() {
         bail!("{}: the log has no order parameters (probes were off)", args.run.display());
     }
-    let t50 = transition_of(&rows, spec.copying().n_exemplars).1.map(|t| t.t50);
+    let jump = transition_of(&rows, spec.copying().n_exemplars).1.map(|t| t.t50);
+    let half = half_step(&rows);
     if args.json {
         let formulas: Value = comparisons.iter().map(to_json).collect();
-        return say_json(&json!({ "t50": t50, "formulas": formulas }));
+        return say_json(&json!({ "t50": jump, "half_step": half, "formulas": formulas }));
     }
-    let mut lines = vec![match t50 {
-        Some(t50) => format!("measured: the jump came at step {}", commas(t50.round() as u64)),
-        None => "measured: no jump".to_owned(),
-    }];
+    let step = |step: Option<f64>| step.map_or_else(|| "never".to_owned(), |step| commas(step.round() as u64));
+    let mut lines = vec![
+        format!("measured: accuracy half way at step {}", step(jump)),
+        format!("          p(correct) = 1/2 at step {} (loss = ln 2), which is what the formula foretells", step(half)),
+    ];
     for comparison in &comparisons {
         lines.push(String::new());
-        lines.extend(section(comparison, t50));
+        lines.extend(section(comparison, half));
     }
     say(&lines.join("\n"))
 }
 
-fn section(comparison: &Comparison, t50: Option<f64>) -> Vec<String> {
+fn section(comparison: &Comparison, half: Option<f64>) -> Vec<String> {
     let mut lines = vec![comparison.formula.name().to_owned()];
     lines.push(match comparison.fit {
         Some(fit) => rates(comparison, fit),
@@ -47,13 +49,13 @@ fn section(comparison: &Comparison, t50: Option<f64>) -> Vec<String> {
     if comparison.forecasts.is_empty() {
         return lines;
     }
-    lines.push(format!("  {:>14} {:>22} {:>22}", "known to step", "jump at own rates", "at one rate"));
+    lines.push(format!("  {:>14} {:>22} {:>22}", "known to step", "p = 1/2 at own rates", "at one rate"));
     let n = comparison.forecasts.len();
     let shown = ROWS.min(n);
     let picked = (1..=shown).map(|i| &comparison.forecasts[i * n / shown - 1]);
     lines.extend(picked.map(|forecast| {
         let step = commas(forecast.until_step as u64);
-        format!("  {step:>14} {:>22} {:>22}", foretold(forecast.own_rates, t50), foretold(forecast.common_rate, t50))
+        format!("  {step:>14} {:>22} {:>22}", foretold(forecast.own_rates, half), foretold(forecast.common_rate, half))
     }));
     lines
 }
@@ -70,9 +72,9 @@ fn rates(comparison: &Comparison, fit: Fit) -> String {
 }
 
 /// "2,512 (-9.7 %)"
-fn foretold(step: Option<f64>, t50: Option<f64>) -> String {
+fn foretold(step: Option<f64>, half: Option<f64>) -> String {
     let Some(step) = step else { return "none".to_owned() };
-    let error = t50.map_or(String::new(), |t50| format!(" ({:+.1} %)", 100.0 * (step / t50 - 1.0)));
+    let error = half.map_or(String::new(), |half| format!(" ({:+.1} %)", 100.0 * (step / half - 1.0)));
     format!("{}{error}", commas(step.round() as u64))
 }
 

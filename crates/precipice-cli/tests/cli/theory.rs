@@ -1,0 +1,171 @@
+//! `precipice theory` and the figures that lay the theory over runs.
+
+use crate::common::Scratch;
+use serde_json::Value;
+
+#[test]
+fn theory_gives_numbers_that_no_table_has() {
+    let scratch = Scratch::new();
+    let flow = scratch.run(&["theory", "flow", "--n", "8", "--labels", "32", "--json"]).ok().json();
+    assert!((flow["t50"].as_f64().unwrap() - 98.672_859).abs() < 1e-6);
+    assert!((flow["edge"]["t"].as_f64().unwrap() - 96.532_886).abs() < 1e-3);
+    let rows = flow["rows"].as_array().unwrap();
+    assert!(rows.len() > 50 && rows[0]["t"] == 0.0 && rows[rows.len() - 1]["t"] == 1e6);
+    let still = scratch.run(&["theory", "flow", "--n", "8", "--labels", "8", "--json"]).ok().json();
+    assert!(still["t50"].is_null() && still["edge"].is_null());
+    let frozen =
+        scratch.run(&["theory", "flow", "--n", "8", "--labels", "32", "--start", "0,0,-1", "--freeze", "xi"]).ok();
+    assert!(frozen.stdout.starts_with("p(correct) does not reach 1/2"), "{}", frozen.stdout);
+    let solved = scratch.run(&["theory", "flow", "--n", "8", "--labels", "32", "--start", "10,30,30"]).ok();
+    assert!(solved.stdout.starts_with("p(correct) is above 1/2 from the start"), "{}", solved.stdout);
+    let at = ["theory", "loss", "--n", "8", "--labels", "32", "--beta", "1", "--alpha", "-2", "--xi", "3", "--json"];
+    let loss = scratch.run(&at).ok().json();
+    for key in ["loss", "p_correct", "y", "z", "z_other", "u", "u_prime"] {
+        assert!(loss[key].is_number(), "{key}");
+    }
+    assert!(loss["gradient"]["xi"].is_number() && loss["hessian"][2][1].is_number());
+}
+
+/// Commands with their context, so that each case below changes one thing.
+fn with_context(command: &'static str, n: &'static str, labels: &'static str) -> Vec<&'static str> {
+    vec!["theory", command, "--n", n, "--labels", labels]
+}
+
+#[test]
+fn what_makes_no_context_is_refused_by_every_command() {
+    let scratch = Scratch::new();
+    let point = ["--beta", "1", "--alpha", "1", "--xi", "1"];
+    for (command, rest) in [("loss", &point[..]), ("flow", &[]), ("descent", &[]), ("landscape", &[])] {
+        let cases: [(&str, &str, &[&str], &str); 5] = [
+            ("0", "3", &[], "needs at least one exemplar"),
+            ("8", "7", &[], "must be at least 8"),
+            ("8", "16", &["--burstiness", "3"], "must divide n = 8"),
+            ("8", "16", &["--noise", "nan"], "must be a finite number"),
+            ("8", "16", &["--label-strength", "inf"], "label"),
+        ];
+        for (n, labels, extra, expected) in cases {
+            let args = [&with_context(command, n, labels), rest, extra].concat();
+            let ran = scratch.run(&args);
+            assert!(ran.code == Some(2) && ran.stderr.contains(expected), "{args:?}: {}", ran.stderr);
+        }
+    }
+    assert!(scratch.names().is_empty(), "nothing is written");
+}
+
+#[test]
+fn numbers_that_are_none_are_refused() {
+    let scratch = Scratch::new();
+    let cases: &[(&str, &[&str], &str)] = &[
+        ("flow", &["--start", "nan,0,0"], "must be finite"),
+        ("flow", &["--start", "1,2"], "takes three numbers"),
+        ("flow", &["--until", "inf"], "must be finite"),
+        ("flow", &["--schedule", "xi=0:0,0:1"], "schedule"),
+        ("flow", &["--schedule", "mu=0:0,1:1"], "not one of beta, alpha, xi"),
+        ("descent", &["--start", "inf,0,0"], "finite"),
+        ("descent", &["--steps", "0"], "--steps"),
+        ("landscape", &["--grid", "0"], "from 2 to 4096"),
+        ("landscape", &["--grid", "1"], "from 2 to 4096"),
+        ("landscape", &["--grid", "1000000000"], "from 2 to 4096"),
+        ("landscape", &["--x", "xi"], "two different parameters"),
+        ("landscape", &["--x-range", "1,1"], "above its begin"),
+        ("landscape", &["--y-range", "0,inf"], "must be finite"),
+        ("landscape", &["--y-range", "0"], "LOW,HIGH"),
+        ("landscape", &["--fix", "xi=1"], "it is an axis"),
+        ("landscape", &["--fix", "beta=nan"], "finite"),
+        ("landscape", &["--start", "0,nan,0"], "finite"),
+        ("landscape", &["--minimize", "2,1"], "above its begin"),
+        ("landscape", &["-o", "surface.jpg"], ".svg, .png or .pdf"),
+    ];
+    for (command, extra, expected) in cases {
+        let args = [&with_context(command, "8", "32"), *extra].concat();
+        let ran = scratch.run(&args);
+        assert!(ran.code == Some(2) && ran.stderr.contains(expected), "{args:?}: {}", ran.stderr);
+    }
+    for (args, expected) in [
+        (&["--values", "0"][..], "n = 0"),
+        (&["--values", "2.5"], "whole number"),
+        (&["--values", "8", "--labels-per-exemplar", "0.5"], "labels per exemplar"),
+        (&["--over", "labels", "--values", "7"], "must be at least 8"),
+        (&["--over", "frozen-xi", "--values", "nan"], "xi"),
+    ] {
+        let ran = scratch.run(&[&["theory", "scaling"], args].concat());
+        assert!(ran.code == Some(2) && ran.stderr.contains(expected), "{args:?}: {}", ran.stderr);
+    }
+    assert!(scratch.names().is_empty(), "nothing is written");
+}
+
+#[test]
+fn a_landscape_is_drawn_and_told() {
+    let scratch = Scratch::new();
+    let grid = ["--grid", "9"];
+    let drawn = scratch.run(&[&with_context("landscape", "8", "32")[..], &grid].concat()).ok();
+    assert!(drawn.stdout.contains("t = 98.672859") && drawn.stdout.ends_with("landscape.svg\n"), "{}", drawn.stdout);
+    assert!(std::fs::read_to_string(scratch.path("landscape.svg")).unwrap().contains("plateau"));
+    for (third, extra) in
+        [("beta", &[][..]), ("beta", &["--fix", "beta=2"]), ("beta", &["--minimize", "-3,5"]), ("xi", &["--y", "beta"])]
+    {
+        let args = [&with_context("landscape", "8", "8")[..], &grid, &["--json"], extra].concat();
+        let told = scratch.run(&args).ok().json();
+        assert_eq!(told["third"]["name"], third);
+        for table in [&told["loss"], &told["third"]["values"], &told["velocity"]["alpha"]] {
+            let rows = table.as_array().unwrap();
+            assert!(rows.len() == 9 && rows.iter().all(|row| row.as_array().unwrap().len() == 9));
+        }
+        assert!(
+            told["t50"].is_null() && told["saddle"]["xi"] == 0.0 && told["separatrix"].as_array().unwrap().len() == 2
+        );
+    }
+    // The rows are the JSON's numbers.
+    let told = scratch.run(&[&with_context("landscape", "8", "8")[..], &grid, &["--json"]].concat()).ok().json();
+    let rows = scratch.run(&[&with_context("landscape", "8", "8")[..], &grid, &["--rows"]].concat()).ok().stdout;
+    assert_eq!(rows.lines().next(), Some("alpha,xi,beta,loss,velocity_alpha,velocity_xi"));
+    assert_eq!(rows.lines().count(), 82);
+    let row: Vec<f64> = rows.lines().nth(1 + 9 * 2 + 5).unwrap().split(',').map(|x| x.parse().unwrap()).collect();
+    let number = |value: &Value| value.as_f64().unwrap();
+    assert_eq!(row[0], number(&told["x"]["values"][2]));
+    assert_eq!(row[3], number(&told["loss"][2][5]));
+    assert_eq!(row[5], number(&told["velocity"]["xi"][2][5]));
+}
+
+#[test]
+fn scaling_laws_are_measured() {
+    let scratch = Scratch::new();
+    let args = ["theory", "scaling", "--values", "256,512", "-o", "s.svg", "--json"];
+    let told = scratch.run(&args).ok().json();
+    assert!((told["points"][0]["t50"].as_f64().unwrap() / 15_049.0 - 1.0).abs() < 1e-4);
+    assert!((told["exponent"]["value"].as_f64().unwrap() - 1.5).abs() < 0.01);
+    assert_eq!(told["derived_exponent"], 1.5);
+    assert!(std::fs::read_to_string(scratch.path("s.svg")).unwrap().contains("context size N"));
+    for over in ["labels", "frozen-xi", "start-xi"] {
+        assert!(scratch.run(&["theory", "scaling", "--over", over]).ok().stdout.contains("t50 ~"));
+    }
+}
+
+/// The minimal head obeys the formula, so its jump is foretold from a third of the way.
+#[test]
+fn a_minimal_head_s_jump_is_foretold() {
+    let scratch = Scratch::new();
+    scratch.run(&["run", "minimal-head", "--steps", "1100", "--out", "head", "--quiet"]).ok();
+    let told = scratch.run(&["theory", "fit", "head", "--json"]).ok().json();
+    let half = told["half_step"].as_f64().unwrap();
+    let three = &told["formulas"][0];
+    assert_eq!(three["formula"], "three");
+    for rate in three["fit"]["rates"].as_array().unwrap() {
+        assert!((rate.as_f64().unwrap() / 0.1 - 1.0).abs() < 0.35, "{rate}");
+    }
+    let early = three["forecasts"].as_array().unwrap().iter().find(|f| f["until_step"].as_f64() >= Some(half / 3.0));
+    let foretold = early.unwrap()["common_rate"].as_f64().unwrap();
+    assert!((foretold / half - 1.0).abs() < 0.05, "{foretold} {half}");
+    assert!(scratch.run(&["theory", "fit", "head"]).ok().stdout.contains("three parameters"));
+    // Its figures, and the argument with a companion that is trained beside it.
+    for kind in ["landscape", "theory-over-measurement", "argument"] {
+        scratch.run(&["figure", kind, "head", "-o", "f.svg", "--quiet"]).ok();
+        assert!(std::fs::read_to_string(scratch.path("f.svg")).unwrap().contains("N = 8, L = 32"), "{kind}");
+    }
+    assert_eq!(scratch.names(), ["f.svg", "head", "head-l-equals-n"]);
+    scratch.run(&["figure", "argument", "head", "head-l-equals-n", "-o", "f.svg"]).ok();
+    let same = scratch.run(&["figure", "argument", "head-l-equals-n"]);
+    assert!(same.code == Some(2) && same.stderr.contains("has L = N itself"), "{}", same.stderr);
+    let three = scratch.run(&["figure", "argument", "head", "head", "head"]);
+    assert!(three.code == Some(2) && three.stderr.contains("not 3 runs"), "{}", three.stderr);
+}

@@ -1,0 +1,125 @@
+//! From a run's checkpoints to the data of figures that look into the network.
+
+use precipice::probe::accuracy::argmax;
+use precipice::probe::interactions::pattern_of;
+use precipice::probe::{Observer, look};
+use precipice::run::is_checkpoint_due;
+use precipice::task::Set;
+use precipice::train::Trainer;
+use precipice::workers::Sequential;
+
+use super::{StoredRun, at_step};
+use crate::error::LabError;
+use crate::store::checkpoint;
+use crate::{figure, items};
+
+/// Sequences from which the leading heads are found; the first of them are drawn.
+const LOOKED_AT: usize = 32;
+
+impl StoredRun {
+    /// Checkpoints on the plateau, in the jump and at the end; without a jump first, middle, last.
+    pub(super) fn moments(&self) -> Result<Vec<u64>, LabError> {
+        let mut steps = checkpoint::steps(&self.run_dir.checkpoints())?;
+        // A checkpoint that an interruption left would make the figure depend on it.
+        steps.retain(|&step| is_checkpoint_due(&self.spec, step));
+        let Some(&last) = steps.last() else {
+            return Err(LabError::run_dir(&self.run_dir.checkpoints(), "has no checkpoints"));
+        };
+        let nearest =
+            |at: f64| steps.iter().copied().min_by_key(|&step| (step as f64 - at).abs() as u64).unwrap_or(last);
+        let (before, during) = match self.jump() {
+            Some(jump) => (nearest(0.6 * jump.onset_step), nearest(jump.t50)),
+            None => (steps[0], nearest(last as f64 / 2.0)),
+        };
+        let mut moments = vec![before, during, last];
+        moments.dedup();
+        Ok(moments)
+    }
+
+    /// The network at a checkpoint.
+    pub(super) fn trainer_at(&self, step: u64) -> Result<Trainer, LabError> {
+        at_step(&self.run_dir, &self.spec, step)
+    }
+
+    /// A column at a checkpoint: from the log, or measured where no evaluation was due.
+    pub(super) fn column_at(&self, trainer: &Trainer, column: &str) -> f64 {
+        let step = trainer.state().step;
+        if let Some(row) = self.rows.iter().find(|row| row.step == step) {
+            return row.get(column);
+        }
+        let mut spec = self.spec.clone();
+        spec.probes.enabled = false;
+        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, &Sequential);
+        row.get(column)
+    }
+
+    pub(super) fn attention(&self) -> Result<figure::AttentionGrid, LabError> {
+        let mut moments = Vec::new();
+        let mut highlights = Vec::new();
+        for step in self.moments()? {
+            let trainer = self.trainer_at(step)?;
+            let (batch, trace, heads) = look(&self.spec, &trainer, Set::Eval, LOOKED_AT);
+            let t = batch.n_tokens();
+            // One sequence, because an average over sequences would hide what matching looks like.
+            let pattern = |(block, head): (&precipice::model::BlockTrace<f32>, &usize)| -> Vec<f64> {
+                block.attention.pattern[head * t * t..][..t * t].iter().map(|&p| f64::from(p)).collect()
+            };
+            let layers = trace.blocks.iter().zip(&heads).map(pattern).collect();
+            moments.push(figure::AttentionMoment { step, accuracy: self.column_at(&trainer, "accuracy"), layers });
+            highlights = (0..self.spec.model.n_layers).map(|layer| pattern_of(layer, &batch, 0)).collect();
+        }
+        Ok(figure::AttentionGrid { title: self.title(), n_tokens: self.spec.n_tokens(), moments, highlights })
+    }
+
+    pub(super) fn contexts(&self) -> Result<figure::Contexts, LabError> {
+        const ROWS: usize = 5;
+        let problem = |problem: &str| LabError::Figure { kind: "contexts".to_owned(), problem: problem.to_owned() };
+        let items =
+            self.spec.copying().items.as_ref().ok_or_else(|| problem("items are Gaussian; there is nothing to see"))?;
+        let ([_, _, height, width], pixels) = items::thumbnails(items)?;
+        let thumbnail = |id: u32| figure::Thumbnail {
+            pixels: pixels.iter().skip(id as usize * height * width).take(height * width).copied().collect(),
+            width,
+            height,
+        };
+        let mut steps = self.moments()?;
+        if steps.len() == 3 {
+            steps.remove(1);
+        }
+        let (set, column) =
+            if items.n_held_out > 0 { (Set::InContext, "ic_accuracy") } else { (Set::Eval, "accuracy") };
+        let mut rows: Vec<figure::ContextRow> = Vec::new();
+        let mut moment_names = Vec::new();
+        for &step in &steps {
+            let trainer = self.trainer_at(step)?;
+            let (batch, trace, heads) = look(&self.spec, &trainer, set, LOOKED_AT);
+            let head = heads.last().copied().unwrap_or(0);
+            let accuracy = self.column_at(&trainer, column);
+            moment_names.push(figure::moment_name(step, accuracy));
+            let (n, t) = (batch.n_exemplars, batch.n_tokens());
+            let attention = &trace.blocks.last().ok_or_else(|| problem("no layers"))?.attention;
+            let n_heads = self.spec.model.n_heads;
+            for s in 0..ROWS {
+                if rows.len() <= s {
+                    let ids = &batch.item_ids[s * (n + 1)..(s + 1) * (n + 1)];
+                    rows.push(figure::ContextRow {
+                        items: ids[..n].iter().map(|&id| thumbnail(id)).collect(),
+                        labels: batch.labels_of(s).to_vec(),
+                        query: thumbnail(ids[n]),
+                        answer: batch.answers[s],
+                        moments: Vec::new(),
+                    });
+                }
+                let query = &attention.pattern[((s * n_heads + head) * t + t - 1) * t..][..t];
+                let n_labels = trace.logits().len() / LOOKED_AT;
+                let logits = &trace.logits()[s * n_labels..(s + 1) * n_labels];
+                rows[s].moments.push(figure::ContextMoment {
+                    attention: (0..n).map(|i| f64::from(query[2 * i + 1])).collect(),
+                    predicted: argmax((0..).zip(logits.iter().copied())).unwrap_or(u32::MAX),
+                });
+            }
+        }
+        let whose = if set == Set::InContext { " · classes never trained on" } else { "" };
+        Ok(figure::Contexts { title: self.title() + whose, moment_names, rows })
+    }
+}

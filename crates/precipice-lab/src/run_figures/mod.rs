@@ -1,0 +1,190 @@
+//! From the rows and checkpoints of a run to its figures.
+
+mod curves;
+mod landscape;
+mod looks;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use precipice::record::Row;
+use precipice::spec::RunSpec;
+use precipice::train::Trainer;
+
+use self::landscape::landscape_row;
+use crate::error::LabError;
+use crate::figure::{self, Figure};
+use crate::items;
+use crate::session::new_trainer;
+use crate::store::{RunDir, atomic, checkpoint};
+
+/// What can be drawn of stored runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Loss and accuracy over steps, with reference lines and the jump.
+    LearningCurve,
+    /// Attention of every layer before, during and after the jump.
+    Attention,
+    /// The nine interactions over training.
+    Interactions,
+    /// beta, alpha and xi over training, and the loss they predict.
+    OrderParameters,
+    /// Contexts of real items, before and after the jump.
+    Contexts,
+    /// The learning curve beside the theory's landscape, with the measured path on it.
+    Landscape,
+    /// Parameters and losses as measured and as the fitted theory has them, and the jump it foretells.
+    TheoryOverMeasurement,
+    /// The landscape of a run above that of its companion with L = N.
+    Argument,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 8] = [
+        Kind::LearningCurve,
+        Kind::Attention,
+        Kind::Interactions,
+        Kind::OrderParameters,
+        Kind::Contexts,
+        Kind::Landscape,
+        Kind::TheoryOverMeasurement,
+        Kind::Argument,
+    ];
+
+    /// The name on the command line and of the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::LearningCurve => "learning-curve",
+            Kind::Attention => "attention",
+            Kind::Interactions => "interactions",
+            Kind::OrderParameters => "order-parameters",
+            Kind::Contexts => "contexts",
+            Kind::Landscape => "landscape",
+            Kind::TheoryOverMeasurement => "theory-over-measurement",
+            Kind::Argument => "argument",
+        }
+    }
+}
+
+/// A stored run that figures are drawn of.
+#[derive(Clone, Debug)]
+pub struct StoredRun {
+    /// Where it is.
+    pub run_dir: RunDir,
+    /// What was run.
+    pub spec: RunSpec,
+    /// What was measured.
+    pub rows: Vec<Row>,
+}
+
+impl StoredRun {
+    /// Reads spec and rows.
+    ///
+    /// # Errors
+    /// If there is no such run, or it cannot be read.
+    pub fn open(root: &Path) -> Result<Self, LabError> {
+        let run_dir = RunDir::new(root);
+        Ok(Self { spec: run_dir.spec()?, rows: run_dir.rows()?, run_dir })
+    }
+}
+
+/// Draws one figure of a stored run.
+///
+/// # Errors
+/// If the run lacks what the figure shows, or the figure is one of two runs.
+pub fn draw(kind: Kind, run: &StoredRun) -> Result<Figure, LabError> {
+    let problem = |problem: String| LabError::Figure { kind: kind.name().to_owned(), problem };
+    if run.rows.is_empty() {
+        return Err(problem(format!("{} has no rows yet", run.run_dir.root().display())));
+    }
+    let figure = match kind {
+        Kind::LearningCurve => figure::learning_curve(&run.learning_curve()),
+        Kind::Attention => figure::attention(&run.attention()?),
+        Kind::Interactions => figure::interactions(&run.interactions().map_err(problem)?),
+        Kind::OrderParameters => figure::order_parameters(&run.order_parameters().map_err(problem)?),
+        Kind::Contexts => figure::contexts(&run.contexts()?),
+        Kind::Landscape => figure::landscape(&figure::Landscape {
+            title: run.title(),
+            rows: vec![landscape_row(&run.spec, &run.rows, true).map_err(problem)?],
+        }),
+        Kind::TheoryOverMeasurement => {
+            figure::theory_over_measurement(&run.theory_over_measurement().map_err(problem)?)
+        }
+        Kind::Argument => return Err(problem("it takes a run and its companion with L = N".to_owned())),
+    };
+    figure.map_err(|e| problem(e.to_string()))
+}
+
+/// Draws the whole argument: the landscape of a run that learns above that of one with L = N.
+///
+/// # Errors
+/// If a run lacks order parameters.
+pub fn draw_argument(run: &StoredRun, companion: &StoredRun) -> Result<Figure, LabError> {
+    let problem = |problem: String| LabError::Figure { kind: Kind::Argument.name().to_owned(), problem };
+    let row = |run: &StoredRun| landscape_row(&run.spec, &run.rows, false).map_err(problem);
+    let title = format!("{}: the network walks over the cliff, or stays on the saddle", run.spec.name);
+    let data = figure::Landscape { title, rows: vec![row(run)?, row(companion)?] };
+    figure::landscape(&data).map_err(|e| problem(e.to_string()))
+}
+
+/// Draws what the run has as SVG into its `figures` folder. Returns the files, and what failed.
+pub fn draw_all(run: &StoredRun) -> (Vec<PathBuf>, Vec<String>) {
+    let StoredRun { run_dir, spec, .. } = run;
+    let (mut paths, mut problems) = (Vec::new(), Vec::new());
+    if let Err(e) = fs::create_dir_all(run_dir.figures()) {
+        return (paths, vec![LabError::io("create", &run_dir.figures())(e).to_string()]);
+    }
+    for kind in Kind::ALL.into_iter().filter(|kind| applies(*kind, spec)) {
+        let path = run_dir.figures().join(format!("{}.svg", kind.name()));
+        match draw(kind, run).and_then(|figure| write(&figure, &path)) {
+            Ok(()) => paths.push(path),
+            Err(e) => problems.push(e.to_string()),
+        }
+    }
+    (paths, problems)
+}
+
+fn applies(kind: Kind, spec: &RunSpec) -> bool {
+    match kind {
+        Kind::LearningCurve | Kind::Attention => true,
+        Kind::Interactions => spec.probes.enabled && !spec.model.layer_norm && spec.model.minimal.is_none(),
+        Kind::OrderParameters | Kind::Landscape | Kind::TheoryOverMeasurement => spec.probes.enabled,
+        Kind::Argument => false,
+        Kind::Contexts => spec.copying().items.as_ref().is_some_and(|items| items::thumbnails(items).is_ok()),
+    }
+}
+
+/// Writes a figure in the format that the file's extension names.
+///
+/// # Errors
+/// If the extension is another one, or the system refuses.
+pub fn write(figure: &Figure, path: &Path) -> Result<(), LabError> {
+    let problem = |problem: String| LabError::Figure { kind: path.display().to_string(), problem };
+    let bytes = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("svg") => figure.svg().as_bytes().to_vec(),
+        Some("png") => figure.png().map_err(|e| problem(e.to_string()))?,
+        Some("pdf") => figure.pdf().map_err(|e| problem(e.to_string()))?,
+        _ => return Err(problem("the file name must end in .svg, .png or .pdf".to_owned())),
+    };
+    atomic::write(path, &bytes)
+}
+
+/// The network of a stored run at a checkpoint.
+///
+/// # Errors
+/// If there is no such checkpoint, listing those there are.
+pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, LabError> {
+    let mut spec = spec.clone();
+    let bank = items::load(&mut spec)?;
+    let mut trainer = new_trainer(&spec, bank)?;
+    let path = run_dir.checkpoints().join(checkpoint::file_name(step));
+    if !path.is_file() {
+        let steps = checkpoint::steps(&run_dir.checkpoints())?;
+        let list = steps.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        return Err(LabError::run_dir(run_dir.root(), format!("has no checkpoint of step {step}; it has {list}")));
+    }
+    let saved = checkpoint::read(&path, trainer.model().layout(), &spec.hash())?;
+    trainer.restore(saved.state);
+    Ok(trainer)
+}
