@@ -81,8 +81,7 @@ fn to_text(report: &ClaimReport) -> String {
             None => format!("{name} –"),
         };
         let values: Vec<String> = row.values.iter().map(value).collect();
-        text +=
-            &format!("  seed {} {} {}\n", row.seed, if row.holds { "in band " } else { "OUTSIDE " }, values.join(", "));
+        text += &format!("  {} {} {}\n", row.case, if row.holds { "in band " } else { "OUTSIDE " }, values.join(", "));
     }
     if let Some(figure) = &report.figure {
         text += &format!("  figure    {}\n", figure);

@@ -1,4 +1,4 @@
-//! Claims of the essay on abrupt in-context learning (G. Reddy 2024), for the full network.
+//! Claims of the essay on abrupt in-context learning (G. Reddy 2024) about the full network.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,12 @@ use precipice::probe::transition::{learned_threshold, median};
 use precipice::record::Row;
 use precipice::spec::TaskSpec;
 
-use super::{Claim, Evidence, Lookout, SeedRow, Settings, summary};
+use super::formula::saddle_cases;
+use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings, summary};
 use crate::error::LabError;
 use crate::session::{self, Options};
 use crate::spec_file::{self, Changes};
 use crate::store::manifest::transition_of;
-
-const SOURCE: &str = "Reddy, essay on abrupt in-context learning, 2024";
 
 pub(super) fn claims() -> Vec<Claim> {
     vec![
@@ -41,19 +40,21 @@ pub(super) fn claims() -> Vec<Claim> {
         },
         Claim {
             id: "essay-5",
-            claim: "L = N takes the curriculum away, and nothing is learned (full network)",
+            claim: "L = N takes the curriculum away, and nothing is learned: the formula stays on its saddle for ever, \
+                    a network for long",
             source: SOURCE,
-            band: "no seed learns within 3 x the median t50 of L = 4N",
+            band: "formula: no motion from the origin by t = 1e6, rate of escape beside it within 1e-3 of the derived one; \
+                   network: no seed learns within 3 x the median t50 of L = 4N",
             check: no_curriculum,
         },
     ]
 }
 
 /// A finished run of one seed.
-struct Finished {
+pub(super) struct Finished {
     seed: u64,
-    rows: Vec<Row>,
-    n_exemplars: usize,
+    pub rows: Vec<Row>,
+    pub n_exemplars: usize,
     figures: Vec<PathBuf>,
 }
 
@@ -66,9 +67,8 @@ impl Finished {
         self.figures.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name)).cloned()
     }
 
-    fn row(&self, holds: bool, values: &[(&str, f64)]) -> SeedRow {
-        let named = |(name, value): &(&str, f64)| ((*name).to_owned(), value.is_finite().then_some(*value));
-        SeedRow { seed: self.seed, holds, values: values.iter().map(named).collect() }
+    pub fn row(&self, holds: bool, values: &[(&str, f64)]) -> CaseRow {
+        CaseRow::new(format!("seed {}", self.seed), Some(self.seed), holds, values)
     }
 }
 
@@ -82,7 +82,7 @@ fn abrupt_experiment(settings: &Settings) -> (&'static str, u64) {
     ("copying", if settings.fast { 3 } else { 6 })
 }
 
-fn run_seeds(
+pub(super) fn run_seeds(
     settings: &Settings,
     watcher: &mut Lookout<'_>,
     spec_name: &str,
@@ -125,7 +125,7 @@ fn abrupt(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, La
     }
     let measured =
         [summary("width / t50", &relative), summary("plateau", &plateaus), summary("t50", &times)].join("; ");
-    Ok(Evidence { measured, seeds, figure: runs[0].figure("learning-curve") })
+    Ok(Evidence { measured, cases: seeds, figure: runs[0].figure("learning-curve") })
 }
 
 fn induction_head(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
@@ -154,7 +154,7 @@ fn induction_head(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evid
     let shares = |layer, a, b| runs.iter().map(|run| share(run, layer, a, b)).collect::<Vec<_>>();
     parts.push(summary("variance share of position x position in layer 1", &shares(0, "position", "position")));
     parts.push(summary("of content x buffer in layer 2", &shares(1, "content", "buffer")));
-    Ok(Evidence { measured: parts.join("; "), seeds, figure: runs[0].figure("interactions") })
+    Ok(Evidence { measured: parts.join("; "), cases: seeds, figure: runs[0].figure("interactions") })
 }
 
 fn share(run: &Finished, layer: usize, query: &str, key: &str) -> f64 {
@@ -184,7 +184,7 @@ fn curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
         best.push(highest);
     }
     let measured = summary("context-label accuracy before accuracy exceeds 1.5/N", &best);
-    Ok(Evidence { measured, seeds, figure: runs[0].figure("order-parameters") })
+    Ok(Evidence { measured, cases: seeds, figure: runs[0].figure("order-parameters") })
 }
 
 fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
@@ -196,7 +196,7 @@ fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evide
     let limit = 3.0 * median(times.iter().map(|t| if t.is_finite() { *t } else { f64::INFINITY }));
     if !limit.is_finite() {
         let measured = format!("L = 4N: most seeds of {spec} did not jump, so there is nothing to compare with");
-        return Ok(Evidence { measured, seeds: Vec::new(), figure: None });
+        return Ok(Evidence { measured, cases: Vec::new(), figure: None });
     }
     let TaskSpec::Copying(copying) = spec_file::load(spec, &Changes::default())?.task;
     let steps = (limit / 100.0).ceil() * 100.0;
@@ -208,7 +208,8 @@ fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evide
         "checkpoint.every=1000".to_owned(),
     ];
     let without = run_seeds(settings, watcher, spec, &overrides, n_seeds)?;
-    let mut seeds = Vec::new();
+    let mut seeds = saddle_cases()?;
+    let n_formula = seeds.len();
     let mut escaped = 0;
     for run in &without {
         let threshold = learned_threshold(run.n_exemplars);
@@ -219,12 +220,12 @@ fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evide
         escaped += usize::from(has_escaped);
         seeds.push(run.row(!has_escaped, &[("highest accuracy", highest), ("escape step", escape)]));
     }
-    let highest: Vec<f64> = seeds.iter().filter_map(|row| row.values[0].1).collect();
+    let highest: Vec<f64> = seeds[n_formula..].iter().filter_map(|row| row.values[0].1).collect();
     let measured = format!(
-        "L = 4N: {}; L = N: {escaped} of {} seeds learn within {limit:.0} steps (runs end there, so later escapes are not seen); {}",
+        "formula: stays at the origin, escapes beside it as derived; network, L = 4N: {}; L = N: {escaped} of {} seeds learn within {limit:.0} steps (runs end there, so later escapes are not seen); {}",
         summary("t50", &times),
         without.len(),
         summary("highest accuracy", &highest)
     );
-    Ok(Evidence { measured, seeds, figure: without[0].figure("learning-curve") })
+    Ok(Evidence { measured, cases: seeds, figure: without[0].figure("learning-curve") })
 }

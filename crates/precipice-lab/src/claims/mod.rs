@@ -1,6 +1,8 @@
 //! The register of claims: what the literature says, checked by running it.
 
 mod essay;
+mod formula;
+mod scaling;
 
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use precipice::record::Recorder;
 use serde::Serialize;
 
 use crate::error::LabError;
+
+const SOURCE: &str = "Reddy, essay on abrupt in-context learning, 2024";
 
 /// How to check.
 #[derive(Clone, Debug)]
@@ -46,13 +50,13 @@ pub type Lookout<'a> = dyn Watcher + 'a;
 /// The verdict on one claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Verdict {
-    /// Every seed lies in the band.
+    /// Every case lies in the band.
     #[serde(rename = "reproduced")]
     Reproduced,
-    /// A seed lies outside.
+    /// A case lies outside.
     #[serde(rename = "not reproduced")]
     NotReproduced,
-    /// Too few seeds.
+    /// Too few cases.
     #[serde(rename = "not decided")]
     NotDecided,
 }
@@ -68,22 +72,24 @@ impl Verdict {
     }
 }
 
-/// Seeds that a verdict needs.
-const SEEDS_MIN: usize = 3;
+/// Cases that a verdict needs.
+const CASES_MIN: usize = 3;
 
 /// What the runs of a claim gave.
 struct Evidence {
     measured: String,
-    /// One line a seed: its number, whether it lies in the band, and what was measured.
-    seeds: Vec<SeedRow>,
+    /// One line a case: whether it lies in the band, and what was measured.
+    cases: Vec<CaseRow>,
     figure: Option<PathBuf>,
 }
 
-/// What one seed gave.
+/// What one seed or one setting of the formula gave.
 #[derive(Clone, Debug, Serialize)]
-pub struct SeedRow {
-    /// The seed.
-    pub seed: u64,
+pub struct CaseRow {
+    /// "seed 3", "formula, N = 8, L = 32".
+    pub case: String,
+    /// The seed; none for the formula, which has none.
+    pub seed: Option<u64>,
     /// Whether it lies in the band.
     pub holds: bool,
     /// Numbers by name; null where undefined.
@@ -109,13 +115,17 @@ pub struct ClaimReport {
     pub seconds: f64,
     /// The figure that shows it, if there is one.
     pub figure: Option<String>,
-    /// All seeds.
-    pub seeds: Vec<SeedRow>,
+    /// All seeds and settings.
+    pub seeds: Vec<CaseRow>,
 }
 
 /// All claims, in the order in which they are made.
 pub fn register() -> Vec<Claim> {
-    essay::claims()
+    let mut claims = essay::claims();
+    claims.push(formula::claim());
+    claims.push(scaling::claim());
+    claims.sort_by_key(|claim| claim.id);
+    claims
 }
 
 /// Runs what a claim needs and compares.
@@ -125,9 +135,9 @@ pub fn register() -> Vec<Claim> {
 pub fn check(claim: &Claim, settings: &Settings, watcher: &mut Lookout<'_>) -> Result<ClaimReport, LabError> {
     let clock = std::time::Instant::now();
     let evidence = (claim.check)(settings, watcher)?;
-    let verdict = if evidence.seeds.len() < SEEDS_MIN {
+    let verdict = if evidence.cases.len() < CASES_MIN {
         Verdict::NotDecided
-    } else if evidence.seeds.iter().all(|row| row.holds) {
+    } else if evidence.cases.iter().all(|row| row.holds) {
         Verdict::Reproduced
     } else {
         Verdict::NotReproduced
@@ -141,8 +151,16 @@ pub fn check(claim: &Claim, settings: &Settings, watcher: &mut Lookout<'_>) -> R
         verdict,
         seconds: clock.elapsed().as_secs_f64(),
         figure: evidence.figure.map(|path| path.display().to_string()),
-        seeds: evidence.seeds,
+        seeds: evidence.cases,
     })
+}
+
+impl CaseRow {
+    /// Numbers by name; those that are not finite are undefined.
+    fn new(case: String, seed: Option<u64>, holds: bool, values: &[(&str, f64)]) -> Self {
+        let named = |(name, value): &(&str, f64)| ((*name).to_owned(), value.is_finite().then_some(*value));
+        Self { case, seed, holds, values: values.iter().map(named).collect() }
+    }
 }
 
 /// `name median [min, max]`, or that it is undefined for some.
