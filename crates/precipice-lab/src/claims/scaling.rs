@@ -68,7 +68,8 @@ fn cliff_time(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
     }
     let networks = timed("full network", &networks);
     let measured = format!(
-        "exponent: formula {last:.4} at the largest N; minimal head {}; full network {}",
+        "exponent: formula {last:.4} at the largest N, {} for N = 4 to 32; minimal head {}; full network {}",
+        words(exponent(&formula[..4])),
         words(exponent(&heads)),
         words(exponent(&networks))
     );

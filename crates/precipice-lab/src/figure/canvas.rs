@@ -203,6 +203,19 @@ impl Canvas {
         })));
     }
 
+    /// A filled shape with an outline of the same color, so that no page shines through between it
+    /// and its neighbors.
+    pub fn tile(&mut self, commands: String, color: &str) {
+        self.scene.add(Primitive::Path(Box::new(PathData {
+            d: commands,
+            fill: Some(Color::from(color)),
+            stroke: Color::from(color),
+            stroke_width: 0.75,
+            opacity: None,
+            stroke_dasharray: None,
+        })));
+    }
+
     /// The stroke of SVG path commands.
     pub fn stroke(&mut self, commands: String, color: &str, width: f64, opacity: f64) {
         if commands.is_empty() {
@@ -277,7 +290,7 @@ impl Canvas {
 pub(super) fn path_of(points: &[(f64, f64)]) -> String {
     let mut commands = String::new();
     for (i, (x, y)) in points.iter().enumerate() {
-        commands += &format!("{}{x:.2},{y:.2}", if i == 0 { "M" } else { "L" });
+        commands += &format!("{}{x:.1},{y:.1}", if i == 0 { "M" } else { "L" });
     }
     commands
 }

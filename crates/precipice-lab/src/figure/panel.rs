@@ -173,6 +173,7 @@ impl Panel {
         let (left, width) = (self.area.left - MARGIN, self.area.width + 2.0 * MARGIN);
         let (top, height) = (self.area.top - MARGIN, self.area.height + 2.0 * MARGIN);
         let mut layout = self.axes(lowest).with_width(width).with_height(height);
+        let has_rows = self.categories.is_some();
         layout.reference_lines = self.references;
         layout.shaded_regions = self.regions;
         let mut plots = self.plots;
@@ -181,7 +182,9 @@ impl Panel {
         canvas.place(render_multiple(plots, layout), (left, top));
         let (middle_x, middle_y) = self.area.center();
         let label = TextStyle::body();
-        let at = (self.area.left - style::AXIS_SPACE + f64::from(style::BODY_SIZE), middle_y);
+        // Names of rows take more room than numbers do.
+        let label_left = if has_rows { style::PADDING } else { self.area.left - style::AXIS_SPACE };
+        let at = (label_left + f64::from(style::BODY_SIZE), middle_y);
         canvas.upward_text(at, y_label, label);
         if lowest {
             let at = (middle_x, self.area.bottom() + STEP_AXIS_SPACE - 6.0);

@@ -6,7 +6,7 @@ use super::surface::{Surface, draw_path, label_point, letter, thin};
 use super::{style, text};
 
 /// Faces a side.
-const CELLS: usize = 72;
+const CELLS: usize = 56;
 
 /// An orthographic view: the corner of the smallest x and y at the back, loss upward.
 struct View<'a> {
@@ -101,9 +101,7 @@ fn faces(canvas: &mut Canvas, view: &View<'_>) {
             let slope_x = (h(i + 1, j) - h(i, j)) / surface.ceiling * (xs.len() - 1) as f64;
             let slope_y = (h(i, j + 1) - h(i, j)) / surface.ceiling * (ys.len() - 1) as f64;
             let color = shaded(&surface.scale().color(mean), slope_x, slope_y);
-            // Stroked in its own color, so that no page shines through between neighbors.
-            canvas.shape(path_of(&quad) + "Z", &color);
-            canvas.polyline(&quad, &color, 0.7, None);
+            canvas.tile(path_of(&quad) + "Z", &color);
         }
     }
 }

@@ -8,6 +8,8 @@ use super::surface::{Surface, draw_path, label_point, letter, thin};
 
 /// Cells a side.
 const CELLS: usize = 128;
+/// Shades of the ground.
+const SHADES: usize = 96;
 /// Contour lines.
 const LEVELS: usize = 12;
 
@@ -53,20 +55,32 @@ pub(super) fn map(canvas: &mut Canvas, surface: &Surface, area: Area) {
     color_bar(canvas, bar, surface.scale(), "loss (nats)");
 }
 
+/// Cells of the same shade above each other are one rectangle, all of a shade one shape.
 fn ground(canvas: &mut Canvas, surface: &Surface, place: &impl Fn(f64, f64) -> (f64, f64)) {
     let (xs, ys) = (thin(surface.x.values.len(), CELLS), thin(surface.y.values.len(), CELLS));
-    let mut cells = Vec::new();
+    let shade_at = |i: usize, j: usize| {
+        let corners = [(i, j), (i + 1, j), (i, j + 1), (i + 1, j + 1)];
+        let mean = corners.iter().map(|&(i, j)| surface.height(xs[i], ys[j])).sum::<f64>() / 4.0;
+        ((mean / surface.ceiling * SHADES as f64) as usize).min(SHADES - 1)
+    };
+    let mut shapes = vec![String::new(); SHADES];
     for i in 0..xs.len() - 1 {
-        for j in 0..ys.len() - 1 {
-            let (left, bottom) = place(surface.x.values[xs[i]], surface.y.values[ys[j]]);
-            let (right, top) = place(surface.x.values[xs[i + 1]], surface.y.values[ys[j + 1]]);
-            let corners = [(i, j), (i + 1, j), (i, j + 1), (i + 1, j + 1)];
-            let mean = corners.iter().map(|&(i, j)| surface.height(xs[i], ys[j])).sum::<f64>() / 4.0;
-            let area = Area { left, top, width: right - left + 0.5, height: bottom - top + 0.5 };
-            cells.push((area, surface.scale().color(mean)));
+        let mut from = 0;
+        for j in 1..ys.len() {
+            let shade = shade_at(i, from);
+            if j + 1 < ys.len() && shade_at(i, j) == shade {
+                continue;
+            }
+            let (left, bottom) = place(surface.x.values[xs[i]], surface.y.values[ys[from]]);
+            let (right, top) = place(surface.x.values[xs[i + 1]], surface.y.values[ys[j]]);
+            shapes[shade] += &(path_of(&[(left, bottom), (right, bottom), (right, top), (left, top)]) + "Z");
+            from = j;
         }
     }
-    canvas.fills(cells);
+    for (shade, commands) in shapes.into_iter().enumerate().filter(|(_, commands)| !commands.is_empty()) {
+        let loss = (shade as f64 + 0.5) / SHADES as f64 * surface.ceiling;
+        canvas.tile(commands, &surface.scale().color(loss));
+    }
 }
 
 /// One contour line, by marching squares.
