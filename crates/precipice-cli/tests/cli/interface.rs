@@ -240,7 +240,7 @@ fn probe_figure_and_export_read_a_run() {
 fn claims_are_listed() {
     let listed = Scratch::new().run(&["reproduce", "--list", "--json"]).ok().json();
     let ids: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|claim| claim["id"].as_str()).collect();
-    assert_eq!(ids, ["essay-1", "essay-2", "essay-4", "essay-5"]);
+    assert_eq!(ids, ["essay-1", "essay-2", "essay-3", "essay-4", "essay-5", "essay-6"]);
 }
 
 /// The order of overrides does not matter, keys may be quoted, and a loss that ends infinite is a
