@@ -51,8 +51,13 @@ fn context(n_exemplars: usize, n_labels: usize) -> Context {
     Context::new(n_exemplars, n_labels).expect("the table's contexts exist")
 }
 
+/// When the flow first gives the right label the probability `level`; NaN if it never does.
+fn reaches(level: f64, n_exemplars: usize, n_labels: usize, start: Point) -> Result<f64, FlowError> {
+    Ok(flow(context(n_exemplars, n_labels), Start::at(start, UNTIL))?.time_of(level).unwrap_or(f64::NAN))
+}
+
 fn t50(n_exemplars: usize, n_labels: usize, start: Point) -> Result<f64, FlowError> {
-    Ok(flow(context(n_exemplars, n_labels), Start::at(start, UNTIL))?.time_of(0.5).unwrap_or(f64::NAN))
+    reaches(0.5, n_exemplars, n_labels, start)
 }
 
 fn problem(e: impl ToString) -> LabError {
@@ -107,8 +112,9 @@ pub(super) fn saddle_cases() -> Result<Vec<CaseRow>, LabError> {
         let moved = end.point.iter().map(|value| value.abs()).fold(0.0, f64::max);
         let case = format!("formula from the origin, N = L = {n}");
         cases.push(CaseRow::new(case, None, moved < 1e-9, &[("motion by t = 1e6", moved)]));
-        let beside = |d: f64| t50(n, n, [d; 3]);
-        let increment = beside(1e-7).map_err(problem)? - beside(1e-6).map_err(problem)?;
+        // Three quarters: at N = L = 2 chance itself is one half.
+        let beside = |d: f64| reaches(0.75, n, n, [d; 3]).map_err(problem);
+        let increment = beside(1e-7)? - beside(1e-6)?;
         let (measured, size) = (std::f64::consts::LN_10 / increment, n as f64);
         let derived = (size - 1.0) / size / ((size + 1.0) * (2.0 * size + 1.0));
         let case = format!("formula beside it, N = L = {n}");
