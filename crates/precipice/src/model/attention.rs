@@ -100,6 +100,11 @@ impl Attention {
         Self { n_heads, d_head, d_model, n_tokens: spec.n_tokens(), score_scale, w_q, w_k, w_v, w_o }
     }
 
+    /// Places of W_Q, W_K and W_V.
+    pub(super) fn places(&self) -> [Range<usize>; 3] {
+        [self.w_q.clone(), self.w_k.clone(), self.w_v.clone()]
+    }
+
     /// Heads.
     pub fn n_heads(&self) -> usize {
         self.n_heads

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use precipice_num::{Kernels, Real};
 
 use crate::batch::Batch;
-use crate::model::{Model, Params, Reads, Trace};
+use crate::model::{FoldedTrace, Model, Params, Prepared, PreparedGrads, Reads, Trace};
 use crate::spec::{RunSpec, SpecError, TrainSpec};
 use crate::task::{Set, Task};
 use crate::workers::Workers;
@@ -51,6 +51,8 @@ pub struct Trainer {
     model: Model<f32>,
     state: TrainState,
     grads: Params<f32>,
+    /// What the shards share, where the plan chose the folded form.
+    prepared: Option<(Prepared<f32>, PreparedGrads<f32>)>,
     shards: Vec<Mutex<Shard>>,
 }
 
@@ -58,9 +60,16 @@ pub struct Trainer {
 #[derive(Debug)]
 struct Shard {
     batch: Batch,
-    trace: Trace<f32>,
+    room: Room,
     grads: Params<f32>,
     loss_sum: f64,
+}
+
+/// Activations, in the form that the plan chose.
+#[derive(Debug)]
+enum Room {
+    Plain(Trace<f32>),
+    Folded(FoldedTrace<f32>, PreparedGrads<f32>),
 }
 
 /// The loss or the parameters are no longer finite.
@@ -86,10 +95,15 @@ impl Trainer {
         let params = model.init(spec.seeds.init);
         let optimizer = OptimizerState::new(&spec.train.optimizer, &params);
         let capacity = CHUNK.min(spec.train.batch_size.div_ceil(N_SHARDS));
+        let prepared = model.prepared();
         let shard = |_| {
+            let room = match &prepared {
+                None => Room::Plain(Trace::new(spec, capacity, Reads::QueryOnly)),
+                Some((_, shared)) => Room::Folded(FoldedTrace::new(spec, capacity), shared.clone()),
+            };
             Mutex::new(Shard {
                 batch: task.workspace(capacity),
-                trace: Trace::new(spec, capacity, Reads::QueryOnly),
+                room,
                 grads: Params::zeros(model.layout().clone()),
                 loss_sum: 0.0,
             })
@@ -97,7 +111,7 @@ impl Trainer {
         let shards = (0..N_SHARDS).map(shard).collect();
         let grads = Params::zeros(model.layout().clone());
         let state = TrainState { step: 0, params, optimizer, loss_sum: 0.0, loss_count: 0 };
-        Ok(Self { train: spec.train.clone(), task, model, state, grads, shards })
+        Ok(Self { train: spec.train.clone(), task, model, state, grads, prepared, shards })
     }
 
     /// Continues from a saved state.
@@ -146,17 +160,11 @@ impl Trainer {
     /// # Errors
     /// If the loss is not finite; nothing is updated then.
     pub fn step(&mut self, workers: &dyn Workers) -> Result<f64, Diverged> {
-        workers.run(N_SHARDS, &|idx| self.compute_shard(idx));
-        let mut loss_sum = 0.0;
-        for (idx, shard) in self.shards.iter().enumerate() {
-            let shard = lock(shard);
-            loss_sum += shard.loss_sum;
-            if idx == 0 {
-                self.grads.values.copy_from_slice(&shard.grads.values);
-            } else {
-                Real::axpy(self.model.kernels(), 1.0, &shard.grads.values, &mut self.grads.values);
-            }
+        if let Some((prepared, _)) = &mut self.prepared {
+            self.model.prepare(&self.state.params, prepared);
         }
+        workers.run(N_SHARDS, &|idx| self.compute_shard(idx));
+        let loss_sum = self.add_up();
         let loss = loss_sum / self.train.batch_size as f64;
         if !loss.is_finite() {
             return Err(Diverged { step: self.state.step });
@@ -169,23 +177,62 @@ impl Trainer {
         Ok(loss)
     }
 
+    /// Sums losses and gradients of the shards in their order.
+    fn add_up(&mut self) -> f64 {
+        let kernels = self.model.kernels();
+        let mut loss_sum = 0.0;
+        for (idx, shard) in self.shards.iter().enumerate() {
+            let shard = lock(shard);
+            loss_sum += shard.loss_sum;
+            let add = |from: &[f32], to: &mut [f32]| match idx {
+                0 => to.copy_from_slice(from),
+                _ => Real::axpy(kernels, 1.0, from, to),
+            };
+            add(&shard.grads.values, &mut self.grads.values);
+            if let (Room::Folded(_, shared), Some((_, sum))) = (&shard.room, &mut self.prepared) {
+                shared.parts().into_iter().zip(sum.parts_mut()).for_each(|(from, to)| add(from, to));
+            }
+        }
+        if let Some((_, shared)) = &mut self.prepared {
+            self.model.finish_folded(&self.state.params, shared, &mut self.grads);
+        }
+        loss_sum
+    }
+
     /// Loss and gradient of one shard, chunk by chunk.
     fn compute_shard(&self, idx: usize) {
         let shard = &mut *lock(&self.shards[idx]);
-        let Shard { batch, trace, grads, loss_sum } = shard;
-        let kernels = self.model.kernels();
+        let (model, params) = (&self.model, &self.state.params);
+        let Shard { batch, room, grads, loss_sum } = shard;
+        let kernels = model.kernels();
         grads.values.fill(0.0);
+        if let Room::Folded(_, shared) = room {
+            shared.clear();
+        }
         *loss_sum = 0.0;
         let range = shard_range(self.train.batch_size, idx);
         let scale = 1.0 / self.train.batch_size as f64;
+        let loss = |logits: &[f32], batch: &Batch, d_logits: &mut [f32]| {
+            loss::cross_entropy_gradient(kernels, logits, &batch.answers[..batch.n_sequences], scale, d_logits)
+        };
         for first in range.clone().step_by(CHUNK) {
             batch.n_sequences = (range.end - first).min(CHUNK);
             self.task.fill(kernels, Set::Train, self.state.step, first, batch);
-            self.model.forward(&self.state.params, batch, trace, None);
-            let answers = &batch.answers[..batch.n_sequences];
-            let (logits, d_logits) = trace.logits_and_gradient();
-            *loss_sum += loss::cross_entropy_gradient(kernels, logits, answers, scale, d_logits);
-            self.model.backward(&self.state.params, batch, trace, grads);
+            match (&mut *room, &self.prepared) {
+                (Room::Folded(trace, shared), Some((prepared, _))) => {
+                    model.forward_folded(params, prepared, batch, trace);
+                    let (logits, d_logits) = trace.logits_and_gradient();
+                    *loss_sum += loss(logits, batch, d_logits);
+                    model.backward_folded(params, batch, trace, grads, shared);
+                }
+                (Room::Plain(trace), _) => {
+                    model.forward(params, batch, trace, None);
+                    let (logits, d_logits) = trace.logits_and_gradient();
+                    *loss_sum += loss(logits, batch, d_logits);
+                    model.backward(params, batch, trace, grads);
+                }
+                (Room::Folded(..), None) => unreachable!("a folded room is made with what it shares"),
+            }
         }
     }
 }
