@@ -18,11 +18,13 @@
 pub mod elementwise;
 pub mod gemm;
 pub mod kernels;
+mod lanes;
 pub mod mat;
 pub mod math;
 pub mod real;
 pub mod rng;
 pub mod softmax;
+mod transpose;
 
 pub use gemm::Fill;
 pub use kernels::{Arithmetic, Kernels, Simd};
