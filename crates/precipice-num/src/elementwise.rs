@@ -24,8 +24,62 @@ pub(crate) fn dot_f32(kernels: Kernels, x: &[f32], y: &[f32]) -> f32 {
     sum
 }
 
+/// y_i = y_i + a_i . x, for rows a_i of the length of x that begin `stride` apart.
+pub(crate) fn add_dots_f32(kernels: Kernels, a: &[f32], stride: usize, x: &[f32], y: &mut [f32]) {
+    assert!(y.is_empty() || (y.len() - 1) * stride + x.len() <= a.len(), "fewer rows than dot products");
+    dispatch!(kernels, add_dots_body(a: &[f32], stride: usize, x: &[f32], y: &mut [f32]));
+}
+
 #[inline(always)]
-fn dot_body(x: &[f32], y: &[f32], out: &mut f32) {
+fn add_dots_body(a: &[f32], stride: usize, x: &[f32], y: &mut [f32]) {
+    for (i, y) in y.iter_mut().enumerate() {
+        let mut dot = 0.0;
+        dot_body(&a[i * stride..i * stride + x.len()], x, &mut dot);
+        *y += dot;
+    }
+}
+
+/// h = max(h + bias, 0); NaN stays NaN, so that divergence is seen.
+pub(crate) fn relu_f32(kernels: Kernels, bias: f32, h: &mut [f32]) {
+    dispatch!(kernels, relu_body(bias: f32, h: &mut [f32]));
+}
+
+#[inline(always)]
+fn relu_body(bias: f32, h: &mut [f32]) {
+    for h in h {
+        let x = *h + bias;
+        *h = if x < 0.0 { 0.0 } else { x };
+    }
+}
+
+/// d = 0 where h, the output of the ReLU, is 0.
+pub(crate) fn relu_gradient_f32(kernels: Kernels, h: &[f32], d: &mut [f32]) {
+    assert_eq!(h.len(), d.len(), "gradient of another length");
+    dispatch!(kernels, relu_gradient_body(h: &[f32], d: &mut [f32]));
+}
+
+#[inline(always)]
+fn relu_gradient_body(h: &[f32], d: &mut [f32]) {
+    for (d, &h) in d.iter_mut().zip(h) {
+        *d = if h <= 0.0 { 0.0 } else { *d };
+    }
+}
+
+/// sum_i x_i in a fixed order.
+pub(crate) fn sum_f32(kernels: Kernels, x: &[f32]) -> f32 {
+    let mut sum = 0.0;
+    let out = &mut sum;
+    dispatch!(kernels, sum_body(x: &[f32], out: &mut f32));
+    sum
+}
+
+#[inline(always)]
+fn sum_body(x: &[f32], out: &mut f32) {
+    *out = crate::softmax::sum(x);
+}
+
+#[inline(always)]
+pub(crate) fn dot_body(x: &[f32], y: &[f32], out: &mut f32) {
     const LANES: usize = 16;
     let mut lanes = [0.0_f32; LANES];
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
@@ -39,4 +93,36 @@ fn dot_body(x: &[f32], y: &[f32], out: &mut f32) {
         }
     }
     *out = crate::softmax::sum(&lanes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_gives_the_definitions() {
+        let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 16.0;
+        for len in [0, 1, 15, 16, 17, 50] {
+            let (x, rows): (Vec<f32>, Vec<f32>) =
+                ((0..len).map(value).collect(), (0..3 * len + 2).map(value).collect());
+            for kernels in Kernels::available() {
+                let mut y = [1.0; 3];
+                add_dots_f32(kernels, &rows, len, &x, &mut y);
+                for (i, y) in y.into_iter().enumerate() {
+                    assert_eq!(y, 1.0 + dot_f32(kernels, &rows[i * len..(i + 1) * len], &x));
+                }
+                let (mut h, mut d) = (x.clone(), vec![1.0; len]);
+                relu_f32(kernels, 0.5, &mut h);
+                relu_gradient_f32(kernels, &h, &mut d);
+                for (&x, (&h, &d)) in x.iter().zip(h.iter().zip(&d)) {
+                    assert_eq!((h, d), if x > -0.5 { (x + 0.5, 1.0) } else { (0.0, 0.0) });
+                }
+                // Multiples of 1/16 add up exactly in any order.
+                assert_eq!(sum_f32(kernels, &x), x.iter().sum::<f32>());
+            }
+        }
+        let mut nan = [f32::NAN];
+        relu_f32(Kernels::detect(), 0.0, &mut nan);
+        assert!(nan[0].is_nan());
+    }
 }

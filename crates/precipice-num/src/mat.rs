@@ -1,5 +1,7 @@
 //! Views of matrices in caller-owned slices.
 
+use std::ops::Range;
+
 /// A read-only matrix view; element (i, j) is `data[i * row_stride + j * col_stride]`.
 #[derive(Clone, Copy, Debug)]
 pub struct MatRef<'a, T> {
@@ -37,6 +39,17 @@ impl<'a, T> MatRef<'a, T> {
         (0..self.rows).map(move |i| &self.data[i * self.row_stride..i * self.row_stride + self.cols])
     }
 
+    /// Some of the columns.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn columns(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.cols, "columns {range:?} of {}", self.cols);
+        // An empty matrix may have an empty slice.
+        let start = (range.start * self.col_stride).min(self.data.len());
+        Self { data: &self.data[start..], cols: range.len(), ..self }
+    }
+
     /// The transposed view, `[cols, rows]`.
     pub fn t(self) -> Self {
         Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
@@ -69,6 +82,11 @@ impl<'a, T> MatMut<'a, T> {
         assert!(span(rows, cols, row_stride) <= data.len(), "matrix view is longer than its slice");
         assert!(row_stride >= cols || rows <= 1, "rows of a writable matrix overlap");
         Self { data, rows, cols, row_stride }
+    }
+
+    /// The same view for a shorter time.
+    pub fn reborrow(&mut self) -> MatMut<'_, T> {
+        MatMut { data: self.data, rows: self.rows, cols: self.cols, row_stride: self.row_stride }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::elementwise;
 use crate::gemm::{self, Fill};
 use crate::kernels::Kernels;
 use crate::mat::{MatMut, MatRef};
-use crate::{math, softmax};
+use crate::{math, softmax, transpose};
 
 /// The number type of a network.
 pub trait Real:
@@ -43,12 +43,32 @@ pub trait Real:
     /// # Panics
     /// If the shapes do not match.
     fn gemm(kernels: Kernels, c: MatMut<'_, Self>, fill: Fill, a: MatRef<'_, Self>, b: MatRef<'_, Self>);
+    /// Writes the transpose of `[rows, cols]` to rows that begin `to_stride` apart.
+    ///
+    /// # Panics
+    /// If `from` is no whole number of rows, or `to` is too short.
+    fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize);
     /// Soft-max of a row, in place.
     fn softmax(kernels: Kernels, row: &mut [Self]);
+    /// Soft-max of the first i + 1 scores of row i, in place; the rest of the row becomes 0.
+    fn softmax_causal(kernels: Kernels, rows: &mut [Self], width: usize);
+    /// Turns the gradient of rows of a soft-max `p` into that of its scores, in place.
+    ///
+    /// # Panics
+    /// If the lengths differ; so do the functions that follow.
+    fn softmax_gradient(kernels: Kernels, p: &[Self], d: &mut [Self], width: usize);
     /// y += a x
     fn axpy(kernels: Kernels, a: Self, x: &[Self], y: &mut [Self]);
     /// sum_i x_i y_i
     fn dot(kernels: Kernels, x: &[Self], y: &[Self]) -> Self;
+    /// y_i += a_i . x, for rows a_i that begin `stride` apart
+    fn add_dots(kernels: Kernels, a: &[Self], stride: usize, x: &[Self], y: &mut [Self]);
+    /// sum_i x_i
+    fn sum(kernels: Kernels, x: &[Self]) -> Self;
+    /// h = max(h + bias, 0); NaN stays.
+    fn relu(kernels: Kernels, bias: Self, h: &mut [Self]);
+    /// d = 0 where h, the output of the ReLU, is 0.
+    fn relu_gradient(kernels: Kernels, h: &[Self], d: &mut [Self]);
     /// Square root, correctly rounded.
     fn sqrt(self) -> Self;
     /// Hyperbolic tangent.
@@ -68,14 +88,35 @@ impl Real for f32 {
     fn gemm(kernels: Kernels, c: MatMut<'_, Self>, fill: Fill, a: MatRef<'_, Self>, b: MatRef<'_, Self>) {
         gemm::gemm_f32(kernels, c, fill, a, b);
     }
+    fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize) {
+        transpose::transposed(kernels, from, cols, to, to_stride);
+    }
     fn softmax(kernels: Kernels, row: &mut [Self]) {
         softmax::softmax_f32(kernels, row);
+    }
+    fn softmax_causal(kernels: Kernels, rows: &mut [Self], width: usize) {
+        softmax::softmax_causal_f32(kernels, rows, width);
+    }
+    fn softmax_gradient(kernels: Kernels, p: &[Self], d: &mut [Self], width: usize) {
+        softmax::softmax_gradient_f32(kernels, p, d, width);
     }
     fn axpy(kernels: Kernels, a: Self, x: &[Self], y: &mut [Self]) {
         elementwise::axpy_f32(kernels, a, x, y);
     }
     fn dot(kernels: Kernels, x: &[Self], y: &[Self]) -> Self {
         elementwise::dot_f32(kernels, x, y)
+    }
+    fn add_dots(kernels: Kernels, a: &[Self], stride: usize, x: &[Self], y: &mut [Self]) {
+        elementwise::add_dots_f32(kernels, a, stride, x, y);
+    }
+    fn sum(kernels: Kernels, x: &[Self]) -> Self {
+        elementwise::sum_f32(kernels, x)
+    }
+    fn relu(kernels: Kernels, bias: Self, h: &mut [Self]) {
+        elementwise::relu_f32(kernels, bias, h);
+    }
+    fn relu_gradient(kernels: Kernels, h: &[Self], d: &mut [Self]) {
+        elementwise::relu_gradient_f32(kernels, h, d);
     }
     fn sqrt(self) -> Self {
         self.sqrt()
@@ -98,8 +139,24 @@ impl Real for f64 {
     fn gemm(_: Kernels, c: MatMut<'_, Self>, fill: Fill, a: MatRef<'_, Self>, b: MatRef<'_, Self>) {
         gemm::gemm_f64(c, fill, a, b);
     }
+    fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize) {
+        transpose::transposed(kernels, from, cols, to, to_stride);
+    }
     fn softmax(_: Kernels, row: &mut [Self]) {
         softmax::softmax_f64(row);
+    }
+    fn softmax_causal(_: Kernels, rows: &mut [Self], width: usize) {
+        for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+            let (visible, hidden) = row.split_at_mut((i + 1).min(width));
+            softmax::softmax_f64(visible);
+            hidden.fill(0.0);
+        }
+    }
+    fn softmax_gradient(kernels: Kernels, p: &[Self], d: &mut [Self], width: usize) {
+        for (p, d) in p.chunks_exact(width).zip(d.chunks_exact_mut(width)) {
+            let mean = Self::dot(kernels, p, d);
+            d.iter_mut().zip(p).for_each(|(d, p)| *d = p * (*d - mean));
+        }
     }
     fn axpy(_: Kernels, a: Self, x: &[Self], y: &mut [Self]) {
         assert_eq!(x.len(), y.len(), "axpy of different lengths");
@@ -108,6 +165,23 @@ impl Real for f64 {
     fn dot(_: Kernels, x: &[Self], y: &[Self]) -> Self {
         assert_eq!(x.len(), y.len(), "dot product of different lengths");
         x.iter().zip(y).map(|(a, b)| a * b).sum()
+    }
+    fn add_dots(kernels: Kernels, a: &[Self], stride: usize, x: &[Self], y: &mut [Self]) {
+        for (i, y) in y.iter_mut().enumerate() {
+            *y += Self::dot(kernels, &a[i * stride..i * stride + x.len()], x);
+        }
+    }
+    fn sum(_: Kernels, x: &[Self]) -> Self {
+        x.iter().sum()
+    }
+    fn relu(_: Kernels, bias: Self, h: &mut [Self]) {
+        for h in h {
+            let x = *h + bias;
+            *h = if x < 0.0 { 0.0 } else { x };
+        }
+    }
+    fn relu_gradient(_: Kernels, h: &[Self], d: &mut [Self]) {
+        d.iter_mut().zip(h).filter(|(_, h)| **h <= 0.0).for_each(|(d, _)| *d = 0.0);
     }
     fn sqrt(self) -> Self {
         self.sqrt()

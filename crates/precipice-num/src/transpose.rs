@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::kernels::Simd;
+use crate::kernels::{Kernels, Simd};
 
 /// Writes the transpose of a matrix of `rows` x `cols`, whose rows begin `stride` apart, to rows that
 /// begin `to_stride` apart. A copy has no rounding: every level writes the same bits.
@@ -37,6 +37,20 @@ pub(crate) fn transpose<T: Copy + 'static>(
             to[j * to_stride + i].write(from[i * stride + j]);
         }
     }
+}
+
+/// The same of a dense matrix of `cols` columns, over numbers that are there already.
+pub(crate) fn transposed<T: Copy + 'static>(
+    kernels: Kernels,
+    from: &[T],
+    cols: usize,
+    to: &mut [T],
+    to_stride: usize,
+) {
+    assert_eq!(from.len() % cols, 0, "no whole number of rows of {cols}");
+    // SAFETY: `transpose` only writes, and only numbers.
+    let to = unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), to.len()) };
+    transpose(kernels.simd(), from, cols, (from.len() / cols, cols), to, to_stride);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -84,6 +98,27 @@ mod x86 {
                 put(1, _mm256_shuffle_ps::<0xEE>(ab0, cd0));
                 put(2, _mm256_shuffle_ps::<0x44>(ab1, cd1));
                 put(3, _mm256_shuffle_ps::<0xEE>(ab1, cd1));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_copies_every_element() {
+        for (rows, cols) in [(1, 1), (7, 9), (8, 8), (17, 64), (33, 15), (16, 40)] {
+            let from: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
+            for kernels in Kernels::available() {
+                let stride = rows + 3;
+                let mut to = vec![-1.0; cols * stride];
+                transposed(kernels, &from, cols, &mut to, stride);
+                for (j, row) in to.chunks(stride).enumerate() {
+                    assert!((0..rows).all(|i| row[i] == from[i * cols + j]), "{rows} x {cols}, {kernels:?}");
+                    assert!(row[rows..].iter().all(|&gap| gap == -1.0));
+                }
             }
         }
     }

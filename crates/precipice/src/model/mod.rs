@@ -13,11 +13,13 @@ mod norm;
 mod params;
 pub mod plan;
 mod readout;
+mod step;
 mod trace;
 
 pub use attention::{Ablation, AttentionTrace};
 pub use embed::EmbedDims;
-pub use folded::{FoldedTrace, Prepared, PreparedGrads};
+pub use folded::{FoldedShard, FoldedTrace};
+pub use step::FoldedStep;
 pub use minimal::{MinimalHead, MinimalScalars};
 pub use params::{Init, Layout, Params, TensorInfo};
 pub use trace::{BlockTrace, Reads, Trace};
@@ -77,11 +79,11 @@ impl<T: Real> Model<T> {
         let minimal = spec.model.minimal.as_ref().map(|minimal| MinimalHead::new(spec, minimal, &mut layout));
         let n_blocks = if minimal.is_some() { 0 } else { spec.model.n_layers };
         let blocks: Vec<Block> = (0..n_blocks).map(|idx| Block::new(spec, idx, &mut layout)).collect();
-        let folded = (Plan::of(spec).form == Form::Folded)
-            .then(|| Folded::new(spec, embed.dims(), [&blocks[0].attention, &blocks[1].attention]));
         let ln_final = spec.model.layer_norm.then(|| LayerNorm::new("ln_final", d_model, &mut layout));
         let readout = ReadoutLayers::new(spec, &mut layout);
         let (n_layers, readout_overlap) = (spec.model.n_layers, spec.model.readout_overlap);
+        let folded = (Plan::of(spec).form == Form::Folded)
+            .then(|| Folded::new(spec, [&blocks[0].attention, &blocks[1].attention], &layout));
         let (layout, skipped) = (Arc::new(layout), d_model - spec.d_read());
         Self {
             kernels,
@@ -211,7 +213,8 @@ impl<T: Real> Model<T> {
             Some(_) => (&ln_final.out[..], self.d_model),
             None => (&resid_final[rows.start + self.skipped..], rows.stride),
         };
-        self.readout.backward(self.kernels, p, input, s, readout, g, d_query);
+        self.readout.backward(self.kernels, p, s, readout, d_query);
+        self.readout.add_gradients(self.kernels, input, s, readout, g);
         if let Some(minimal) = &self.minimal {
             minimal.backward(self.kernels, p, s, trace, g);
             return;
@@ -233,61 +236,6 @@ impl<T: Real> Model<T> {
             block.backward(self.kernels, p, s, &mut blocks[idx], d_rows, d_resid, wants_input, g, scratch);
         }
         self.embed.backward(batch, d_resid, g);
-    }
-}
-
-/// The folded form, where the plan chose it; see `folded`.
-impl<T: Real> Model<T> {
-    /// Room for what the sequences of a step share, and for its gradients.
-    pub fn prepared(&self) -> Option<(Prepared<T>, PreparedGrads<T>)> {
-        self.folded.as_ref().map(|folded| (folded.prepared(), folded.prepared_grads()))
-    }
-
-    fn folded(&self) -> &Folded {
-        self.folded.as_ref().expect("the plan chose the folded form")
-    }
-
-    /// Computes what the sequences of a step share.
-    ///
-    /// # Panics
-    /// If the plan chose another form; so do the three that follow.
-    pub fn prepare(&self, params: &Params<T>, prepared: &mut Prepared<T>) {
-        self.folded().prepare(self.kernels, &params.values, self.label_table(), prepared);
-    }
-
-    /// Fills the trace.
-    pub fn forward_folded(
-        &self,
-        params: &Params<T>,
-        prepared: &Prepared<T>,
-        batch: &Batch,
-        trace: &mut FoldedTrace<T>,
-    ) {
-        let p = &params.values;
-        self.folded().forward(self.kernels, p, self.label_table(), prepared, batch, trace);
-        let (out, _, readout) = trace.final_rows();
-        self.readout.forward(self.kernels, p, (&out[self.skipped..], self.d_model), batch.n_sequences, readout);
-    }
-
-    /// Adds gradients to `grads` and `shared`, given the gradient of the logits.
-    pub fn backward_folded(
-        &self,
-        params: &Params<T>,
-        batch: &Batch,
-        trace: &mut FoldedTrace<T>,
-        grads: &mut Params<T>,
-        shared: &mut PreparedGrads<T>,
-    ) {
-        let (p, g) = (&params.values, &mut grads.values);
-        let (out, d_out, readout) = trace.final_rows();
-        let input = (&out[self.skipped..], self.d_model);
-        self.readout.backward(self.kernels, p, input, batch.n_sequences, readout, g, d_out);
-        self.folded().backward(self.kernels, p, batch, trace, g, shared);
-    }
-
-    /// Adds to `grads` what the gradients of all sequences' shared part say about the parameters.
-    pub fn finish_folded(&self, params: &Params<T>, shared: &mut PreparedGrads<T>, grads: &mut Params<T>) {
-        self.folded().finish(self.kernels, &params.values, self.label_table(), shared, &mut grads.values);
     }
 }
 

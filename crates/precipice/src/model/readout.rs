@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
-use super::mlp::relu;
 use super::params::{Init, Layout};
 use crate::spec::{Readout, RunSpec};
 
@@ -105,43 +104,68 @@ impl ReadoutLayers {
             let weight = MatRef::new(&p[layer.weight.clone()], layer.d_out, layer.d_in);
             T::gemm(kernels, MatMut::new(out, s, layer.d_out), Fill::Set, x, weight.t());
             if let Some(bias) = layer.bias {
-                out.iter_mut().for_each(|h| *h = relu(*h + p[bias]));
+                T::relu(kernels, p[bias], out);
             }
         }
     }
 
-    /// Adds to the parameters' gradients and writes the input's to `d_input` `[S, C]`.
-    #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
+    /// Writes the gradients of every layer's output and of the input, `d_input` `[S, C]`.
     pub(super) fn backward<T: Real>(
         &self,
         kernels: Kernels,
         p: &[T],
-        input: (&[T], usize),
         s: usize,
         trace: &mut ReadoutTrace<T>,
-        g: &mut [T],
         d_input: &mut [T],
     ) {
         for (i, layer) in self.layers.iter().enumerate().rev() {
             let (d_before, d_now) = trace.d_outs.split_at_mut(i);
             let d_out = &mut d_now[0][..s * layer.d_out];
-            if let Some(bias) = layer.bias {
-                // h = relu(a + b), so h > 0 tells where the slope is 1
-                for (d, &h) in d_out.iter_mut().zip(&trace.outs[i]) {
-                    if h <= T::ZERO {
-                        *d = T::ZERO;
-                    }
-                }
-                g[bias] += d_out.iter().copied().sum::<T>();
+            if layer.bias.is_some() {
+                T::relu_gradient(kernels, &trace.outs[i][..s * layer.d_out], d_out);
             }
             // a = x W^T
-            let x = layer.input(trace.outs[..i].last(), input, s);
-            let d_out = MatRef::new(d_out, s, layer.d_out);
-            let d_weight = MatMut::new(&mut g[layer.weight.clone()], layer.d_out, layer.d_in);
-            T::gemm(kernels, d_weight, Fill::Add, d_out.t(), x);
             let d_x = d_before.last_mut().map_or(&mut *d_input, |d| d);
             let weight = MatRef::new(&p[layer.weight.clone()], layer.d_out, layer.d_in);
-            T::gemm(kernels, MatMut::new(d_x, s, layer.d_in), Fill::Set, d_out, weight);
+            let d_x = MatMut::new(d_x, s, layer.d_in);
+            T::gemm(kernels, d_x, Fill::Set, MatRef::new(d_out, s, layer.d_out), weight);
+        }
+    }
+
+    /// The gradient of a layer's output and its input: the gradient of its weights is the transpose
+    /// of the first times the second.
+    pub(super) fn factors<'a, T: Real>(
+        &self,
+        layer: usize,
+        input: (&'a [T], usize),
+        s: usize,
+        trace: &'a ReadoutTrace<T>,
+    ) -> [MatRef<'a, T>; 2] {
+        let d_out = MatRef::new(&trace.d_outs[layer], s, self.layers[layer].d_out);
+        [d_out, self.layers[layer].input(trace.outs[..layer].last(), input, s)]
+    }
+
+    /// The gradient of a layer's bias.
+    pub(super) fn d_bias<T: Real>(&self, kernels: Kernels, layer: usize, s: usize, trace: &ReadoutTrace<T>) -> T {
+        <T as Real>::sum(kernels, &trace.d_outs[layer][..s * self.layers[layer].d_out])
+    }
+
+    /// Adds the gradients of all parameters to `g`, after `backward`.
+    pub(super) fn add_gradients<T: Real>(
+        &self,
+        kernels: Kernels,
+        input: (&[T], usize),
+        s: usize,
+        trace: &ReadoutTrace<T>,
+        g: &mut [T],
+    ) {
+        for (i, layer) in self.layers.iter().enumerate() {
+            let [d_out, x] = self.factors(i, input, s, trace);
+            let d_weight = MatMut::new(&mut g[layer.weight.clone()], layer.d_out, layer.d_in);
+            T::gemm(kernels, d_weight, Fill::Add, d_out.t(), x);
+            if let Some(bias) = layer.bias {
+                g[bias] += self.d_bias(kernels, i, s, trace);
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use precipice_num::{Kernels, Real};
 
 use crate::batch::Batch;
-use crate::model::{FoldedTrace, Model, Params, Prepared, PreparedGrads, Reads, Trace};
+use crate::model::{FoldedShard, FoldedStep, Model, Params, Reads, Trace};
 use crate::spec::{RunSpec, SpecError, TrainSpec};
 use crate::task::{Set, Task};
 use crate::workers::Workers;
@@ -51,8 +51,8 @@ pub struct Trainer {
     model: Model<f32>,
     state: TrainState,
     grads: Params<f32>,
-    /// What the shards share, where the plan chose the folded form.
-    prepared: Option<(Prepared<f32>, PreparedGrads<f32>)>,
+    /// Where the plan chose the folded form.
+    folded: Option<FoldedStep<f32>>,
     shards: Vec<Mutex<Shard>>,
 }
 
@@ -61,15 +61,14 @@ pub struct Trainer {
 struct Shard {
     batch: Batch,
     room: Room,
-    grads: Params<f32>,
     loss_sum: f64,
 }
 
-/// Activations, in the form that the plan chose.
+/// Activations and gradients, in the form that the plan chose.
 #[derive(Debug)]
 enum Room {
-    Plain(Trace<f32>),
-    Folded(FoldedTrace<f32>, PreparedGrads<f32>),
+    Plain { trace: Trace<f32>, grads: Params<f32> },
+    Folded(FoldedShard<f32>),
 }
 
 /// The loss or the parameters are no longer finite.
@@ -95,23 +94,21 @@ impl Trainer {
         let params = model.init(spec.seeds.init);
         let optimizer = OptimizerState::new(&spec.train.optimizer, &params);
         let capacity = CHUNK.min(spec.train.batch_size.div_ceil(N_SHARDS));
-        let prepared = model.prepared();
-        let shard = |_| {
-            let room = match &prepared {
-                None => Room::Plain(Trace::new(spec, capacity, Reads::QueryOnly)),
-                Some((_, shared)) => Room::Folded(FoldedTrace::new(spec, capacity), shared.clone()),
+        let folded = model.folded_step();
+        let shard = |idx| {
+            let room = match &folded {
+                Some(_) => Room::Folded(FoldedShard::new(spec, shard_range(spec.train.batch_size, idx).len(), CHUNK)),
+                None => Room::Plain {
+                    trace: Trace::new(spec, capacity, Reads::QueryOnly),
+                    grads: Params::zeros(model.layout().clone()),
+                },
             };
-            Mutex::new(Shard {
-                batch: task.workspace(capacity),
-                room,
-                grads: Params::zeros(model.layout().clone()),
-                loss_sum: 0.0,
-            })
+            Mutex::new(Shard { batch: task.workspace(capacity), room, loss_sum: 0.0 })
         };
         let shards = (0..N_SHARDS).map(shard).collect();
         let grads = Params::zeros(model.layout().clone());
         let state = TrainState { step: 0, params, optimizer, loss_sum: 0.0, loss_count: 0 };
-        Ok(Self { train: spec.train.clone(), task, model, state, grads, prepared, shards })
+        Ok(Self { train: spec.train.clone(), task, model, state, grads, folded, shards })
     }
 
     /// Continues from a saved state.
@@ -160,11 +157,12 @@ impl Trainer {
     /// # Errors
     /// If the loss is not finite; nothing is updated then.
     pub fn step(&mut self, workers: &dyn Workers) -> Result<f64, Diverged> {
-        if let Some((prepared, _)) = &mut self.prepared {
-            self.model.prepare(&self.state.params, prepared);
+        let (model, params) = (&self.model, &self.state.params);
+        if let Some(FoldedStep { prepared, prepared_cuts, .. }) = &mut self.folded {
+            workers.run_parts(prepared, prepared_cuts, &|part, to| model.prepare(params, part, to));
         }
         workers.run(N_SHARDS, &|idx| self.compute_shard(idx));
-        let loss_sum = self.add_up();
+        let loss_sum = self.add_up(workers);
         let loss = loss_sum / self.train.batch_size as f64;
         if !loss.is_finite() {
             return Err(Diverged { step: self.state.step });
@@ -178,61 +176,80 @@ impl Trainer {
     }
 
     /// Sums losses and gradients of the shards in their order.
-    fn add_up(&mut self) -> f64 {
-        let kernels = self.model.kernels();
-        let mut loss_sum = 0.0;
-        for (idx, shard) in self.shards.iter().enumerate() {
-            let shard = lock(shard);
-            loss_sum += shard.loss_sum;
-            let add = |from: &[f32], to: &mut [f32]| match idx {
-                0 => to.copy_from_slice(from),
-                _ => Real::axpy(kernels, 1.0, from, to),
-            };
-            add(&shard.grads.values, &mut self.grads.values);
-            if let (Room::Folded(_, shared), Some((_, sum))) = (&shard.room, &mut self.prepared) {
-                shared.parts().into_iter().zip(sum.parts_mut()).for_each(|(from, to)| add(from, to));
+    fn add_up(&mut self, workers: &dyn Workers) -> f64 {
+        let (model, params) = (&self.model, &self.state.params);
+        let shards: [MutexGuard<'_, Shard>; N_SHARDS] = std::array::from_fn(|idx| lock(&self.shards[idx]));
+        match &mut self.folded {
+            Some(FoldedStep { labels, shared, shared_cuts, gradient_cuts, .. }) => {
+                let shards: [_; N_SHARDS] = std::array::from_fn(|idx| shards[idx].room.folded());
+                model.add_up_labels(&shards, labels);
+                let add_up = |part, to: &mut [f32]| model.add_up_shared(&shards, labels, part, to);
+                workers.run_parts(shared, shared_cuts, &add_up);
+                let gradient = |part, to: &mut [f32]| model.folded_gradient(params, &shards, shared, part, to);
+                workers.run_parts(&mut self.grads.values, gradient_cuts, &gradient);
+            }
+            None => {
+                let len = self.grads.values.len();
+                let cuts: [usize; N_SHARDS] = std::array::from_fn(|part| len * (part + 1) / N_SHARDS);
+                workers.run_parts(&mut self.grads.values, &cuts, &|part, to| {
+                    let place = len * part / N_SHARDS..cuts[part];
+                    to.copy_from_slice(&shards[0].room.grads()[place.clone()]);
+                    for shard in &shards[1..] {
+                        Real::axpy(model.kernels(), 1.0, &shard.room.grads()[place.clone()], to);
+                    }
+                });
             }
         }
-        if let Some((_, shared)) = &mut self.prepared {
-            self.model.finish_folded(&self.state.params, shared, &mut self.grads);
-        }
-        loss_sum
+        shards.iter().map(|shard| shard.loss_sum).sum()
     }
 
     /// Loss and gradient of one shard, chunk by chunk.
     fn compute_shard(&self, idx: usize) {
-        let shard = &mut *lock(&self.shards[idx]);
-        let (model, params) = (&self.model, &self.state.params);
-        let Shard { batch, room, grads, loss_sum } = shard;
-        let kernels = model.kernels();
-        grads.values.fill(0.0);
-        if let Room::Folded(_, shared) = room {
-            shared.clear();
+        let Shard { batch, room, loss_sum } = &mut *lock(&self.shards[idx]);
+        let (model, params, kernels) = (&self.model, &self.state.params, self.model.kernels());
+        match room {
+            Room::Plain { grads, .. } => grads.values.fill(0.0),
+            Room::Folded(shard) => shard.lookups.fill(0.0),
         }
         *loss_sum = 0.0;
         let range = shard_range(self.train.batch_size, idx);
         let scale = 1.0 / self.train.batch_size as f64;
-        let loss = |logits: &[f32], batch: &Batch, d_logits: &mut [f32]| {
+        let loss = |(logits, d_logits): (&[f32], &mut [f32]), batch: &Batch| {
             loss::cross_entropy_gradient(kernels, logits, &batch.answers[..batch.n_sequences], scale, d_logits)
         };
-        for first in range.clone().step_by(CHUNK) {
+        for (chunk, first) in range.clone().step_by(CHUNK).enumerate() {
             batch.n_sequences = (range.end - first).min(CHUNK);
             self.task.fill(kernels, Set::Train, self.state.step, first, batch);
-            match (&mut *room, &self.prepared) {
-                (Room::Folded(trace, shared), Some((prepared, _))) => {
+            match (&mut *room, &self.folded) {
+                (Room::Folded(FoldedShard { traces, lookups }), Some(FoldedStep { prepared, .. })) => {
+                    let trace = &mut traces[chunk];
                     model.forward_folded(params, prepared, batch, trace);
-                    let (logits, d_logits) = trace.logits_and_gradient();
-                    *loss_sum += loss(logits, batch, d_logits);
-                    model.backward_folded(params, batch, trace, grads, shared);
+                    *loss_sum += loss(trace.logits_and_gradient(), batch);
+                    model.backward_folded(params, prepared, batch, trace, lookups);
                 }
-                (Room::Plain(trace), _) => {
+                (Room::Plain { trace, grads }, _) => {
                     model.forward(params, batch, trace, None);
-                    let (logits, d_logits) = trace.logits_and_gradient();
-                    *loss_sum += loss(logits, batch, d_logits);
+                    *loss_sum += loss(trace.logits_and_gradient(), batch);
                     model.backward(params, batch, trace, grads);
                 }
-                (Room::Folded(..), None) => unreachable!("a folded room is made with what it shares"),
+                (Room::Folded(_), None) => unreachable!("a folded shard is part of a folded step"),
             }
+        }
+    }
+}
+
+impl Room {
+    fn folded(&self) -> &FoldedShard<f32> {
+        match self {
+            Room::Folded(shard) => shard,
+            Room::Plain { .. } => unreachable!("the plan chose the folded form for all shards"),
+        }
+    }
+
+    fn grads(&self) -> &[f32] {
+        match self {
+            Room::Plain { grads, .. } => &grads.values,
+            Room::Folded(_) => unreachable!("the plan chose the plain form for all shards"),
         }
     }
 }
