@@ -39,12 +39,7 @@ impl Workers for Pool {
 }
 
 /// Halves the parts until one is left. `first` is the number of the first part and its start.
-fn share_parts(
-    values: &mut [f32],
-    first: (usize, usize),
-    cuts: &[usize],
-    job: &(dyn Fn(usize, &mut [f32]) + Sync),
-) {
+fn share_parts(values: &mut [f32], first: (usize, usize), cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
     let (part, start) = first;
     match cuts {
         [] => {}

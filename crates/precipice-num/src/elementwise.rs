@@ -1,6 +1,7 @@
 //! Elementwise vector operations. Multiplications and additions are never fused here.
 
-use crate::kernels::{Kernels, dispatch};
+use crate::kernels::{Kernels, dispatch, dispatch_sixteen};
+use crate::sixteen::{Sixteen, dot, sum};
 
 /// y = y + a x
 pub(crate) fn axpy_f32(kernels: Kernels, a: f32, x: &[f32], y: &mut [f32]) {
@@ -18,24 +19,25 @@ fn axpy_body(a: f32, x: &[f32], y: &mut [f32]) {
 /// sum_i x_i y_i in a fixed order.
 pub(crate) fn dot_f32(kernels: Kernels, x: &[f32], y: &[f32]) -> f32 {
     assert_eq!(x.len(), y.len(), "dot product of different lengths");
-    let mut sum = 0.0;
-    let out = &mut sum;
-    dispatch!(kernels, dot_body(x: &[f32], y: &[f32], out: &mut f32));
-    sum
+    dispatch_sixteen!(kernels, dot(x: &[f32], y: &[f32]) -> f32)
+}
+
+/// sum_i x_i in a fixed order.
+pub(crate) fn sum_f32(kernels: Kernels, x: &[f32]) -> f32 {
+    dispatch_sixteen!(kernels, sum(x: &[f32]) -> f32)
 }
 
 /// y_i = y_i + a_i . x, for rows a_i of the length of x that begin `stride` apart.
 pub(crate) fn add_dots_f32(kernels: Kernels, a: &[f32], stride: usize, x: &[f32], y: &mut [f32]) {
     assert!(y.is_empty() || (y.len() - 1) * stride + x.len() <= a.len(), "fewer rows than dot products");
-    dispatch!(kernels, add_dots_body(a: &[f32], stride: usize, x: &[f32], y: &mut [f32]));
+    dispatch_sixteen!(kernels, add_dots(a: &[f32], stride: usize, x: &[f32], y: &mut [f32]));
 }
 
 #[inline(always)]
-fn add_dots_body(a: &[f32], stride: usize, x: &[f32], y: &mut [f32]) {
+unsafe fn add_dots<S: Sixteen>(a: &[f32], stride: usize, x: &[f32], y: &mut [f32]) {
     for (i, y) in y.iter_mut().enumerate() {
-        let mut dot = 0.0;
-        dot_body(&a[i * stride..i * stride + x.len()], x, &mut dot);
-        *y += dot;
+        // SAFETY: the caller's promise.
+        *y += unsafe { dot::<S>(&a[i * stride..i * stride + x.len()], x) };
     }
 }
 
@@ -63,36 +65,6 @@ fn relu_gradient_body(h: &[f32], d: &mut [f32]) {
     for (d, &h) in d.iter_mut().zip(h) {
         *d = if h <= 0.0 { 0.0 } else { *d };
     }
-}
-
-/// sum_i x_i in a fixed order.
-pub(crate) fn sum_f32(kernels: Kernels, x: &[f32]) -> f32 {
-    let mut sum = 0.0;
-    let out = &mut sum;
-    dispatch!(kernels, sum_body(x: &[f32], out: &mut f32));
-    sum
-}
-
-#[inline(always)]
-fn sum_body(x: &[f32], out: &mut f32) {
-    *out = crate::softmax::sum(x);
-}
-
-#[inline(always)]
-pub(crate) fn dot_body(x: &[f32], y: &[f32], out: &mut f32) {
-    const LANES: usize = 16;
-    let mut lanes = [0.0_f32; LANES];
-    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    let rest = xs.remainder().iter().zip(ys.remainder());
-    for (i, (a, b)) in rest.enumerate() {
-        lanes[i] += a * b;
-    }
-    for (a, b) in xs.zip(ys) {
-        for j in 0..LANES {
-            lanes[j] += a[j] * b[j];
-        }
-    }
-    *out = crate::softmax::sum(&lanes);
 }
 
 #[cfg(test)]

@@ -134,3 +134,37 @@ macro_rules! dispatch {
     }};
 }
 pub(crate) use dispatch;
+
+/// As `dispatch!`, for an unsafe function of the type that holds sixteen numbers at the level.
+macro_rules! dispatch_sixteen {
+    ($kernels:expr, $function:ident ($($arg:ident : $ty:ty),* $(,)?) $(-> $out:ty)?) => {{
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $ty),*) $(-> $out)? {
+                // SAFETY: compiled for what it needs.
+                unsafe { $function::<[std::arch::x86_64::__m256; 2]>($($arg),*) }
+            }
+            #[target_feature(enable = "avx2,fma,avx512f")]
+            fn avx512($($arg: $ty),*) $(-> $out)? {
+                // SAFETY: as above.
+                unsafe { $function::<std::arch::x86_64::__m512>($($arg),*) }
+            }
+            // SAFETY: `Kernels` is made only from the features that this processor reported.
+            unsafe {
+                match $kernels.simd() {
+                    $crate::Simd::Baseline => $function::<[f32; 16]>($($arg),*),
+                    $crate::Simd::Avx2 => avx2($($arg),*),
+                    $crate::Simd::Avx512 => avx512($($arg),*),
+                }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = $kernels;
+            // SAFETY: arrays need no instructions.
+            unsafe { $function::<[f32; 16]>($($arg),*) }
+        }
+    }};
+}
+pub(crate) use dispatch_sixteen;

@@ -23,6 +23,7 @@ pub mod mat;
 pub mod math;
 pub mod real;
 pub mod rng;
+mod sixteen;
 pub mod softmax;
 mod transpose;
 

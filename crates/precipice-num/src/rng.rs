@@ -127,9 +127,13 @@ fn fill_normal_body(id: StreamId, std: f32, out: &mut [f32]) {
     let mut block = 0;
     for chunk in out.chunks_mut(4 * WIDTH) {
         let deviates = normals(id, block, std);
-        for (e, value) in chunk.iter_mut().enumerate() {
-            *value = deviates[e % 4][e / 4];
+        let mut in_order = [0.0; 4 * WIDTH];
+        for j in 0..WIDTH {
+            for i in 0..4 {
+                in_order[4 * j + i] = deviates[i][j];
+            }
         }
+        chunk.copy_from_slice(&in_order[..chunk.len()]);
         block += WIDTH as u32;
     }
 }

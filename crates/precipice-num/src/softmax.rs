@@ -1,42 +1,53 @@
 //! Soft-max over a row, in place, and its derivative.
 
-use crate::kernels::{Kernels, dispatch};
+use crate::kernels::{Kernels, dispatch_sixteen};
 use crate::math;
-
-/// Lanes of a sum. Fixed, so that the register width does not change the order of additions.
-const LANES: usize = 16;
+use crate::sixteen::{Sixteen, dot};
 
 /// p_j = e^(s_j - max s) / sum_k e^(s_k - max s). An empty row stays empty.
 pub(crate) fn softmax_f32(kernels: Kernels, row: &mut [f32]) {
-    dispatch!(kernels, softmax_body(row: &mut [f32]));
+    dispatch_sixteen!(kernels, softmax(row: &mut [f32]));
 }
 
 #[inline(always)]
-fn softmax_body(row: &mut [f32]) {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, |m, s| if s > m { s } else { m });
-    for s in row.iter_mut() {
-        *s = math::exp(*s - max);
+unsafe fn softmax<S: Sixteen>(row: &mut [f32]) {
+    let (groups, rest) = row.as_chunks_mut::<16>();
+    // What is no whole group is computed as one, whose other scores are minus infinity.
+    let mut last = [f32::NEG_INFINITY; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    // SAFETY: groups have sixteen numbers; the caller has the instructions of S.
+    let max =
+        unsafe { groups.iter().fold(S::load(last.as_ptr()), |all, group| S::load(group.as_ptr()).max(all)).largest() };
+    let exponentials = |group: &mut [f32; 16]| group.iter_mut().for_each(|s| *s = math::exp(*s - max));
+    groups.iter_mut().for_each(exponentials);
+    let has_rest = !rest.is_empty();
+    if has_rest {
+        exponentials(&mut last);
     }
-    let scale = 1.0 / sum(row);
-    for p in row.iter_mut() {
-        *p *= scale;
-    }
+    // SAFETY: as above.
+    let scale = unsafe {
+        let first = if has_rest { S::load(last.as_ptr()) } else { S::splat(0.0) };
+        1.0 / groups.iter().fold(first, |all, group| all.add(S::load(group.as_ptr()))).total()
+    };
+    groups.as_flattened_mut().iter_mut().for_each(|p| *p *= scale);
+    rest.iter_mut().zip(last).for_each(|(p, e)| *p = e * scale);
 }
 
 /// Soft-max of the first i + 1 scores of row i, rows of `width`; what a row may not see becomes 0.
 pub(crate) fn softmax_causal_f32(kernels: Kernels, rows: &mut [f32], width: usize) {
-    dispatch!(kernels, softmax_causal_body(rows: &mut [f32], width: usize));
+    dispatch_sixteen!(kernels, softmax_causal(rows: &mut [f32], width: usize));
 }
 
 #[inline(always)]
-fn softmax_causal_body(rows: &mut [f32], width: usize) {
+unsafe fn softmax_causal<S: Sixteen>(rows: &mut [f32], width: usize) {
     for (i, row) in rows.chunks_exact_mut(width).enumerate() {
         let visible = (i + 1).min(width);
         // Whole registers: exponentials of minus infinity are the zeros that are wanted.
-        let computed = visible.next_multiple_of(LANES).min(width);
+        let computed = visible.next_multiple_of(16).min(width);
         let (row, hidden) = row.split_at_mut(computed);
         row[visible..].fill(f32::NEG_INFINITY);
-        softmax_body(row);
+        // SAFETY: as in `softmax`.
+        unsafe { softmax::<S>(row) };
         hidden.fill(0.0);
     }
 }
@@ -44,42 +55,18 @@ fn softmax_causal_body(rows: &mut [f32], width: usize) {
 /// ds_j = p_j (dp_j - sum_k p_k dp_k) in place of dp, row by row.
 pub(crate) fn softmax_gradient_f32(kernels: Kernels, p: &[f32], d: &mut [f32], width: usize) {
     assert_eq!(p.len(), d.len(), "gradient of another length");
-    dispatch!(kernels, softmax_gradient_body(p: &[f32], d: &mut [f32], width: usize));
+    dispatch_sixteen!(kernels, softmax_gradient(p: &[f32], d: &mut [f32], width: usize));
 }
 
 #[inline(always)]
-fn softmax_gradient_body(p: &[f32], d: &mut [f32], width: usize) {
+unsafe fn softmax_gradient<S: Sixteen>(p: &[f32], d: &mut [f32], width: usize) {
     for (p, d) in p.chunks_exact(width).zip(d.chunks_exact_mut(width)) {
-        let mut mean = 0.0;
-        crate::elementwise::dot_body(p, d, &mut mean);
+        // SAFETY: as in `softmax`.
+        let mean = unsafe { dot::<S>(p, d) };
         for (d, &p) in d.iter_mut().zip(p) {
             *d = p * (*d - mean);
         }
     }
-}
-
-/// Sum in `LANES` interleaved partial sums, then pairwise.
-#[inline(always)]
-pub(crate) fn sum(values: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for j in 0..LANES {
-            lanes[j] += chunk[j];
-        }
-    }
-    for (lane, value) in lanes.iter_mut().zip(rest) {
-        *lane += value;
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for j in 0..width {
-            lanes[j] += lanes[j + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
 }
 
 /// The definition in f64, for gradient checks.

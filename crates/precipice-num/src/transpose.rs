@@ -40,13 +40,7 @@ pub(crate) fn transpose<T: Copy + 'static>(
 }
 
 /// The same of a dense matrix of `cols` columns, over numbers that are there already.
-pub(crate) fn transposed<T: Copy + 'static>(
-    kernels: Kernels,
-    from: &[T],
-    cols: usize,
-    to: &mut [T],
-    to_stride: usize,
-) {
+pub(crate) fn transposed<T: Copy + 'static>(kernels: Kernels, from: &[T], cols: usize, to: &mut [T], to_stride: usize) {
     assert_eq!(from.len() % cols, 0, "no whole number of rows of {cols}");
     // SAFETY: `transpose` only writes, and only numbers.
     let to = unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), to.len()) };

@@ -19,9 +19,9 @@ mod trace;
 pub use attention::{Ablation, AttentionTrace};
 pub use embed::EmbedDims;
 pub use folded::{FoldedShard, FoldedTrace};
-pub use step::FoldedStep;
 pub use minimal::{MinimalHead, MinimalScalars};
 pub use params::{Init, Layout, Params, TensorInfo};
+pub use step::FoldedStep;
 pub use trace::{BlockTrace, Reads, Trace};
 
 use std::sync::Arc;
@@ -200,7 +200,7 @@ impl<T: Real> Model<T> {
             }
             None => (&trace.resid_final[rows.start + self.skipped..], rows.stride),
         };
-        self.readout.forward(self.kernels, p, input, s, &mut trace.readout);
+        self.readout.forward(self.kernels, p, None, input, s, &mut trace.readout);
     }
 
     /// Adds the gradient of the loss to `grads`, given `trace.d_logits` `[S, L]`.

@@ -88,11 +88,24 @@ impl ReadoutLayers {
         &mut p[weight.clone()][label * d_in..(label + 1) * d_in]
     }
 
-    /// `input` is S rows and the distance between them.
+    /// Numbers in each layer's weights.
+    pub(super) fn weight_lens(&self) -> impl Iterator<Item = usize> {
+        self.layers.iter().map(|layer| layer.weight.len())
+    }
+
+    /// Writes the transpose of a layer's weights, `[d_in, d_out]`.
+    pub(super) fn transpose<T: Real>(&self, kernels: Kernels, p: &[T], layer: usize, to: &mut [T]) {
+        let Linear { d_in, d_out, weight, .. } = &self.layers[layer];
+        T::transpose(kernels, &p[weight.clone()], *d_in, to, *d_out);
+    }
+
+    /// `input` is S rows and the distance between them; `transposed` all layers' weights transposed, where
+    /// somebody has them: few rows are no reason to turn weights over.
     pub(super) fn forward<T: Real>(
         &self,
         kernels: Kernels,
         p: &[T],
+        mut transposed: Option<&[T]>,
         input: (&[T], usize),
         s: usize,
         trace: &mut ReadoutTrace<T>,
@@ -101,8 +114,15 @@ impl ReadoutLayers {
             let (before, now) = trace.outs.split_at_mut(i);
             let x = layer.input(before.last(), input, s);
             let out = &mut now[0][..s * layer.d_out];
-            let weight = MatRef::new(&p[layer.weight.clone()], layer.d_out, layer.d_in);
-            T::gemm(kernels, MatMut::new(out, s, layer.d_out), Fill::Set, x, weight.t());
+            let weight = match &mut transposed {
+                Some(rest) => {
+                    let (weight, later) = rest.split_at(layer.weight.len());
+                    *rest = later;
+                    MatRef::new(weight, layer.d_in, layer.d_out)
+                }
+                None => MatRef::new(&p[layer.weight.clone()], layer.d_out, layer.d_in).t(),
+            };
+            T::gemm(kernels, MatMut::new(out, s, layer.d_out), Fill::Set, x, weight);
             if let Some(bias) = layer.bias {
                 T::relu(kernels, p[bias], out);
             }

@@ -29,7 +29,10 @@ impl<T: Real> Model<T> {
         let folded = self.folded.as_ref()?;
         let zeros = |len: usize| vec![T::ZERO; len];
         let [labels, shared] = folded.shared_len();
-        let prepared_cuts = folded.prepared_cuts().to_vec();
+        let mut prepared_cuts = folded.prepared_cuts().to_vec();
+        for len in self.readout.weight_lens() {
+            prepared_cuts.push(prepared_cuts[prepared_cuts.len() - 1] + len);
+        }
         Some(FoldedStep {
             prepared: zeros(*prepared_cuts.last().expect("there are parts")),
             prepared_cuts,
@@ -49,7 +52,11 @@ impl<T: Real> Model<T> {
     /// # Panics
     /// If the plan chose another form; so do all that follow.
     pub fn prepare(&self, params: &Params<T>, part: usize, to: &mut [T]) {
-        self.folded().prepare(self.kernels, &params.values, self.label_table(), part, to);
+        let (folded, p) = (self.folded(), &params.values);
+        match part.checked_sub(folded.prepared_cuts().len()) {
+            None => folded.prepare(self.kernels, p, self.label_table(), part, to),
+            Some(layer) => self.readout.transpose(self.kernels, p, layer, to),
+        }
     }
 
     /// Fills the trace.
@@ -57,7 +64,8 @@ impl<T: Real> Model<T> {
         let (p, s) = (&params.values, batch.n_sequences);
         self.folded().forward(self.kernels, p, self.label_table(), prepared, batch, trace);
         let (out, readout) = (&trace.out, &mut trace.readout);
-        self.readout.forward(self.kernels, p, (&out[self.skipped..], self.d_model), s, readout);
+        let transposed = &prepared[self.folded().prepared_len()..];
+        self.readout.forward(self.kernels, p, Some(transposed), (&out[self.skipped..], self.d_model), s, readout);
     }
 
     /// Fills the trace's gradients, given that of the logits, and adds to those of look-ups.

@@ -19,12 +19,19 @@ pub fn cross_entropy_gradient<T: Real>(
 ) -> f64 {
     let n_labels = logits.len() / answers.len().max(1);
     d_logits.copy_from_slice(logits);
-    for (row, &answer) in d_logits.chunks_exact_mut(n_labels.max(1)).zip(answers) {
+    let (mut loss, scale) = (0.0, T::from_f64(scale));
+    for ((logits, answer), row) in rows(logits, answers).zip(d_logits.chunks_exact_mut(n_labels.max(1))) {
         T::softmax(kernels, row);
-        row[answer as usize] -= T::ONE;
-        row.iter_mut().for_each(|d| *d *= T::from_f64(scale));
+        // The largest probability is 1 / sum_j e^(x_j - max x).
+        loss += largest(logits) - logits[answer].to_f64() - libm::log(largest(row));
+        row[answer] -= T::ONE;
+        row.iter_mut().for_each(|d| *d *= scale);
     }
-    cross_entropy(logits, answers)
+    loss
+}
+
+fn largest<T: Real>(row: &[T]) -> f64 {
+    row.iter().copied().fold(T::from_f64(f64::NEG_INFINITY), |max, x| if x > max { x } else { max }).to_f64()
 }
 
 fn rows<'a, T>(logits: &'a [T], answers: &'a [u32]) -> impl Iterator<Item = (&'a [T], usize)> {

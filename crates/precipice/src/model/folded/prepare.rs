@@ -54,6 +54,11 @@ impl Folded {
         &self.prepared.cuts
     }
 
+    /// Numbers in them; the readout's come after.
+    pub(crate) fn prepared_len(&self) -> usize {
+        self.prepared.out_t.end
+    }
+
     /// Computes one part; `label_table` is `[L, D]`.
     pub(crate) fn prepare<T: Real>(&self, kernels: Kernels, p: &[T], label_table: &[T], part: usize, to: &mut [T]) {
         let Sizes { dims: EmbedDims { d_pos, d_item, d_model: c }, f, d_pad, p_stride, n_labels, .. } = self.sizes;
