@@ -69,7 +69,7 @@ pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> 
     let kernels = session.kernels;
     let inputs = Inputs { items: bank, start, workers: &pool, kernels };
     let mut recorder = Both { store: &mut session, watch };
-    let (state, outcome) = run::run(&spec, inputs, &mut recorder).map_err(unwrap_record)?;
+    let (state, outcome) = pool.with(|| run::run(&spec, inputs, &mut recorder)).map_err(unwrap_record)?;
     let seconds = clock.elapsed().as_secs_f64();
     let steps_per_s = (state.step - first_step) as f64 / seconds;
     let (learned, transition) = manifest::transition_of(&session.rows, spec.copying().n_exemplars);

@@ -20,6 +20,14 @@ impl Pool {
         }
         Ok(Self(Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)))
     }
+
+    /// Runs `work` on one of the threads, so that it need not wake the others from outside for every job.
+    pub fn with<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.0 {
+            None => work(),
+            Some(pool) => pool.install(work),
+        }
+    }
 }
 
 impl Workers for Pool {

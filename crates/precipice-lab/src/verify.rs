@@ -44,7 +44,8 @@ pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Res
     let pool = Pool::new(threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))?;
     let inputs = Inputs { items: bank, start: None, workers: &pool, kernels: Kernels::with_arithmetic(arithmetic) };
     let mut memory = MemoryRecorder::default();
-    let (state, _) = run::run(&spec, inputs, &mut Both { store: &mut memory, watch }).map_err(unwrap_record)?;
+    let mut both = Both { store: &mut memory, watch };
+    let (state, _) = pool.with(|| run::run(&spec, inputs, &mut both)).map_err(unwrap_record)?;
     let rows = memory.rows;
     let digest = state.params.digest();
     let log_bytes: String = rows.iter().map(|row| log::to_line(row) + "\n").collect();

@@ -16,6 +16,19 @@ fn axpy_body(a: f32, x: &[f32], y: &mut [f32]) {
     }
 }
 
+/// y = a x + b y
+pub(crate) fn axpby_f32(kernels: Kernels, a: f32, x: &[f32], b: f32, y: &mut [f32]) {
+    assert_eq!(x.len(), y.len(), "axpby of different lengths");
+    dispatch!(kernels, axpby_body(a: f32, x: &[f32], b: f32, y: &mut [f32]));
+}
+
+#[inline(always)]
+fn axpby_body(a: f32, x: &[f32], b: f32, y: &mut [f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = a * x + b * *y;
+    }
+}
+
 /// sum_i x_i y_i in a fixed order.
 pub(crate) fn dot_f32(kernels: Kernels, x: &[f32], y: &[f32]) -> f32 {
     assert_eq!(x.len(), y.len(), "dot product of different lengths");

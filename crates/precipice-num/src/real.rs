@@ -50,7 +50,7 @@ pub trait Real:
     fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize);
     /// Soft-max of a row, in place.
     fn softmax(kernels: Kernels, row: &mut [Self]);
-    /// Soft-max of the first i + 1 scores of row i, in place; the rest of the row becomes 0.
+    /// Soft-max of row after row, in place; where j > i the scores of row i are minus infinity.
     fn softmax_causal(kernels: Kernels, rows: &mut [Self], width: usize);
     /// Turns the gradient of rows of a soft-max `p` into that of its scores, in place.
     ///
@@ -59,6 +59,8 @@ pub trait Real:
     fn softmax_gradient(kernels: Kernels, p: &[Self], d: &mut [Self], width: usize);
     /// y += a x
     fn axpy(kernels: Kernels, a: Self, x: &[Self], y: &mut [Self]);
+    /// y = a x + b y
+    fn axpby(kernels: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]);
     /// sum_i x_i y_i
     fn dot(kernels: Kernels, x: &[Self], y: &[Self]) -> Self;
     /// y_i += a_i . x, for rows a_i that begin `stride` apart
@@ -103,6 +105,9 @@ impl Real for f32 {
     fn axpy(kernels: Kernels, a: Self, x: &[Self], y: &mut [Self]) {
         elementwise::axpy_f32(kernels, a, x, y);
     }
+    fn axpby(kernels: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]) {
+        elementwise::axpby_f32(kernels, a, x, b, y);
+    }
     fn dot(kernels: Kernels, x: &[Self], y: &[Self]) -> Self {
         elementwise::dot_f32(kernels, x, y)
     }
@@ -146,11 +151,7 @@ impl Real for f64 {
         softmax::softmax_f64(row);
     }
     fn softmax_causal(_: Kernels, rows: &mut [Self], width: usize) {
-        for (i, row) in rows.chunks_exact_mut(width).enumerate() {
-            let (visible, hidden) = row.split_at_mut((i + 1).min(width));
-            softmax::softmax_f64(visible);
-            hidden.fill(0.0);
-        }
+        rows.chunks_exact_mut(width).for_each(softmax::softmax_f64);
     }
     fn softmax_gradient(kernels: Kernels, p: &[Self], d: &mut [Self], width: usize) {
         for (p, d) in p.chunks_exact(width).zip(d.chunks_exact_mut(width)) {
@@ -161,6 +162,10 @@ impl Real for f64 {
     fn axpy(_: Kernels, a: Self, x: &[Self], y: &mut [Self]) {
         assert_eq!(x.len(), y.len(), "axpy of different lengths");
         y.iter_mut().zip(x).for_each(|(y, x)| *y += a * x);
+    }
+    fn axpby(_: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]) {
+        assert_eq!(x.len(), y.len(), "axpby of different lengths");
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = a * x + b * *y);
     }
     fn dot(_: Kernels, x: &[Self], y: &[Self]) -> Self {
         assert_eq!(x.len(), y.len(), "dot product of different lengths");

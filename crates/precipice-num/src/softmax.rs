@@ -33,7 +33,7 @@ unsafe fn softmax<S: Sixteen>(row: &mut [f32]) {
     rest.iter_mut().zip(last).for_each(|(p, e)| *p = e * scale);
 }
 
-/// Soft-max of the first i + 1 scores of row i, rows of `width`; what a row may not see becomes 0.
+/// Soft-max of row after row of `width` scores; where j > i the scores are minus infinity.
 pub(crate) fn softmax_causal_f32(kernels: Kernels, rows: &mut [f32], width: usize) {
     dispatch_sixteen!(kernels, softmax_causal(rows: &mut [f32], width: usize));
 }
@@ -41,13 +41,9 @@ pub(crate) fn softmax_causal_f32(kernels: Kernels, rows: &mut [f32], width: usiz
 #[inline(always)]
 unsafe fn softmax_causal<S: Sixteen>(rows: &mut [f32], width: usize) {
     for (i, row) in rows.chunks_exact_mut(width).enumerate() {
-        let visible = (i + 1).min(width);
-        // Whole registers: exponentials of minus infinity are the zeros that are wanted.
-        let computed = visible.next_multiple_of(16).min(width);
-        let (row, hidden) = row.split_at_mut(computed);
-        row[visible..].fill(f32::NEG_INFINITY);
+        let (seen, hidden) = row.split_at_mut((i + 1).next_multiple_of(16).min(width));
         // SAFETY: as in `softmax`.
-        unsafe { softmax::<S>(row) };
+        unsafe { softmax::<S>(seen) };
         hidden.fill(0.0);
     }
 }
@@ -115,8 +111,9 @@ mod tests {
             let mut scores = vec![0.0; width * width];
             let id = StreamId { seed: 4, purpose: 0, step: 0, lane: width as u32 };
             Rng::fill_normal(Kernels::detect(), id, 4.0, &mut scores);
+            scores.chunks_mut(width).enumerate().for_each(|(i, row)| row[i + 1..].fill(f32::NEG_INFINITY));
             for kernels in Kernels::available() {
-                let (mut rows, mut d) = (scores.clone(), scores.clone());
+                let mut rows = scores.clone();
                 softmax_causal_f32(kernels, &mut rows, width);
                 for (i, (row, scores)) in rows.chunks(width).zip(scores.chunks(width)).enumerate() {
                     let mut visible = scores[..=i].to_vec();
@@ -124,10 +121,12 @@ mod tests {
                     assert_eq!(row[..=i], visible);
                     assert!(row[i + 1..].iter().all(|&hidden| hidden == 0.0));
                 }
+                let upstream: Vec<f32> = scores.iter().map(|s| s.max(-9.0)).collect();
+                let mut d = upstream.clone();
                 softmax_gradient_f32(kernels, &rows, &mut d, width);
-                for ((d, p), scores) in d.chunks(width).zip(rows.chunks(width)).zip(scores.chunks(width)) {
-                    let mean: f64 = p.iter().zip(scores).map(|(&p, &s)| f64::from(p) * f64::from(s)).sum();
-                    let exact = |j: usize| f64::from(p[j]) * (f64::from(scores[j]) - mean);
+                for ((d, p), upstream) in d.chunks(width).zip(rows.chunks(width)).zip(upstream.chunks(width)) {
+                    let mean: f64 = p.iter().zip(upstream).map(|(&p, &d)| f64::from(p) * f64::from(d)).sum();
+                    let exact = |j: usize| f64::from(p[j]) * (f64::from(upstream[j]) - mean);
                     assert!((0..width).all(|j| (f64::from(d[j]) - exact(j)).abs() < 1e-5));
                 }
             }

@@ -43,7 +43,7 @@ pub type RecordError = Box<dyn Error + Send + Sync>;
 ///
 /// A run that was resumed repeats the evaluation of the step it resumes from; a recorder that
 /// already holds a row or a checkpoint of that step drops the second one, which is the same.
-pub trait Recorder {
+pub trait Recorder: Send {
     /// A row was measured.
     ///
     /// # Errors

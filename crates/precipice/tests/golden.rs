@@ -171,7 +171,7 @@ fn check<T: Real>(case: &str, reads: Reads, tolerance: f64) {
             }
         }
         close(&[T::from_f64(loss)], &losses[step..=step], tolerance, "loss");
-        update(&spec.train, step as u64, &mut params, &mut grads, &mut optimizer);
+        update(model.kernels(), &spec.train, step as u64, &mut params, &mut grads, &mut optimizer);
     }
     let want = golden.params::<f64>("final", &model_of(&golden, &spec));
     close(&params.values, &want.values, tolerance, "final parameters");

@@ -168,7 +168,7 @@ impl Trainer {
             return Err(Diverged { step: self.state.step });
         }
         let TrainState { step, params, optimizer, loss_sum, loss_count } = &mut self.state;
-        update(&self.train, *step, params, &mut self.grads, optimizer);
+        update(self.model.kernels(), &self.train, *step, params, &mut self.grads, optimizer);
         *step += 1;
         *loss_sum += loss;
         *loss_count += 1;

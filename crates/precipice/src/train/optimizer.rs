@@ -1,6 +1,6 @@
 //! Update rules over the flat parameter vector.
 
-use precipice_num::Real;
+use precipice_num::{Kernels, Real};
 
 use super::schedule::rate_factor;
 use crate::model::Params;
@@ -28,6 +28,7 @@ impl<T: Real> OptimizerState<T> {
 
 /// One update, step counted from 0. Frozen tensors and their moments stand still.
 pub fn update<T: Real>(
+    kernels: Kernels,
     train: &TrainSpec,
     step: u64,
     params: &mut Params<T>,
@@ -65,7 +66,7 @@ pub fn update<T: Real>(
                 let started = freeze_end(train, &tensor.name, &layout);
                 adam(spec, rate, step - started.min(step), p, g, m, v);
             }
-            (OptimizerSpec::Sgd(spec), velocity, _) => sgd(spec, rate, p, g, velocity),
+            (OptimizerSpec::Sgd(spec), velocity, _) => sgd(kernels, spec, rate, p, g, velocity),
             (OptimizerSpec::Adam(_), ..) => unreachable!("OptimizerState::new gives Adam both moments"),
         }
     }
@@ -100,18 +101,16 @@ fn clip<T: Real>(grads: &mut Params<T>, clip_norm: f64) {
 }
 
 /// v <- momentum v + g; theta <- (1 - decay) theta - rate v
-fn sgd<T: Real>(spec: &SgdSpec, rate: f64, p: &mut [T], g: &[T], velocity: Option<&mut [T]>) {
+fn sgd<T: Real>(kernels: Kernels, spec: &SgdSpec, rate: f64, p: &mut [T], g: &[T], velocity: Option<&mut [T]>) {
     let (keep, rate) = (T::from_f64(1.0 - spec.decay), T::from_f64(rate));
-    match velocity {
-        None => p.iter_mut().zip(g).for_each(|(p, &g)| *p = keep * *p - rate * g),
+    let direction = match velocity {
+        None => g,
         Some(velocity) => {
-            let momentum = T::from_f64(spec.momentum);
-            for ((p, &g), v) in p.iter_mut().zip(g).zip(velocity) {
-                *v = momentum * *v + g;
-                *p = keep * *p - rate * *v;
-            }
+            T::axpby(kernels, T::ONE, g, T::from_f64(spec.momentum), velocity);
+            velocity
         }
-    }
+    };
+    T::axpby(kernels, -rate, direction, keep, p);
 }
 
 /// m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2;
@@ -147,7 +146,7 @@ mod tests {
     }
 
     fn step(train: &TrainSpec, step: u64, params: &mut Params<f64>, state: &mut OptimizerState<f64>, grads: [f64; 2]) {
-        update(train, step, params, &mut two_tensors(grads), state);
+        update(Kernels::detect(), train, step, params, &mut two_tensors(grads), state);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::model::embed::EmbedDims;
 /// Places in one vector, whose parts may be computed by different threads.
 #[derive(Clone, Debug)]
 pub(super) struct PreparedPlaces {
-    /// A_pp, `[P, p_stride]`
+    /// A_pp, minus infinity where j > i, `[P, p_stride]`
     pub(super) pp: Range<usize>,
     /// A_pc, `[P, d_pad]`
     pub(super) pc: Range<usize>,
@@ -69,7 +69,13 @@ impl Folded {
             self.scale_scores(&mut to[..rows * stride]);
         };
         match part {
-            0 => product(d_pos, d_pos, p_stride, self.by_position(p, q), self.by_position(p, k)),
+            0 => {
+                product(d_pos, d_pos, p_stride, self.by_position(p, q), self.by_position(p, k));
+                // No token sees a later one.
+                for (i, row) in to.chunks_exact_mut(p_stride).enumerate() {
+                    row[i + 1..].fill(T::from_f64(f64::NEG_INFINITY));
+                }
+            }
             1 => product(d_pos, d_item, d_pad, self.by_position(p, q), self.by_content(p, k)),
             2 => product(d_item, d_pos, p_stride, self.by_content(p, q), self.by_position(p, k)),
             3 => {
