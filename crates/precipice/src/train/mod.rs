@@ -67,8 +67,14 @@ struct Shard {
 /// Activations and gradients, in the form that the plan chose.
 #[derive(Debug)]
 enum Room {
-    Plain { trace: Trace<f32>, grads: Params<f32> },
+    Plain(Box<PlainShard>),
     Folded(FoldedShard<f32>),
+}
+
+#[derive(Debug)]
+struct PlainShard {
+    trace: Trace<f32>,
+    grads: Params<f32>,
 }
 
 /// The loss or the parameters are no longer finite.
@@ -98,10 +104,10 @@ impl Trainer {
         let shard = |idx| {
             let room = match &folded {
                 Some(_) => Room::Folded(FoldedShard::new(spec, shard_range(spec.train.batch_size, idx).len(), CHUNK)),
-                None => Room::Plain {
+                None => Room::Plain(Box::new(PlainShard {
                     trace: Trace::new(spec, capacity, Reads::QueryOnly),
                     grads: Params::zeros(model.layout().clone()),
-                },
+                })),
             };
             Mutex::new(Shard { batch: task.workspace(capacity), room, loss_sum: 0.0 })
         };
@@ -208,7 +214,7 @@ impl Trainer {
         let Shard { batch, room, loss_sum } = &mut *lock(&self.shards[idx]);
         let (model, params, kernels) = (&self.model, &self.state.params, self.model.kernels());
         match room {
-            Room::Plain { grads, .. } => grads.values.fill(0.0),
+            Room::Plain(shard) => shard.grads.values.fill(0.0),
             Room::Folded(shard) => shard.lookups.fill(0.0),
         }
         *loss_sum = 0.0;
@@ -227,7 +233,8 @@ impl Trainer {
                     *loss_sum += loss(trace.logits_and_gradient(), batch);
                     model.backward_folded(params, prepared, batch, trace, lookups);
                 }
-                (Room::Plain { trace, grads }, _) => {
+                (Room::Plain(shard), _) => {
+                    let PlainShard { trace, grads } = &mut **shard;
                     model.forward(params, batch, trace, None);
                     *loss_sum += loss(trace.logits_and_gradient(), batch);
                     model.backward(params, batch, trace, grads);
@@ -242,13 +249,13 @@ impl Room {
     fn folded(&self) -> &FoldedShard<f32> {
         match self {
             Room::Folded(shard) => shard,
-            Room::Plain { .. } => unreachable!("the plan chose the folded form for all shards"),
+            Room::Plain(_) => unreachable!("the plan chose the folded form for all shards"),
         }
     }
 
     fn grads(&self) -> &[f32] {
         match self {
-            Room::Plain { grads, .. } => &grads.values,
+            Room::Plain(shard) => &shard.grads.values,
             Room::Folded(_) => unreachable!("the plan chose the plain form for all shards"),
         }
     }
