@@ -49,6 +49,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Check claims of the literature by running them
     Reproduce(ReproduceArgs),
+    /// Time training steps: steps per second, operations, share of this machine's limit
+    Bench(BenchArgs),
 }
 
 /// Which spec, and what to change in it.
@@ -252,6 +254,42 @@ pub struct ReproduceArgs {
     /// No progress display
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `bench`
+#[derive(Debug, ClapArgs)]
+pub struct BenchArgs {
+    /// Timed tasks by name, built-in specs or TOML files [default: all timed tasks]
+    #[arg(value_name = "TASK")]
+    pub tasks: Vec<String>,
+    /// Numbers of threads to time with
+    #[arg(long, value_name = "T,T", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Vec<u16>,
+    /// Rounds, of which the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub rounds: u16,
+    /// Seconds of each round
+    #[arg(long, default_value_t = 1.0, value_parser = parse_seconds)]
+    pub seconds: f64,
+    /// Say which form of the network is computed and what it saves
+    #[arg(long)]
+    pub plan: bool,
+    /// Time how the cost grows with context, width, batch and threads instead, and draw it
+    #[arg(long, conflicts_with_all = ["tasks", "threads", "plan"])]
+    pub growth: bool,
+    /// Figure of --growth, .svg, .png or .pdf
+    #[arg(short, long, value_name = "FILE", default_value = "cost-growth.svg", requires = "growth")]
+    pub output: PathBuf,
+    /// Print a JSON array instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
+        _ => Err("expected seconds above 0 and at most 3600".to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Some(Command::Export(args)) => cmd::export::export(args),
         Some(Command::Verify(args)) => cmd::verify::verify(args),
         Some(Command::Reproduce(args)) => cmd::reproduce::reproduce(args),
+        Some(Command::Bench(args)) => cmd::bench::bench(args),
     };
     match ending {
         Ok(Ending::Done) => ExitCode::SUCCESS,

@@ -50,6 +50,14 @@ pub enum LabError {
         /// Why.
         problem: String,
     },
+    /// A task that cannot be timed.
+    #[error("bench {task}: {problem}")]
+    Bench {
+        /// Name of the task.
+        task: String,
+        /// Why.
+        problem: String,
+    },
     /// Ctrl-C; what was done is saved.
     #[error("stopped at {path}; the same command goes on")]
     Stopped {

@@ -2,9 +2,11 @@
 //!
 //! Reading order: [`session`] (train into a run directory, resume), [`verify`], [`store`] (the run
 //! directory), [`spec_file`] and [`items`] (what goes in), [`run_figures`] and [`figure`] (what
-//! comes out), [`claims`] (the register that `precipice reproduce` runs), [`threads`], [`error`].
+//! comes out), [`claims`] (the register that `precipice reproduce` runs), [`bench`],
+//! [`threads`], [`error`].
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod claims;
 pub mod companion;
 pub mod error;

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub mod bench;
 pub mod export;
 pub mod figure;
 pub mod probe;
