@@ -45,6 +45,11 @@ impl Batch {
         }
     }
 
+    /// Sequences that it has room for.
+    pub fn capacity(&self) -> usize {
+        self.offsets.len()
+    }
+
     /// T = 2N + 1.
     pub fn n_tokens(&self) -> usize {
         2 * self.n_exemplars + 1

@@ -38,10 +38,10 @@ impl Accuracy {
     }
 }
 
-impl Tally for Accuracy {
-    fn add(&mut self, _: &Model<f32>, _: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
+impl Accuracy {
+    /// Adds the sequences of a batch, given the query's logits `[S, L]`.
+    pub fn add_logits(&mut self, logits: &[f32], batch: &Batch) {
         let s = batch.n_sequences;
-        let logits = trace.logits();
         self.n += s as u64;
         self.loss += cross_entropy(logits, &batch.answers[..s]);
         for (i, row) in logits.chunks_exact(logits.len() / s.max(1)).enumerate() {
@@ -57,13 +57,24 @@ impl Tally for Accuracy {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    /// Adds another part.
+    pub fn add_counts(&mut self, other: Self) {
         self.n += other.n;
         self.loss += other.loss;
         self.correct += other.correct;
         self.context_label += other.context_label;
         self.context_mass += other.context_mass;
         self.context_restricted += other.context_restricted;
+    }
+}
+
+impl Tally for Accuracy {
+    fn add(&mut self, _: &Model<f32>, _: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
+        self.add_logits(trace.logits(), batch);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.add_counts(other);
     }
 }
 

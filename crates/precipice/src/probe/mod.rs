@@ -4,6 +4,7 @@ pub mod accuracy;
 pub mod attention;
 pub mod interactions;
 pub mod order_parameters;
+mod query;
 pub mod transition;
 
 use std::ops::Range;
@@ -20,6 +21,7 @@ use accuracy::Accuracy;
 use attention::AttentionScores;
 use interactions::Interactions;
 use order_parameters::{OrderParameters, OrderSums};
+use query::QueryRooms;
 
 /// Sequences that are evaluated together. Fewer than in training: evaluation is rare, memory is not.
 pub const CHUNK: usize = 4;
@@ -56,8 +58,8 @@ struct Room {
 #[derive(Debug)]
 pub struct Observer {
     spec: RunSpec,
-    /// For accuracies, where only the query is read.
-    query_rooms: Vec<Mutex<Room>>,
+    /// For accuracies.
+    query_rooms: QueryRooms,
     /// For what looks at every token.
     full_rooms: Vec<Mutex<Room>>,
     /// Nearest-neighbor accuracy on each evaluation set; it does not change.
@@ -78,15 +80,13 @@ pub struct ProbeReport {
 impl Observer {
     /// Sized for the spec's network.
     pub fn new(spec: &RunSpec, trainer: &Trainer) -> Self {
-        let rooms = |reads: Reads, sequences: usize| -> Vec<Mutex<Room>> {
-            let capacity = CHUNK.min(sequences.div_ceil(N_SHARDS));
-            let room = |_| {
-                Mutex::new(Room { batch: trainer.task().workspace(capacity), trace: Trace::new(spec, capacity, reads) })
-            };
-            (0..N_SHARDS).map(room).collect()
+        let query_rooms = QueryRooms::new(spec, trainer, spec.eval.sequences);
+        let capacity = CHUNK.min(spec.probes.sequences.div_ceil(N_SHARDS));
+        let room = |_| {
+            let trace = Trace::new(spec, capacity, Reads::All);
+            Mutex::new(Room { batch: trainer.task().workspace(capacity), trace })
         };
-        let query_rooms = rooms(Reads::QueryOnly, spec.eval.sequences);
-        let full_rooms = if spec.probes.enabled { rooms(Reads::All, spec.probes.sequences) } else { Vec::new() };
+        let full_rooms = if spec.probes.enabled { (0..N_SHARDS).map(room).collect() } else { Vec::new() };
         let sets = if trainer.task().has_real_items() { trainer.task().eval_sets() } else { &[] };
         let nearest_neighbor = sets.iter().map(|&set| accuracy::nearest_neighbor(spec, trainer.task(), set)).collect();
         Self { spec: spec.clone(), query_rooms, full_rooms, nearest_neighbor }
@@ -99,9 +99,8 @@ impl Observer {
         row.push("train_loss", train_loss);
         for (idx, &set) in trainer.task().eval_sets().iter().enumerate() {
             let prefix = prefix(set);
-            let (rooms, n_sequences) = (&self.query_rooms, self.spec.eval.sequences);
-            let pass = Pass { rooms, trainer, set, n_sequences, ablation: None, workers };
-            pass.tally(Accuracy::default).push_columns(prefix, &mut row);
+            let accuracy = self.query_rooms.accuracy(trainer, set, self.spec.eval.sequences, workers);
+            accuracy.push_columns(prefix, &mut row);
             if let Some(&value) = self.nearest_neighbor.get(idx) {
                 row.push(format!("{prefix}nearest_neighbor_accuracy"), value);
             }
@@ -151,7 +150,7 @@ impl Observer {
         workers: &'a dyn Workers,
     ) -> Pass<'a> {
         let (rooms, n_sequences) = (&self.full_rooms, self.spec.probes.sequences);
-        Pass { rooms, trainer, set: Set::Eval, n_sequences, ablation, workers }
+        Pass { rooms, trainer, n_sequences, ablation, workers }
     }
 }
 
@@ -169,11 +168,10 @@ fn prefix(set: Set) -> &'static str {
     if set == Set::InContext { "ic_" } else { "" }
 }
 
-/// Forward passes over the first sequences of a set.
+/// Forward passes over the first sequences of the main evaluation set.
 struct Pass<'a> {
     rooms: &'a [Mutex<Room>],
     trainer: &'a Trainer,
-    set: Set,
     n_sequences: usize,
     ablation: Option<&'a Ablation<f32>>,
     workers: &'a dyn Workers,
@@ -200,7 +198,7 @@ impl Pass<'_> {
         let (model, params) = (self.trainer.model(), &self.trainer.state().params);
         for first in range.clone().step_by(trace.capacity()) {
             batch.n_sequences = (range.end - first).min(trace.capacity());
-            self.trainer.task().fill(model.kernels(), self.set, 0, first, batch);
+            self.trainer.task().fill(model.kernels(), Set::Eval, 0, first, batch);
             model.forward(params, batch, trace, self.ablation);
             part.add(model, params, batch, trace);
         }
