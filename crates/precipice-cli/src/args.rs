@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use precipice_lab::run_figures::Kind;
+use precipice_lab::sweep::Axis;
 use precipice_lab::threads;
 
 pub use theory::{
@@ -47,6 +48,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Run a finished run again and compare bits
     Verify(VerifyArgs),
+    /// Train many networks: a grid over any fields times seeds, resumable run by run
+    Sweep(SweepArgs),
     /// Check claims of the literature by running them
     Reproduce(ReproduceArgs),
     /// Time training steps: steps per second, operations, share of this machine's limit
@@ -254,6 +257,76 @@ pub struct ReproduceArgs {
     /// No progress display
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `sweep`
+#[derive(Debug, ClapArgs)]
+pub struct SweepArgs {
+    /// Built-in name (see `precipice specs`) or path of a TOML file
+    #[arg(default_value = "copying")]
+    pub spec: String,
+    /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid
+    #[arg(short = 'g', long = "grid", value_name = "KEY=V1,V2", value_parser = parse_axis)]
+    pub grid: Vec<Axis>,
+    /// Override a field of every run
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Set train.steps
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Seeds of every point of the grid: 0..31 (with both ends), or 0,3,7
+    #[arg(long, default_value = "0..7", value_parser = parse_seeds)]
+    pub seeds: Seeds,
+    /// Runs at a time [default: all cores]
+    #[arg(long, value_name = "W", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+    /// Folder of the runs and the table [default: runs/sweep-<spec>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Seeds of a sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeds(pub Vec<u64>);
+
+/// Seeds that a sweep may have.
+const SEEDS_MAX: u64 = 1_000_000;
+
+fn parse_seeds(text: &str) -> Result<Seeds, String> {
+    let number = |text: &str| {
+        let expected = "expected seeds as 0..31 (with both ends) or 0,3,7";
+        text.trim().parse::<u64>().ok().filter(|&n| n <= i64::MAX as u64).ok_or(expected)
+    };
+    if let Some((first, last)) = text.split_once("..") {
+        let (first, last) = (number(first)?, number(last.trim_start_matches('='))?);
+        if last < first || last - first >= SEEDS_MAX {
+            return Err(format!("expected a rising range of at most {SEEDS_MAX} seeds"));
+        }
+        return Ok(Seeds((first..=last).collect()));
+    }
+    let seeds = text.split(',').map(number).collect::<Result<Vec<_>, _>>()?;
+    if let Some(twice) = seeds.iter().enumerate().find_map(|(i, seed)| seeds[..i].contains(seed).then_some(seed)) {
+        return Err(format!("seed {twice} is named twice"));
+    }
+    Ok(Seeds(seeds))
+}
+
+fn parse_axis(text: &str) -> Result<Axis, String> {
+    let (key, values) = text.split_once('=').ok_or("expected KEY=V1,V2")?;
+    let values: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
+    if key.trim().is_empty() || values.iter().any(String::is_empty) {
+        return Err("expected KEY=V1,V2 with a value between the commas".to_owned());
+    }
+    if key.trim() == "seeds" || key.trim().starts_with("seeds.") {
+        return Err("seeds are given by --seeds".to_owned());
+    }
+    Ok(Axis { key: key.trim().to_owned(), values })
 }
 
 /// `bench`

@@ -6,7 +6,7 @@ use precipice::spec::{RunSpec, TaskSpec};
 
 use crate::error::LabError;
 use crate::run_figures::StoredRun;
-use crate::session::{self, Options};
+use crate::session::{self, Keep, Options};
 use crate::store::RunOutcome;
 
 /// The companion's spec.
@@ -37,7 +37,8 @@ pub fn train_companion(run: &StoredRun, threads: usize, watch: &mut dyn Recorder
     let whole = root.canonicalize().map_err(LabError::io("find", root))?;
     let mut name = whole.file_name().unwrap_or_default().to_owned();
     name.push("-l-equals-n");
-    let options = Options { out: Some(whole.with_file_name(name)), threads, resume: true, force: false };
+    let options =
+        Options { out: Some(whole.with_file_name(name)), threads, resume: true, force: false, keep: Keep::All };
     let report = session::train(spec, &options, watch)?;
     if report.manifest.outcome == RunOutcome::Stopped {
         return Err(LabError::Stopped { path: report.run_dir.root().to_owned() });

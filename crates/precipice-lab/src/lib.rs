@@ -1,6 +1,7 @@
 //! The laboratory around precipice: everything that touches the outside world.
 //!
-//! Reading order: [`session`] (train into a run directory, resume), [`verify`], [`store`] (the run
+//! Reading order: [`session`] (train into a run directory, resume), [`sweep`] (many of
+//! them), [`verify`], [`store`] (the run
 //! directory), [`spec_file`] and [`items`] (what goes in), [`run_figures`] and [`figure`] (what
 //! comes out), [`claims`] (the register that `precipice reproduce` runs), [`bench`],
 //! [`threads`], [`error`].
@@ -18,5 +19,6 @@ pub mod run_theory;
 pub mod session;
 pub mod spec_file;
 pub mod store;
+pub mod sweep;
 pub mod threads;
 pub mod verify;

@@ -29,6 +29,17 @@ pub struct Options {
     pub resume: bool,
     /// Compute again what is finished or unfinished.
     pub force: bool,
+    /// What to write.
+    pub keep: Keep,
+}
+
+/// What a run directory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Everything: all checkpoints, table, figures.
+    All,
+    /// The log, the last checkpoint and the manifest: one run of many. Interrupted, it starts again.
+    Results,
 }
 
 /// What came of it.
@@ -149,6 +160,7 @@ struct Session {
     /// Of the arithmetic that the run began with.
     kernels: Kernels,
     warnings: Vec<String>,
+    keep: Keep,
     _lock: Lock,
 }
 
@@ -196,13 +208,17 @@ impl Session {
         let rows: Vec<Row> = kept.into_iter().map(|(row, _)| row).collect();
         let log = log::Log::open(&run_dir.log_path(), bytes, rows.last().map(|row| row.step))?;
         let (run_dir, spec) = (run_dir.clone(), spec.clone());
-        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, _lock: lock })
+        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep: options.keep, _lock: lock })
     }
 
     /// Table, figures, and the manifest last. A stopped run gets none of them.
     fn finish(mut self, mut manifest: Manifest, outcome: Outcome) -> Result<Report, LabError> {
         let mut drawn = Vec::new();
-        if !matches!(outcome, Outcome::Stopped { .. }) {
+        if matches!(outcome, Outcome::Stopped { .. }) {
+            return Ok(self.report(manifest, drawn));
+        }
+        manifest.files = ["spec.toml", "log.jsonl", "checkpoints"].map(str::to_owned).to_vec();
+        if self.keep == Keep::All {
             let table = tables::parquet(&self.rows);
             let table =
                 table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), format!("cannot write: {e}")))?;
@@ -214,11 +230,15 @@ impl Session {
             self.warnings.extend(problems);
             let relative =
                 |path: &PathBuf| path.strip_prefix(self.run_dir.root()).unwrap_or(path).display().to_string();
-            manifest.files = ["spec.toml", "log.jsonl", "metrics.parquet", "checkpoints"].map(str::to_owned).to_vec();
+            manifest.files.push("metrics.parquet".to_owned());
             manifest.files.extend(drawn.iter().map(relative));
-            manifest.write(&self.run_dir.manifest_path())?;
         }
-        Ok(Report { run_dir: self.run_dir, manifest, was_stored: false, warnings: self.warnings, figures: drawn })
+        manifest.write(&self.run_dir.manifest_path())?;
+        Ok(self.report(manifest, drawn))
+    }
+
+    fn report(self, manifest: Manifest, figures: Vec<PathBuf>) -> Report {
+        Report { run_dir: self.run_dir, manifest, was_stored: false, warnings: self.warnings, figures }
     }
 }
 
@@ -242,6 +262,10 @@ impl Recorder for Session {
     }
 
     fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RecordError> {
+        let step = trainer.state().step;
+        if self.keep == Keep::Results && step < self.spec.train.steps {
+            return Ok(());
+        }
         // A checkpoint vouches for the rows before it.
         self.log.sync()?;
         checkpoint::write(&self.run_dir.checkpoints(), trainer, &self.spec_hash)?;

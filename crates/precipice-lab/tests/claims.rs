@@ -2,7 +2,7 @@
 //! where it is when the curriculum is taken away. All seeds are checked by `precipice reproduce`.
 
 use precipice::record::MemoryRecorder;
-use precipice_lab::session::{Options, train};
+use precipice_lab::session::{Keep, Options, train};
 use precipice_lab::spec_file::{self, Changes};
 use precipice_lab::store::RunOutcome;
 use precipice_lab::threads;
@@ -12,7 +12,7 @@ fn run(spec: &str, overrides: &[&str]) -> precipice_lab::session::Report {
     let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
     let spec = spec_file::load(spec, &Changes { overrides, seed: Some(3), steps: None }).unwrap();
     let out = Some(folder.path().join("run"));
-    let options = Options { out, threads: threads::available(), resume: false, force: false };
+    let options = Options { out, threads: threads::available(), resume: false, force: false, keep: Keep::All };
     train(spec, &options, &mut MemoryRecorder::default()).unwrap()
 }
 

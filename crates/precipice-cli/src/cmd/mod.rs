@@ -7,6 +7,7 @@ pub mod probe;
 pub mod reproduce;
 pub mod run;
 pub mod specs;
+pub mod sweep;
 pub mod theory;
 pub mod verify;
 

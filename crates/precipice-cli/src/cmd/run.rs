@@ -1,6 +1,6 @@
 //! `precipice run`: train one network.
 
-use precipice_lab::session::{self, Options, Report};
+use precipice_lab::session::{self, Keep, Options, Report};
 use precipice_lab::spec_file::{self, Changes};
 use precipice_lab::store::RunOutcome;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     );
     let mut progress = Progress::new(&label, spec.train.steps, copying.n_exemplars, args.quiet).keep_curve();
     let n_exemplars = copying.n_exemplars;
-    let options = Options { out: args.out, threads, resume: args.resume, force: args.force };
+    let options = Options { out: args.out, threads, resume: args.resume, force: args.force, keep: Keep::All };
     let report = session::train(spec, &options, &mut progress);
     drop(progress);
     let report = report?;

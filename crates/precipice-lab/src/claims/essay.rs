@@ -10,7 +10,7 @@ use precipice::spec::TaskSpec;
 use super::formula::saddle_cases;
 use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings, summary};
 use crate::error::LabError;
-use crate::session::{self, Options};
+use crate::session::{self, Keep, Options};
 use crate::spec_file::{self, Changes};
 use crate::store::manifest::transition_of;
 
@@ -96,7 +96,8 @@ pub(super) fn run_seeds(
         let n_exemplars = spec.copying().n_exemplars;
         let out = settings.out.join(format!("{}-{}", spec.name, &spec.hash()[..8]));
         // An interrupted check goes on where it stopped.
-        let options = Options { out: Some(out), threads: settings.threads, resume: true, force: false };
+        let options =
+            Options { out: Some(out), threads: settings.threads, resume: true, force: false, keep: Keep::All };
         let mut watch = watcher.begin(&format!("{} seed {seed}", spec.name), spec.train.steps, n_exemplars);
         let report = session::train(spec, &options, watch.as_mut())?;
         if report.manifest.outcome == crate::store::RunOutcome::Stopped {

@@ -11,6 +11,7 @@ mod attention;
 mod canvas;
 mod check;
 mod contexts;
+mod ensemble;
 mod error;
 mod export;
 mod heat;
@@ -34,6 +35,7 @@ mod tokens;
 
 pub use attention::{AttentionGrid, AttentionMoment, attention};
 pub use contexts::{ContextMoment, ContextRow, Contexts, contexts};
+pub use ensemble::{Ensemble, EnsembleMember, ensemble};
 pub use error::FigureError;
 pub use interactions::{InteractionMap, interactions};
 pub use landscape::{Curve, Landscape, LandscapeRow, landscape};

@@ -239,8 +239,13 @@ mod tests {
         let mut spec = RunSpec { name: "format".to_owned(), ..RunSpec::default() };
         spec.train.steps = 1;
         let run_dir = RunDir::new(folder.path().join("run"));
-        let options =
-            crate::session::Options { out: Some(run_dir.root().to_owned()), threads: 1, resume: false, force: false };
+        let options = crate::session::Options {
+            out: Some(run_dir.root().to_owned()),
+            threads: 1,
+            resume: false,
+            force: false,
+            keep: crate::session::Keep::All,
+        };
         crate::session::train(spec, &options, &mut precipice::record::MemoryRecorder::default()).unwrap();
         let text = fs::read_to_string(run_dir.manifest_path()).unwrap();
         fs::write(run_dir.manifest_path(), text.replace("\"format\": 1", "\"format\": 9")).unwrap();

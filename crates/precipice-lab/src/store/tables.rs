@@ -4,8 +4,8 @@ use std::io::{Cursor, Write};
 use std::sync::Arc;
 
 use npyz::WriterBuilder;
-use parquet::basic::{Compression, Repetition, Type as Physical};
-use parquet::data_type::{DoubleType, Int64Type};
+use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -38,32 +38,62 @@ fn columns(rows: &[Row]) -> Columns {
 /// # Errors
 /// If the Parquet library refuses.
 pub fn parquet(rows: &[Row]) -> Result<Vec<u8>, ParquetError> {
-    let Columns { step, sequences, values: columns } = columns(rows);
-    let field = |name: &str, physical, repetition| {
-        Type::primitive_type_builder(name, physical).with_repetition(repetition).build().map(Arc::new)
-    };
-    let mut fields = vec![
-        field("step", Physical::INT64, Repetition::REQUIRED)?,
-        field("sequences", Physical::INT64, Repetition::REQUIRED)?,
-    ];
-    for (name, _) in &columns {
-        fields.push(field(name, Physical::DOUBLE, Repetition::OPTIONAL)?);
+    let Columns { step, sequences, values } = columns(rows);
+    let first = [("step", step), ("sequences", sequences)];
+    let first = first.into_iter().map(|(name, values)| (name.to_owned(), Column::Int(values)));
+    let rest = values.into_iter().map(|(name, values)| (name, Column::Real(values)));
+    write("rows", first.chain(rest).collect())
+}
+
+/// A column of a table.
+pub enum Column {
+    /// int64
+    Int(Vec<i64>),
+    /// double, null where it is NaN
+    Real(Vec<f64>),
+    /// UTF-8
+    Text(Vec<String>),
+}
+
+impl Column {
+    fn field(&self, name: &str) -> Result<Arc<Type>, ParquetError> {
+        let (physical, repetition, logical) = match self {
+            Column::Int(_) => (Physical::INT64, Repetition::REQUIRED, None),
+            Column::Real(_) => (Physical::DOUBLE, Repetition::OPTIONAL, None),
+            Column::Text(_) => (Physical::BYTE_ARRAY, Repetition::REQUIRED, Some(LogicalType::String)),
+        };
+        let builder = Type::primitive_type_builder(name, physical).with_repetition(repetition);
+        builder.with_logical_type(logical).build().map(Arc::new)
     }
-    let schema = Arc::new(Type::group_type_builder("rows").with_fields(fields).build()?);
+}
+
+/// A Parquet file of one table, all columns of one length.
+///
+/// # Errors
+/// If the Parquet library refuses.
+pub fn write(name: &str, columns: Vec<(String, Column)>) -> Result<Vec<u8>, ParquetError> {
+    let fields = columns.iter().map(|(name, column)| column.field(name)).collect::<Result<Vec<_>, _>>()?;
+    let schema = Arc::new(Type::group_type_builder(name).with_fields(fields).build()?);
     let properties = Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
     let mut out = Vec::new();
     let mut writer = SerializedFileWriter::new(&mut out, schema, properties)?;
     let mut group = writer.next_row_group()?;
-    for values in [&step, &sequences] {
-        let mut column = group.next_column()?.ok_or_else(missing)?;
-        column.typed::<Int64Type>().write_batch(values, None, None)?;
-        column.close()?;
-    }
     for (_, values) in &columns {
-        let defined: Vec<i16> = values.iter().map(|value| i16::from(!value.is_nan())).collect();
-        let values: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
         let mut column = group.next_column()?.ok_or_else(missing)?;
-        column.typed::<DoubleType>().write_batch(&values, Some(&defined), None)?;
+        match values {
+            Column::Int(values) => {
+                column.typed::<Int64Type>().write_batch(values, None, None)?;
+            }
+            Column::Real(values) => {
+                let defined: Vec<i16> = values.iter().map(|value| i16::from(!value.is_nan())).collect();
+                let values: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+                column.typed::<DoubleType>().write_batch(&values, Some(&defined), None)?;
+            }
+            Column::Text(values) => {
+                let values: Vec<ByteArray> = values.iter().map(|value| ByteArray::from(value.as_str())).collect();
+                column.typed::<ByteArrayType>().write_batch(&values, None, None)?;
+            }
+        }
         column.close()?;
     }
     group.close()?;

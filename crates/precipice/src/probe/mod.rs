@@ -5,6 +5,7 @@ pub mod attention;
 pub mod interactions;
 pub mod order_parameters;
 mod query;
+pub mod survival;
 pub mod transition;
 
 use std::ops::Range;

@@ -1,0 +1,157 @@
+//! `precipice sweep`: many runs, and what they say together.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use precipice_lab::figure::ensemble;
+use precipice_lab::run_figures::write;
+use precipice_lab::spec_file::Changes;
+use precipice_lab::store::atomic;
+use precipice_lab::sweep::{self, FailedRun, PointSummary, SweepFigure, SweepReport, SweepRow, SweepWatcher};
+use serde_json::json;
+
+use super::{note, say, say_json};
+use crate::args::SweepArgs;
+use crate::numbers::{commas, step};
+use crate::{Ending, interrupt};
+
+pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
+    let changes = Changes { overrides: args.set, seed: None, steps: args.steps };
+    let jobs = sweep::expand(&args.spec, &changes, &args.grid, &args.seeds.0)?;
+    let name = jobs[0].spec.name.clone();
+    let folder = args.out.unwrap_or_else(|| PathBuf::from("runs").join(format!("sweep-{name}")));
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let workers = args.workers.map_or(cores, usize::from);
+    interrupt::listen();
+    let n_runs = jobs.len();
+    let mut screen = Screen::new(n_runs, args.quiet);
+    let report = sweep::sweep(jobs, &folder, workers, &interrupt::requested, &mut screen)?;
+    drop(screen);
+    let points = sweep::summarize(&report);
+    let (table, figure) = keep(&name, &folder, &report)?;
+    if args.json {
+        let mut object = serde_json::to_value(&report)?;
+        object["points"] = serde_json::to_value(&points)?;
+        object["table"] = json!(table.display().to_string());
+        object["figure"] = json!(figure.as_ref().map(|path| path.display().to_string()));
+        say_json(&object)?;
+    } else {
+        points.iter().try_for_each(|point| say(&line(point)))?;
+        report.failed.iter().try_for_each(|failed| say(&format!("failed: {}", label(failed))))?;
+        let (ended, stored) = (commas(report.runs.len() as u64), commas(report.skipped as u64));
+        say(&format!("{ended} runs, {stored} of them stored before, {} failed", report.failed.len()))?;
+        say(&format!("{}", table.display()))?;
+        figure.iter().try_for_each(|path| say(&format!("{}", path.display())))?;
+    }
+    if report.was_stopped {
+        let left = n_runs - report.runs.len() - report.failed.len();
+        note(&format!("stopped with {} runs to make; the same command goes on", commas(left as u64)));
+    }
+    Ok(if report.was_stopped || !report.failed.is_empty() { Ending::Failed } else { Ending::Done })
+}
+
+/// Writes table and figure; a figure is not worth losing the table for.
+fn keep(name: &str, folder: &Path, report: &SweepReport) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
+    let table = folder.join("runs.parquet");
+    atomic::write(&table, &sweep::table(report)?)?;
+    if report.runs.is_empty() {
+        return Ok((table, None));
+    }
+    let drawn = SweepFigure::new(format!("{name} · {} runs", commas(report.runs.len() as u64)), report);
+    let drawn = drawn.map_err(anyhow::Error::from).and_then(|drawn| {
+        let path = folder.join("ensemble.svg");
+        write(&ensemble(&drawn.figure)?, &path)?;
+        if drawn.n_left_out > 0 {
+            note(&format!("the figure shows the first points of the grid, not the last {}", drawn.n_left_out));
+        }
+        Ok(path)
+    });
+    match drawn {
+        Ok(path) => Ok((table, Some(path))),
+        Err(e) => {
+            note(&format!("warning: no figure: {e:#}"));
+            Ok((table, None))
+        }
+    }
+}
+
+fn fields(swept: &serde_json::Map<String, serde_json::Value>) -> String {
+    let text = |(key, value): (&String, &serde_json::Value)| match value.as_str() {
+        Some(text) => format!("{key}={text}"),
+        None => format!("{key}={value}"),
+    };
+    swept.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+fn label(failed: &FailedRun) -> String {
+    format!("{} seed {}: {}", fields(&failed.swept), failed.seed, failed.problem).trim_start().to_owned()
+}
+
+fn line(point: &PointSummary) -> String {
+    let [low, high] = point.t50_interval;
+    let end = |end: Option<f64>| end.map_or_else(|| "beyond".to_owned(), |_| step(end));
+    let median = match point.t50_median {
+        Some(_) => format!("t50 median {} [{}, {}]", step(point.t50_median), end(low), end(high)),
+        None => "t50 median beyond the last step".to_owned(),
+    };
+    let diverged = if point.n_diverged > 0 { format!(", {} diverged", point.n_diverged) } else { String::new() };
+    let jumped = format!("{} of {} jumped{diverged}", point.n_jumped, point.n_runs);
+    format!("{}  {jumped}; {median}", fields(&point.swept)).trim_start().to_owned()
+}
+
+/// Progress over runs.
+struct Screen {
+    bar: ProgressBar,
+    is_quiet: bool,
+    /// Where there is no terminal: lines, not too many.
+    is_plain: bool,
+    n_runs: usize,
+    n_ended: usize,
+    n_jumped: usize,
+    began: Instant,
+    last_line: Instant,
+}
+
+/// Time between lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+impl Screen {
+    fn new(n_runs: usize, is_quiet: bool) -> Self {
+        let is_plain = !std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let target =
+            if is_quiet || is_plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+        let bar = ProgressBar::with_draw_target(Some(n_runs as u64), target);
+        let style =
+            ProgressStyle::with_template("{bar:40.cyan/white.dim} {human_pos}/{human_len} runs · {eta} left · {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
+        let now = Instant::now();
+        Self { bar, is_quiet, is_plain, n_runs, n_ended: 0, n_jumped: 0, began: now, last_line: now }
+    }
+}
+
+impl SweepWatcher for Screen {
+    fn ended(&mut self, run: &Result<SweepRow, FailedRun>, _was_stored: bool) {
+        self.n_ended += 1;
+        match run {
+            Ok(row) => self.n_jumped += usize::from(row.t50.is_some()),
+            Err(failed) if !self.is_quiet => self.bar.suspend(|| note(&format!("failed: {}", label(failed)))),
+            Err(_) => {}
+        }
+        let text = format!("{} jumped", commas(self.n_jumped as u64));
+        self.bar.set_message(text.clone());
+        self.bar.inc(1);
+        let is_due = self.n_ended == self.n_runs || self.last_line.elapsed() >= LINE_EVERY;
+        if self.is_plain && !self.is_quiet && is_due {
+            let rate = self.n_ended as f64 / self.began.elapsed().as_secs_f64();
+            note(&format!("{} of {} runs · {text} · {rate:.2} runs/s", self.n_ended, self.n_runs));
+            self.last_line = Instant::now();
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,116 @@
+//! From a grid and seeds to specs.
+
+use std::collections::BTreeMap;
+
+use precipice::spec::RunSpec;
+use serde_json::{Map, Value};
+
+use crate::error::LabError;
+use crate::spec_file::{self, Changes};
+
+/// A field and the values that it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// `key.sub`, as in `-s`.
+    pub key: String,
+    /// As typed.
+    pub values: Vec<String>,
+}
+
+/// One run to make.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What to run.
+    pub spec: RunSpec,
+    /// The swept fields.
+    pub swept: Map<String, Value>,
+    /// Of all four.
+    pub seed: u64,
+}
+
+/// Runs that a sweep may have.
+const JOBS_MAX: usize = 1_000_000;
+
+/// All runs: for each point of the grid, the last axis fastest, all seeds.
+///
+/// # Errors
+/// A point that is no valid spec, two points that are the same spec, more runs than a sweep may have.
+pub fn expand(name: &str, changes: &Changes, axes: &[Axis], seeds: &[u64]) -> Result<Vec<Job>, LabError> {
+    let n_jobs = axes.iter().try_fold(seeds.len(), |n, axis| n.checked_mul(axis.values.len()));
+    if n_jobs.is_none_or(|n| n > JOBS_MAX) {
+        return Err(problem(name, format!("the grid has more than {JOBS_MAX} runs; sweep fewer values or seeds")));
+    }
+    let mut points = vec![Vec::new()];
+    for axis in axes {
+        let extended = |point: &Vec<(String, String)>| {
+            let with = |value: &String| [&point[..], &[(axis.key.clone(), value.clone())]].concat();
+            axis.values.iter().map(with).collect::<Vec<_>>()
+        };
+        points = points.iter().flat_map(extended).collect();
+    }
+    let (mut jobs, mut seen) = (Vec::new(), BTreeMap::new());
+    for point in &points {
+        let mut changes = changes.clone();
+        changes.overrides.extend(point.iter().map(|(key, value)| format!("{key}={value}")));
+        let swept: Map<String, Value> = point.iter().map(|(key, value)| (key.clone(), as_json(value))).collect();
+        let label = point.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
+        for &seed in seeds {
+            changes.seed = Some(seed);
+            let spec = spec_file::load(name, &changes)?;
+            if let Some(other) = seen.insert(spec.hash(), (label.clone(), seed)) {
+                let text = |(label, seed): &(String, u64)| format!("{label} seed {seed}").trim().to_owned();
+                let (a, b) = (text(&other), text(&(label, seed)));
+                return Err(problem(name, format!("{a} and {b} of the grid are the same run; name each value once")));
+            }
+            jobs.push(Job { spec, swept: swept.clone(), seed });
+        }
+    }
+    Ok(jobs)
+}
+
+fn problem(name: &str, problem: String) -> LabError {
+    LabError::Spec { origin: name.to_owned(), problem }
+}
+
+/// Numbers and truth values as such, everything else as text.
+fn as_json(value: &str) -> Value {
+    match serde_json::from_str(value) {
+        Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
+        _ => Value::String(value.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(key: &str, values: &[&str]) -> Axis {
+        Axis { key: key.to_owned(), values: values.iter().map(|value| (*value).to_owned()).collect() }
+    }
+
+    #[test]
+    fn the_last_axis_is_fastest_and_every_run_is_another() {
+        let axes = [axis("task.copying.n_labels", &["16", "32"]), axis("train.batch_size", &["64", "128"])];
+        let jobs = expand("copying", &Changes::default(), &axes, &[0, 1]).unwrap();
+        let told: Vec<_> = jobs
+            .iter()
+            .map(|job| (job.spec.copying().n_labels, job.spec.train.batch_size, job.spec.seeds.init))
+            .collect();
+        let want = [(16, 64), (16, 128), (32, 64), (32, 128)];
+        assert_eq!(told, want.iter().flat_map(|&(l, b)| [(l, b, 0), (l, b, 1)]).collect::<Vec<_>>());
+        assert_eq!(jobs[2].swept["train.batch_size"], 128);
+    }
+
+    #[test]
+    fn what_is_no_spec_is_refused() {
+        let refused =
+            |axes: &[Axis], seeds: &[u64]| expand("copying", &Changes::default(), axes, seeds).unwrap_err().to_string();
+        assert!(refused(&[axis("task.copying.n_labels", &["32", "4"])], &[0]).contains("n_labels"));
+        assert!(refused(&[axis("model.readout", &["linear", "\"linear\""])], &[0]).contains("the same run"));
+        assert!(refused(&[axis("train.step", &["3"])], &[0]).contains("did you mean"));
+        let seeds: Vec<u64> = (0..1001).collect();
+        let values: Vec<String> = (1..1001).map(|n| n.to_string()).collect();
+        let many = Axis { key: "train.steps".to_owned(), values };
+        assert!(refused(&[many], &seeds).contains("more than"));
+    }
+}

@@ -1,0 +1,185 @@
+//! What the runs of a sweep say together.
+
+use precipice::probe::survival::{Observation, Survival, median_interval};
+use precipice::record::Row;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{SweepReport, SweepRow};
+use crate::error::LabError;
+use crate::figure::{Ensemble, EnsembleMember};
+use crate::store::{RunDir, RunOutcome, tables};
+
+/// The jump over the seeds of one point of the grid.
+#[derive(Clone, Debug, Serialize)]
+pub struct PointSummary {
+    /// The swept fields.
+    #[serde(flatten)]
+    pub swept: Map<String, Value>,
+    /// Runs.
+    pub n_runs: usize,
+    /// Runs that jumped.
+    pub n_jumped: usize,
+    /// Runs whose loss was no longer finite; they count as not having jumped.
+    pub n_diverged: usize,
+    /// Half of the runs have jumped by then (Kaplan-Meier); null where fewer than half were seen to.
+    pub t50_median: Option<f64>,
+    /// 95 % interval (bootstrap); an end is null where it lies beyond what was seen.
+    pub t50_interval: [Option<f64>; 2],
+}
+
+/// A figure and what it leaves out.
+pub struct SweepFigure {
+    /// What is drawn.
+    pub figure: Ensemble,
+    /// Points of the grid that have no place on it.
+    pub n_left_out: usize,
+}
+
+/// Points of a grid that one figure shows.
+const MEMBERS_MAX: usize = 6;
+
+/// Runs by the point of the grid that they belong to, in its order.
+fn by_point(rows: &[SweepRow]) -> Vec<Vec<&SweepRow>> {
+    let mut points: Vec<Vec<&SweepRow>> = Vec::new();
+    for row in rows {
+        match points.iter_mut().find(|point| point[0].swept == row.swept) {
+            Some(point) => point.push(row),
+            None => points.push(vec![row]),
+        }
+    }
+    points
+}
+
+fn observations(point: &[&SweepRow]) -> Vec<Observation> {
+    let of = |row: &&SweepRow| Observation { time: row.t50.unwrap_or(row.steps as f64), has_jumped: row.t50.is_some() };
+    point.iter().map(of).collect()
+}
+
+/// One line a point of the grid.
+pub fn summarize(report: &SweepReport) -> Vec<PointSummary> {
+    let summary = |point: &Vec<&SweepRow>| {
+        let observations = observations(point);
+        PointSummary {
+            swept: point[0].swept.clone(),
+            n_runs: point.len(),
+            n_jumped: observations.iter().filter(|observation| observation.has_jumped).count(),
+            n_diverged: point.iter().filter(|row| row.outcome == RunOutcome::Diverged).count(),
+            t50_median: Survival::new(&observations).median(),
+            t50_interval: median_interval(&observations),
+        }
+    };
+    by_point(&report.runs).iter().map(summary).collect()
+}
+
+/// One Parquet table, a row for each run.
+///
+/// # Errors
+/// If the Parquet library refuses.
+pub fn table(report: &SweepReport) -> Result<Vec<u8>, parquet::errors::ParquetError> {
+    use tables::Column::{Int, Real, Text};
+    let rows = &report.runs;
+    let real = |of: fn(&SweepRow) -> Option<f64>| Real(rows.iter().map(|row| of(row).unwrap_or(f64::NAN)).collect());
+    let names = |of: fn(&SweepRow) -> &Map<String, Value>| {
+        let mut names: Vec<String> = Vec::new();
+        for name in rows.iter().flat_map(|row| of(row).keys()) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    };
+    let outcome = |row: &SweepRow| serde_json::to_value(row.outcome).ok().and_then(|v| v.as_str().map(str::to_owned));
+    let mut columns = vec![("spec_hash".to_owned(), Text(rows.iter().map(|row| row.spec_hash.clone()).collect()))];
+    for name in names(|row| &row.swept) {
+        let values = || rows.iter().map(|row| &row.swept[&name]);
+        let column = if values().all(Value::is_number) {
+            Real(values().map(|value| value.as_f64().unwrap_or(f64::NAN)).collect())
+        } else {
+            Text(values().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect())
+        };
+        columns.push((name, column));
+    }
+    columns.push(("seed".to_owned(), Int(rows.iter().map(|row| row.seed as i64).collect())));
+    columns.push(("outcome".to_owned(), Text(rows.iter().map(|row| outcome(row).unwrap_or_default()).collect())));
+    columns.push(("steps".to_owned(), Int(rows.iter().map(|row| row.steps as i64).collect())));
+    columns.push(("t50".to_owned(), real(|row| row.t50)));
+    columns.push(("onset_step".to_owned(), real(|row| row.onset_step)));
+    columns.push(("width_10_90".to_owned(), real(|row| row.width_10_90)));
+    columns.push(("plateau_accuracy".to_owned(), real(|row| row.plateau_accuracy)));
+    for name in names(|row| &row.final_row) {
+        let value = |row: &SweepRow| row.final_row.get(&name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+        columns.push((format!("final_{name}"), Real(rows.iter().map(value).collect())));
+    }
+    tables::write("runs", columns)
+}
+
+impl SweepFigure {
+    /// Accuracy over training with quantile bands, and the share of runs that have not jumped.
+    ///
+    /// # Errors
+    /// If the log of a run cannot be read.
+    pub fn new(title: String, report: &SweepReport) -> Result<Self, LabError> {
+        let points = by_point(&report.runs);
+        let n_left_out = points.len().saturating_sub(MEMBERS_MAX);
+        let mut members = Vec::new();
+        for point in points.iter().take(MEMBERS_MAX) {
+            let mut curves = Vec::new();
+            for run in point {
+                curves.push(RunDir::new(&run.run_dir).rows()?);
+            }
+            let swept = point[0].swept.iter();
+            let label = swept.map(|(key, value)| format!("{} = {}", short_key(key), plain(value)));
+            let label = label.collect::<Vec<_>>().join(", ");
+            let name = if label.is_empty() { format!("{} seeds", point.len()) } else { label };
+            members.push(member(name, &curves, &observations(point)));
+        }
+        Ok(Self { figure: Ensemble { title, members }, n_left_out })
+    }
+}
+
+fn short_key(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Quantiles of the accuracy over runs, at the steps that all runs were looked at.
+fn member(name: String, curves: &[Vec<Row>], observations: &[Observation]) -> EnsembleMember {
+    let n_rows = curves.iter().map(Vec::len).min().unwrap_or(0);
+    let steps = curves.first().map_or(&[][..], |rows| &rows[..n_rows]).iter().map(|row| row.step as f64).collect();
+    let at = |i: usize| {
+        let mut values: Vec<f64> = curves.iter().map(|rows| rows[i].get("accuracy")).collect();
+        values.sort_by(f64::total_cmp);
+        [0.1, 0.5, 0.9].map(|q| quantile(&values, q))
+    };
+    let last = observations.iter().map(|observation| observation.time).fold(0.0, f64::max);
+    EnsembleMember {
+        name,
+        steps,
+        quantiles: (0..n_rows).map(at).collect(),
+        survival: Survival::new(observations),
+        last,
+    }
+}
+
+/// Linear between the sorted values.
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let at = q * (sorted.len() - 1) as f64;
+    let (below, above) = (at.floor() as usize, at.ceil() as usize);
+    sorted[below] + (at - at.floor()) * (sorted[above] - sorted[below])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_linear_between_values() {
+        let sorted = [0.0, 1.0, 2.0, 4.0];
+        assert_eq!([0.0, 0.5, 0.75, 1.0].map(|q| quantile(&sorted, q)), [0.0, 1.5, 2.5, 4.0]);
+        assert_eq!(quantile(&[7.0], 0.9), 7.0);
+    }
+}
