@@ -16,6 +16,21 @@ fn axpy_body(a: f32, x: &[f32], y: &mut [f32]) {
     }
 }
 
+/// Adds `width` numbers of row after row; rows begin `strides.0` apart in x, `strides.1` apart in y.
+pub(crate) fn add_rows_f32(kernels: Kernels, x: &[f32], y: &mut [f32], strides: (usize, usize), width: usize) {
+    assert!(width <= strides.0.min(strides.1), "rows overlap");
+    dispatch!(kernels, add_rows_body(x: &[f32], y: &mut [f32], strides: (usize, usize), width: usize));
+}
+
+#[inline(always)]
+fn add_rows_body(x: &[f32], y: &mut [f32], strides: (usize, usize), width: usize) {
+    for (x, y) in x.chunks(strides.0).zip(y.chunks_mut(strides.1)) {
+        for (y, x) in y[..width].iter_mut().zip(&x[..width]) {
+            *y += x;
+        }
+    }
+}
+
 /// y = a x + b y
 pub(crate) fn axpby_f32(kernels: Kernels, a: f32, x: &[f32], b: f32, y: &mut [f32]) {
     assert_eq!(x.len(), y.len(), "axpby of different lengths");

@@ -50,8 +50,12 @@ pub trait Real:
     fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize);
     /// Soft-max of a row, in place.
     fn softmax(kernels: Kernels, row: &mut [Self]);
-    /// Soft-max of row after row, in place; where j > i the scores of row i are minus infinity.
-    fn softmax_causal(kernels: Kernels, rows: &mut [Self], width: usize);
+    /// Soft-max of row after row plus its biases, in place; rows of biases begin `stride` apart, and where
+    /// j > i they are minus infinity.
+    ///
+    /// # Panics
+    /// If there are fewer biases than scores.
+    fn softmax_causal(kernels: Kernels, rows: &mut [Self], width: usize, biases: &[Self], stride: usize);
     /// Turns the gradient of rows of a soft-max `p` into that of its scores, in place.
     ///
     /// # Panics
@@ -59,6 +63,11 @@ pub trait Real:
     fn softmax_gradient(kernels: Kernels, p: &[Self], d: &mut [Self], width: usize);
     /// y += a x
     fn axpy(kernels: Kernels, a: Self, x: &[Self], y: &mut [Self]);
+    /// Adds `width` numbers of each row of x to those of y; rows begin `strides` apart.
+    ///
+    /// # Panics
+    /// If a row of either is shorter.
+    fn add_rows(kernels: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize);
     /// y = a x + b y
     fn axpby(kernels: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]);
     /// sum_i x_i y_i
@@ -96,14 +105,17 @@ impl Real for f32 {
     fn softmax(kernels: Kernels, row: &mut [Self]) {
         softmax::softmax_f32(kernels, row);
     }
-    fn softmax_causal(kernels: Kernels, rows: &mut [Self], width: usize) {
-        softmax::softmax_causal_f32(kernels, rows, width);
+    fn softmax_causal(kernels: Kernels, rows: &mut [Self], width: usize, biases: &[Self], stride: usize) {
+        softmax::softmax_causal_f32(kernels, rows, width, biases, stride);
     }
     fn softmax_gradient(kernels: Kernels, p: &[Self], d: &mut [Self], width: usize) {
         softmax::softmax_gradient_f32(kernels, p, d, width);
     }
     fn axpy(kernels: Kernels, a: Self, x: &[Self], y: &mut [Self]) {
         elementwise::axpy_f32(kernels, a, x, y);
+    }
+    fn add_rows(kernels: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize) {
+        elementwise::add_rows_f32(kernels, x, y, strides, width);
     }
     fn axpby(kernels: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]) {
         elementwise::axpby_f32(kernels, a, x, b, y);
@@ -150,8 +162,13 @@ impl Real for f64 {
     fn softmax(_: Kernels, row: &mut [Self]) {
         softmax::softmax_f64(row);
     }
-    fn softmax_causal(_: Kernels, rows: &mut [Self], width: usize) {
-        rows.chunks_exact_mut(width).for_each(softmax::softmax_f64);
+    fn softmax_causal(_: Kernels, rows: &mut [Self], width: usize, biases: &[Self], stride: usize) {
+        for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+            let (seen, hidden) = row.split_at_mut((i + 1).min(width));
+            seen.iter_mut().zip(&biases[i * stride..]).for_each(|(s, b)| *s += b);
+            softmax::softmax_f64(seen);
+            hidden.fill(0.0);
+        }
     }
     fn softmax_gradient(kernels: Kernels, p: &[Self], d: &mut [Self], width: usize) {
         for (p, d) in p.chunks_exact(width).zip(d.chunks_exact_mut(width)) {
@@ -162,6 +179,11 @@ impl Real for f64 {
     fn axpy(_: Kernels, a: Self, x: &[Self], y: &mut [Self]) {
         assert_eq!(x.len(), y.len(), "axpy of different lengths");
         y.iter_mut().zip(x).for_each(|(y, x)| *y += a * x);
+    }
+    fn add_rows(_: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize) {
+        for (x, y) in x.chunks(strides.0).zip(y.chunks_mut(strides.1)) {
+            y[..width].iter_mut().zip(&x[..width]).for_each(|(y, x)| *y += x);
+        }
     }
     fn axpby(_: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]) {
         assert_eq!(x.len(), y.len(), "axpby of different lengths");

@@ -141,23 +141,25 @@ fn fill_normal_body(id: StreamId, std: f32, out: &mut [f32]) {
 /// The 4 deviates of each of `WIDTH` blocks.
 #[inline(always)]
 fn normals(id: StreamId, block: u32, std: f32) -> [[f32; WIDTH]; 4] {
-    let mut key = id.key();
-    let [_, c1, c2, c3] = id.counter(block);
-    let mut c = [[0; WIDTH], [c1; WIDTH], [c2; WIDTH], [c3; WIDTH]];
+    // Words in lanes of 64 bits: their products need no widening.
+    const LOW: u64 = 0xffff_ffff;
+    let [mut k0, mut k1] = id.key();
+    let mut c = id.counter(block).map(|word| [u64::from(word); WIDTH]);
     for j in 0..WIDTH {
-        c[0][j] = block.wrapping_add(j as u32);
+        c[0][j] = u64::from(block.wrapping_add(j as u32));
     }
     for _ in 0..ROUNDS {
         for j in 0..WIDTH {
-            let p0 = u64::from(MULTIPLIERS[0]) * u64::from(c[0][j]);
-            let p1 = u64::from(MULTIPLIERS[1]) * u64::from(c[2][j]);
-            c[0][j] = (p1 >> 32) as u32 ^ c[1][j] ^ key[0];
-            c[1][j] = p1 as u32;
-            c[2][j] = (p0 >> 32) as u32 ^ c[3][j] ^ key[1];
-            c[3][j] = p0 as u32;
+            let p0 = u64::from(MULTIPLIERS[0]) * (c[0][j] & LOW);
+            let p1 = u64::from(MULTIPLIERS[1]) * (c[2][j] & LOW);
+            c[0][j] = (p1 >> 32) ^ c[1][j] ^ u64::from(k0);
+            c[1][j] = p1 & LOW;
+            c[2][j] = (p0 >> 32) ^ c[3][j] ^ u64::from(k1);
+            c[3][j] = p0 & LOW;
         }
-        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+        (k0, k1) = (k0.wrapping_add(WEYL[0]), k1.wrapping_add(WEYL[1]));
     }
+    let c = c.map(|words| words.map(|word| word as u32));
     let mut z = [[0.0; WIDTH]; 4];
     for pair in [0, 2] {
         for j in 0..WIDTH {

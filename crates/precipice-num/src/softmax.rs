@@ -33,15 +33,21 @@ unsafe fn softmax<S: Sixteen>(row: &mut [f32]) {
     rest.iter_mut().zip(last).for_each(|(p, e)| *p = e * scale);
 }
 
-/// Soft-max of row after row of `width` scores; where j > i the scores are minus infinity.
-pub(crate) fn softmax_causal_f32(kernels: Kernels, rows: &mut [f32], width: usize) {
-    dispatch_sixteen!(kernels, softmax_causal(rows: &mut [f32], width: usize));
+/// Soft-max of row after row of `width` scores plus their biases, rows of which begin `stride` apart.
+/// Where j > i the biases are minus infinity and the scores are not read.
+pub(crate) fn softmax_causal_f32(kernels: Kernels, rows: &mut [f32], width: usize, biases: &[f32], stride: usize) {
+    let n_rows = rows.len() / width;
+    assert!(n_rows == 0 || (n_rows - 1) * stride + width <= biases.len(), "fewer biases than scores");
+    dispatch_sixteen!(kernels, softmax_causal(rows: &mut [f32], width: usize, biases: &[f32], stride: usize));
 }
 
 #[inline(always)]
-unsafe fn softmax_causal<S: Sixteen>(rows: &mut [f32], width: usize) {
+unsafe fn softmax_causal<S: Sixteen>(rows: &mut [f32], width: usize, biases: &[f32], stride: usize) {
     for (i, row) in rows.chunks_exact_mut(width).enumerate() {
         let (seen, hidden) = row.split_at_mut((i + 1).next_multiple_of(16).min(width));
+        for (s, b) in seen.iter_mut().zip(&biases[i * stride..]) {
+            *s += b;
+        }
         // SAFETY: as in `softmax`.
         unsafe { softmax::<S>(seen) };
         hidden.fill(0.0);
@@ -108,23 +114,25 @@ mod tests {
     #[test]
     fn causal_rows_are_rows_cut_short() {
         for width in [1, 16, 17, 32, 33] {
-            let mut scores = vec![0.0; width * width];
-            let id = StreamId { seed: 4, purpose: 0, step: 0, lane: width as u32 };
-            Rng::fill_normal(Kernels::detect(), id, 4.0, &mut scores);
-            scores.chunks_mut(width).enumerate().for_each(|(i, row)| row[i + 1..].fill(f32::NEG_INFINITY));
+            let (mut scores, mut biases) = (vec![0.0; width * width], vec![0.0; width * (width + 2)]);
+            for (lane, values) in [(0, &mut scores), (1, &mut biases)] {
+                let id = StreamId { seed: 4, purpose: width as u8, step: 0, lane };
+                Rng::fill_normal(Kernels::detect(), id, 3.0, values);
+            }
+            biases.chunks_mut(width + 2).enumerate().for_each(|(i, row)| row[i + 1..].fill(f32::NEG_INFINITY));
             for kernels in Kernels::available() {
                 let mut rows = scores.clone();
-                softmax_causal_f32(kernels, &mut rows, width);
-                for (i, (row, scores)) in rows.chunks(width).zip(scores.chunks(width)).enumerate() {
-                    let mut visible = scores[..=i].to_vec();
+                softmax_causal_f32(kernels, &mut rows, width, &biases, width + 2);
+                for (i, row) in rows.chunks(width).enumerate() {
+                    let at = |j: usize| scores[i * width + j] + biases[i * (width + 2) + j];
+                    let mut visible: Vec<f32> = (0..=i).map(at).collect();
                     softmax_f32(kernels, &mut visible);
                     assert_eq!(row[..=i], visible);
                     assert!(row[i + 1..].iter().all(|&hidden| hidden == 0.0));
                 }
-                let upstream: Vec<f32> = scores.iter().map(|s| s.max(-9.0)).collect();
-                let mut d = upstream.clone();
+                let mut d = scores.clone();
                 softmax_gradient_f32(kernels, &rows, &mut d, width);
-                for ((d, p), upstream) in d.chunks(width).zip(rows.chunks(width)).zip(upstream.chunks(width)) {
+                for ((d, p), upstream) in d.chunks(width).zip(rows.chunks(width)).zip(scores.chunks(width)) {
                     let mean: f64 = p.iter().zip(upstream).map(|(&p, &d)| f64::from(p) * f64::from(d)).sum();
                     let exact = |j: usize| f64::from(p[j]) * (f64::from(upstream[j]) - mean);
                     assert!((0..width).all(|j| (f64::from(d[j]) - exact(j)).abs() < 1e-5));

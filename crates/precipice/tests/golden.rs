@@ -5,7 +5,8 @@
 use precipice::batch::Batch;
 use precipice::model::{Model, Params, Reads, Trace};
 use precipice::spec::*;
-use precipice::train::{OptimizerState, loss, update};
+use precipice::train::{OptimizerState, Share, loss, update};
+use precipice::workers::each_part;
 use precipice_num::{Kernels, Real};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -171,7 +172,8 @@ fn check<T: Real>(case: &str, reads: Reads, tolerance: f64) {
             }
         }
         close(&[T::from_f64(loss)], &losses[step..=step], tolerance, "loss");
-        update(model.kernels(), &spec.train, step as u64, &mut params, &mut grads, &mut optimizer);
+        let share: &Share<'_, T> = &|values, cuts, job| each_part(values, cuts, job);
+        update(share, model.kernels(), &spec.train, step as u64, &mut params, &mut grads, &mut optimizer);
     }
     let want = golden.params::<f64>("final", &model_of(&golden, &spec));
     close(&params.values, &want.values, tolerance, "final parameters");

@@ -15,7 +15,9 @@ fn without_arguments_it_says_what_it_is() {
 #[test]
 fn help_names_every_command() {
     let ran = Scratch::new().run(&["--help"]).ok();
-    for command in ["run", "specs", "show", "theory", "probe", "figure", "export", "verify", "reproduce"] {
+    for command in
+        ["run", "sweep", "specs", "show", "theory", "probe", "figure", "export", "verify", "reproduce", "bench"]
+    {
         assert!(ran.stdout.contains(&format!("\n  {command} ")), "{command}");
     }
     assert!(ran.stdout.contains("Exit codes"));

@@ -4,4 +4,5 @@ mod common;
 #[cfg(unix)]
 mod faults;
 mod interface;
+mod sweep;
 mod theory;

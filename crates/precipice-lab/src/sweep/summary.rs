@@ -1,7 +1,6 @@
 //! What the runs of a sweep say together.
 
 use precipice::probe::survival::{Observation, Survival, median_interval};
-use precipice::record::Row;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -126,7 +125,9 @@ impl SweepFigure {
         for point in points.iter().take(MEMBERS_MAX) {
             let mut curves = Vec::new();
             for run in point {
-                curves.push(RunDir::new(&run.run_dir).rows()?);
+                // Only what is drawn: a thousand logs would fill the memory.
+                let rows = RunDir::new(&run.run_dir).rows()?;
+                curves.push(rows.iter().map(|row| (row.step as f64, row.get("accuracy"))).collect());
             }
             let swept = point[0].swept.iter();
             let label = swept.map(|(key, value)| format!("{} = {}", short_key(key), plain(value)));
@@ -147,11 +148,11 @@ fn plain(value: &Value) -> String {
 }
 
 /// Quantiles of the accuracy over runs, at the steps that all runs were looked at.
-fn member(name: String, curves: &[Vec<Row>], observations: &[Observation]) -> EnsembleMember {
+fn member(name: String, curves: &[Vec<(f64, f64)>], observations: &[Observation]) -> EnsembleMember {
     let n_rows = curves.iter().map(Vec::len).min().unwrap_or(0);
-    let steps = curves.first().map_or(&[][..], |rows| &rows[..n_rows]).iter().map(|row| row.step as f64).collect();
+    let steps = curves.first().map_or(&[][..], |rows| &rows[..n_rows]).iter().map(|row| row.0).collect();
     let at = |i: usize| {
-        let mut values: Vec<f64> = curves.iter().map(|rows| rows[i].get("accuracy")).collect();
+        let mut values: Vec<f64> = curves.iter().map(|rows| rows[i].1).collect();
         values.sort_by(f64::total_cmp);
         [0.1, 0.5, 0.9].map(|q| quantile(&values, q))
     };

@@ -31,6 +31,8 @@ pub struct TensorInfo {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     tensors: Vec<TensorInfo>,
+    /// Where each tensor ends.
+    ends: Vec<usize>,
     len: usize,
 }
 
@@ -39,6 +41,7 @@ impl Layout {
     pub(crate) fn push(&mut self, name: impl Into<String>, shape: &[usize], init: Init) -> Range<usize> {
         let range = self.len..self.len + shape.iter().product::<usize>();
         self.len = range.end;
+        self.ends.push(range.end);
         self.tensors.push(TensorInfo { name: name.into(), shape: shape.to_vec(), range: range.clone(), init });
         range
     }
@@ -46,6 +49,11 @@ impl Layout {
     /// All tensors.
     pub fn tensors(&self) -> &[TensorInfo] {
         &self.tensors
+    }
+
+    /// Where each tensor ends in the flat vector.
+    pub fn ends(&self) -> &[usize] {
+        &self.ends
     }
 
     /// Numbers in all.

@@ -40,7 +40,11 @@ impl RunSpec {
             f(train::N_SHARDS) * f(chunk.min(sequences.div_ceil(train::N_SHARDS))) * sequence
         };
         let evaluation = of(self.eval.sequences, probe::CHUNK) + of(self.probes.sequences, probe::CHUNK);
-        let traces = of(self.train.batch_size, train::CHUNK) + evaluation;
+        // The folded form keeps the whole batch, but less of each sequence; see FoldedTrace::new.
+        let d_item = f(self.copying().d_item) + 16.0;
+        let folded = t * (2.0 * d_item + t + 16.0) + 16.0 * f(self.d_model()) + 4.0 * (t + 16.0) + readout;
+        let training = of(self.train.batch_size, train::CHUNK).max(f(self.train.batch_size) * folded);
+        let traces = training + evaluation;
         let copies = match &self.train.optimizer {
             OptimizerSpec::Sgd(_) => 3.0,
             OptimizerSpec::Adam(_) => 4.0,

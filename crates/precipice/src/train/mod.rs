@@ -4,7 +4,7 @@ pub mod loss;
 mod optimizer;
 mod schedule;
 
-pub use optimizer::{OptimizerState, update};
+pub use optimizer::{OptimizerState, Share, update};
 pub use schedule::rate_factor;
 
 use std::ops::Range;
@@ -174,7 +174,10 @@ impl Trainer {
             return Err(Diverged { step: self.state.step });
         }
         let TrainState { step, params, optimizer, loss_sum, loss_count } = &mut self.state;
-        update(self.model.kernels(), &self.train, *step, params, &mut self.grads, optimizer);
+        let share = |values: &mut [f32], cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)| {
+            workers.run_parts(values, cuts, job);
+        };
+        update(&share, self.model.kernels(), &self.train, *step, params, &mut self.grads, optimizer);
         *step += 1;
         *loss_sum += loss;
         *loss_count += 1;

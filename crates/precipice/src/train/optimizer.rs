@@ -3,8 +3,8 @@
 use precipice_num::{Kernels, Real};
 
 use super::schedule::rate_factor;
-use crate::model::Params;
-use crate::spec::{AdamSpec, OptimizerSpec, SgdSpec, TrainSpec};
+use crate::model::{Params, TensorInfo};
+use crate::spec::{AdamSpec, OptimizerSpec, TrainSpec};
 
 /// What the update rule remembers between steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +26,12 @@ impl<T: Real> OptimizerState<T> {
     }
 }
 
+/// Runs a job on every part of a vector, given the parts' ends: by threads, or one after the other.
+pub type Share<'a, T> = dyn Fn(&mut [T], &[usize], &(dyn Fn(usize, &mut [T]) + Sync)) + 'a;
+
 /// One update, step counted from 0. Frozen tensors and their moments stand still.
 pub fn update<T: Real>(
+    share: &Share<'_, T>,
     kernels: Kernels,
     train: &TrainSpec,
     step: u64,
@@ -51,23 +55,54 @@ pub fn update<T: Real>(
     if let Some(clip_norm) = train.clip_norm {
         clip(grads, clip_norm);
     }
-    let rate = train.optimizer.learning_rate() * rate_factor(&train.schedule, step, train.steps);
-    for tensor in layout.tensors() {
-        if has_freezes && frozen(&tensor.name) {
-            continue;
-        }
-        let rate = rate * rate_factor_of(train, &tensor.name, &layout);
-        let range = tensor.range.clone();
-        let (p, g) = (&mut params.values[range.clone()], &grads.values[range.clone()]);
-        let first = state.first.as_mut().map(|moments| &mut moments.values[range.clone()]);
-        let second = state.second.as_mut().map(|moments| &mut moments.values[range]);
-        match (&train.optimizer, first, second) {
-            (OptimizerSpec::Adam(spec), Some(m), Some(v)) => {
-                let started = freeze_end(train, &tensor.name, &layout);
-                adam(spec, rate, step - started.min(step), p, g, m, v);
+    let base = train.optimizer.learning_rate() * rate_factor(&train.schedule, step, train.steps);
+    // Tensor by tensor, so that threads may share the work: all of one vector, then all of the next.
+    let each = |values: &mut [T], job: &(dyn Fn(&TensorInfo, &mut [T]) + Sync)| {
+        share(values, layout.ends(), &|idx, values| {
+            let tensor = &layout.tensors()[idx];
+            if !(has_freezes && frozen(&tensor.name)) {
+                job(tensor, values);
             }
-            (OptimizerSpec::Sgd(spec), velocity, _) => sgd(kernels, spec, rate, p, g, velocity),
-            (OptimizerSpec::Adam(_), ..) => unreachable!("OptimizerState::new gives Adam both moments"),
+        });
+    };
+    let rate_of = |tensor: &TensorInfo| base * rate_factor_of(train, &tensor.name, &layout);
+    let g = &grads.values;
+    match &train.optimizer {
+        OptimizerSpec::Sgd(spec) => {
+            // v <- momentum v + g; theta <- (1 - decay) theta - rate v
+            let direction = match &mut state.first {
+                None => g,
+                Some(velocity) => {
+                    each(&mut velocity.values, &|tensor, v| {
+                        T::axpby(kernels, T::ONE, &g[tensor.range.clone()], T::from_f64(spec.momentum), v);
+                    });
+                    &velocity.values
+                }
+            };
+            let keep = T::from_f64(1.0 - spec.decay);
+            each(&mut params.values, &|tensor, p| {
+                let rate = T::from_f64(rate_of(tensor));
+                T::axpby(kernels, -rate, &direction[tensor.range.clone()], keep, p);
+            });
+        }
+        OptimizerSpec::Adam(spec) => {
+            let (Some(first), Some(second)) = (&mut state.first, &mut state.second) else {
+                unreachable!("OptimizerState::new gives Adam both moments")
+            };
+            // m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2
+            let (b1, b2) = (spec.adam_beta1, spec.adam_beta2);
+            each(&mut first.values, &|tensor, m| {
+                T::axpby(kernels, T::from_f64(1.0 - b1), &g[tensor.range.clone()], T::from_f64(b1), m);
+            });
+            each(&mut second.values, &|tensor, v| {
+                let (keep, new) = (T::from_f64(b2), T::from_f64(1.0 - b2));
+                v.iter_mut().zip(&g[tensor.range.clone()]).for_each(|(v, &g)| *v = keep * *v + new * g * g);
+            });
+            each(&mut params.values, &|tensor, p| {
+                let age = step - freeze_end(train, &tensor.name, &layout).min(step);
+                let range = || tensor.range.clone();
+                adam(spec, rate_of(tensor), age, p, &first.values[range()], &second.values[range()]);
+            });
         }
     }
 }
@@ -100,34 +135,16 @@ fn clip<T: Real>(grads: &mut Params<T>, clip_norm: f64) {
     }
 }
 
-/// v <- momentum v + g; theta <- (1 - decay) theta - rate v
-fn sgd<T: Real>(kernels: Kernels, spec: &SgdSpec, rate: f64, p: &mut [T], g: &[T], velocity: Option<&mut [T]>) {
-    let (keep, rate) = (T::from_f64(1.0 - spec.decay), T::from_f64(rate));
-    let direction = match velocity {
-        None => g,
-        Some(velocity) => {
-            T::axpby(kernels, T::ONE, g, T::from_f64(spec.momentum), velocity);
-            velocity
-        }
-    };
-    T::axpby(kernels, -rate, direction, keep, p);
-}
-
-/// m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2;
 /// theta <- (1 - rate decay) theta - rate m_hat / (sqrt(v_hat) + eps)
-fn adam<T: Real>(spec: &AdamSpec, rate: f64, age: u64, p: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
+fn adam<T: Real>(spec: &AdamSpec, rate: f64, age: u64, p: &mut [T], m: &[T], v: &[T]) {
     let t = (age + 1) as f64;
     let correction = |beta: f64| 1.0 - libm::pow(beta, t);
     let keep = T::from_f64(1.0 - rate * spec.decay);
     let rate = T::from_f64(rate / correction(spec.adam_beta1));
     let second_scale = T::from_f64(1.0 / correction(spec.adam_beta2).sqrt());
     let epsilon = T::from_f64(spec.epsilon);
-    let (b1, b2) = (T::from_f64(spec.adam_beta1), T::from_f64(spec.adam_beta2));
-    let (c1, c2) = (T::from_f64(1.0 - spec.adam_beta1), T::from_f64(1.0 - spec.adam_beta2));
-    for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-        *m = b1 * *m + c1 * g;
-        *v = b2 * *v + c2 * g * g;
-        *p = keep * *p - rate * *m / (v.sqrt() * second_scale + epsilon);
+    for ((p, &m), &v) in p.iter_mut().zip(m).zip(v) {
+        *p = keep * *p - rate * m / (v.sqrt() * second_scale + epsilon);
     }
 }
 
@@ -137,6 +154,8 @@ mod tests {
 
     use super::*;
     use crate::model::Layout;
+    use crate::spec::SgdSpec;
+    use crate::workers::each_part;
 
     fn two_tensors(values: [f64; 2]) -> Params<f64> {
         let mut layout = Layout::default();
@@ -146,7 +165,15 @@ mod tests {
     }
 
     fn step(train: &TrainSpec, step: u64, params: &mut Params<f64>, state: &mut OptimizerState<f64>, grads: [f64; 2]) {
-        update(Kernels::detect(), train, step, params, &mut two_tensors(grads), state);
+        update(
+            &|values, cuts, job| each_part(values, cuts, job),
+            Kernels::detect(),
+            train,
+            step,
+            params,
+            &mut two_tensors(grads),
+            state,
+        );
     }
 
     #[test]

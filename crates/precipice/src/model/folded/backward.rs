@@ -105,9 +105,7 @@ impl Folded {
             T::gemm(kernels, MatMut::new(d_cp, i1 - i0, d_pad), Fill::Add, d_columns, seen);
         }
         let d_pp = &mut lookups[self.shared.pp.clone()][offset * p_stride + offset..];
-        for (to, d) in d_pp.chunks_mut(p_stride).zip(d.chunks_exact(t_pad)) {
-            T::axpy(kernels, T::ONE, d, &mut to[..t_pad]);
-        }
+        T::add_rows(kernels, d, d_pp, (t_pad, p_stride), t_pad);
         let d_pc = &mut lookups[self.shared.pc.clone()][offset * d_pad..][..t * d_pad];
         T::axpy(kernels, T::ONE, d_left, d_pc);
         let d_labels = &mut lookups[self.shared.labels.clone()];

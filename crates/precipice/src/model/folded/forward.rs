@@ -92,24 +92,21 @@ impl Folded {
         }
         T::axpy(kernels, T::ONE, &at(&self.prepared.pc)[offset * d_pad..][..t * d_pad], left);
         let pattern = &mut trace.pattern[i * t * t_pad..(i + 1) * t * t_pad];
-        let by_positions = &at(&self.prepared.pp)[offset * p_stride + offset..];
-        for (row, from) in pattern.chunks_exact_mut(t_pad).zip(by_positions.chunks(p_stride)) {
-            row.copy_from_slice(&from[..t_pad]);
-        }
         let content_t = &mut trace.scratch.content_t;
         T::transpose(kernels, content, d_pad, content_t, t_pad);
         let a_cp = &at(&self.prepared.cp)[offset..];
         for (i0, i1) in causal_blocks(t) {
             let (rows, cols) = (i1 - i0, i1.next_multiple_of(LANES));
-            let mut add = |left: &[T], right: &[T], stride| {
+            let mut scores = |fill, left: &[T], right: &[T], stride| {
                 let scores = MatMut::with_row_stride(&mut pattern[i0 * t_pad..], rows, cols, t_pad);
                 let left = MatRef::with_row_stride(&left[i0 * d_pad..], rows, d, d_pad);
-                T::gemm(kernels, scores, Fill::Add, left, MatRef::with_row_stride(right, d, cols, stride));
+                T::gemm(kernels, scores, fill, left, MatRef::with_row_stride(right, d, cols, stride));
             };
-            add(left, content_t, t_pad);
-            add(content, a_cp, p_stride);
+            scores(Fill::Set, left, content_t, t_pad);
+            scores(Fill::Add, content, a_cp, p_stride);
         }
-        T::softmax_causal(kernels, pattern, t_pad);
+        let by_positions = &at(&self.prepared.pp)[offset * p_stride + offset..];
+        T::softmax_causal(kernels, pattern, t_pad, by_positions, p_stride);
         let mixed = &mut trace.scratch.mixed[..d_pad];
         let last = &pattern[(t - 1) * t_pad..][..t];
         let content = MatRef::new(content, t, d_pad);

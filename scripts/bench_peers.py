@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Times precipice beside PyTorch and JAX on one core, in turns, and prints the table of ratios.
+
+    cargo build --release
+    python3 -m venv venv && venv/bin/pip install torch "jax[cpu]"
+    venv/bin/python scripts/bench_peers.py [--rounds 5] [--json FILE]
+
+The task is in-context copying at d_model 128 (65 positions, 63-wide items, 32 labels, batch 128, SGD, linear
+readout, data generation included): the timed tasks wide-8, wide-16 and wide-32 of `precipice bench`. Each peer is
+timed twice: as it is normally written (every token projected, the last layer read at the query only) and rewritten
+by hand with the algebra that precipice finds by itself. In every round each contender runs once, one after the
+other, so that a change of the machine's speed hits all of them. A peer that cannot be imported is left out, by name.
+"""
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+PEERS = {
+    "JAX, as normally written": ["jax_step.py", "--layer2", "last"],
+    "JAX, rewritten": ["jax_step.py", "--layer2", "factored"],
+    "PyTorch, as normally written": ["torch_step.py", "--mode", "eager", "--layer2", "last"],
+    "PyTorch compiled, rewritten": ["torch_step.py", "--mode", "compile", "--layer2", "factored"],
+}
+
+
+def run(command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit("%s\nfailed: %s" % (" ".join(command), done.stderr.strip()[-2000:]))
+    return done.stdout
+
+
+def peer(options, n):
+    command = [sys.executable, os.path.join(HERE, "peers", options[0]), *options[1:]]
+    command += ["--task", "copy", "--n", str(n), "--windows", "1", "--steps", "100"]
+    return json.loads(run(command).strip().splitlines()[-1])
+
+
+def ours(binary, n):
+    command = [binary, "bench", "wide-%d" % n, "--rounds", "1", "--seconds", "1", "--json"]
+    return json.loads(run(command))[0]
+
+
+def importable(name):
+    return subprocess.run([sys.executable, "-c", "import " + name], capture_output=True).returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[8, 16, 32], help="exemplars in a context")
+    parser.add_argument("--binary", default=os.path.join(ROOT, "target", "release", "precipice"))
+    parser.add_argument("--json", help="write all rounds to this file")
+    args = parser.parse_args()
+    if not os.path.exists(args.binary):
+        sys.exit("%s: no such file; build it with cargo build --release" % args.binary)
+    missing = [name for name in ("torch", "jax") if not importable(name)]
+    peers = {name: o for name, o in PEERS.items() if o[0].split("_")[0] not in missing}
+    for name in missing:
+        print("left out: %s cannot be imported" % name, file=sys.stderr)
+    rates, memory, versions = {}, {}, {}
+    for n in args.sizes:
+        for i in range(args.rounds):
+            print("N = %d, round %d of %d" % (n, i + 1, args.rounds), file=sys.stderr)
+            told = {"precipice": ours(args.binary, n)}
+            for name, options in peers.items():
+                told[name] = peer(options, n)
+                versions.update(told[name]["versions"])
+            for name, report in told.items():
+                rates.setdefault(name, {}).setdefault(n, []).append(report["steps_per_s"])
+                memory[name] = max(memory.get(name, 0), report["max_rss_mb"] or 0)
+    median = lambda name, n: statistics.median(rates[name][n])
+    print("One core; medians of %d rounds. %s; %s." % (args.rounds, processor(), ", ".join(map(" ".join, versions.items()))))
+    print("\n| steps/s | %s | memory |" % " | ".join("N = %d" % n for n in args.sizes))
+    print("| --- | %s | --- |" % " | ".join("---" for _ in args.sizes))
+    for name in rates:
+        cells = []
+        for n in args.sizes:
+            ratio = median("precipice", n) / median(name, n)
+            cells.append("%.0f" % median(name, n) if name == "precipice" else "%.0f (%.1fx)" % (median(name, n), ratio))
+        print("| %s | %s | %.0f MB |" % (name, " | ".join(cells), memory[name]))
+    if args.json:
+        with open(args.json, "w") as file:
+            json.dump({"steps_per_s": rates, "max_rss_mb": memory, "versions": versions, "cpu": processor()}, file, indent=1)
+
+
+def processor():
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
