@@ -48,8 +48,8 @@ pub fn welcome() -> anyhow::Result<Ending> {
 precipice: a laboratory for the abrupt emergence of in-context learning.
 Small attention networks sit on a plateau, then jump; here you make the jump, look inside, and check the claims.
 
-  precipice run                     train the default network and watch it jump (about 40 s)
-  precipice run copying-small       the same in seconds
+  precipice run                     train the default network and watch it jump (about 8 s)
+  precipice run copying-small       the same in a second
   precipice reproduce --fast        check the claims of the essay in minutes
 
 `precipice specs` lists the built-in experiments, `precipice --help` all commands.")?;

@@ -64,7 +64,7 @@ pub fn ensemble(data: &Ensemble) -> Result<Figure, FigureError> {
         let (times, shares) = staircase(&member.survival, member.last);
         lower.series(&times, &shares, entry);
     }
-    upper.draw(&mut canvas, "accuracy", false);
+    upper.draw(&mut canvas, "accuracy, 10–90 %", false);
     lower.draw(&mut canvas, "not yet jumped", true);
     Ok(canvas.finish(lower_area.bottom() + STEP_AXIS_SPACE))
 }
