@@ -3,7 +3,7 @@
 //! Reading order: [`session`] (train into a run directory, resume), [`sweep`] (many of
 //! them), [`verify`], [`store`] (the run
 //! directory), [`spec_file`] and [`items`] (what goes in), [`run_figures`] and [`figure`] (what
-//! comes out), [`claims`] (the register that `precipice reproduce` runs), [`bench`],
+//! comes out), [`claims`] (the register that `precipice reproduce` runs), [`mod@bench`],
 //! [`threads`], [`error`].
 #![forbid(unsafe_code)]
 
