@@ -6,9 +6,9 @@
     venv/bin/python scripts/bench_peers.py [--rounds 5] [--json FILE]
 
 The task is in-context copying at d_model 128 (65 positions, 63-wide items, 32 labels, batch 128, SGD, linear
-readout, data generation included): the timed tasks wide-8, wide-16 and wide-32 of `precipice bench`. Each peer is
+readout, data generation included; the peers draw items from a bank, precipice draws new ones): the timed tasks wide-8, wide-16 and wide-32 of `precipice bench`. Each peer is
 timed twice: as it is normally written (every token projected, the last layer read at the query only) and rewritten
-by hand with the algebra that precipice finds by itself. In every round each contender runs once, one after the
+by hand with most of the algebra that precipice finds by itself (folded and factored, without look-ups). In every round each contender runs once, one after the
 other, so that a change of the machine's speed hits all of them. A peer that cannot be imported is left out, by name.
 """
 import argparse

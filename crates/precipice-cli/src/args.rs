@@ -332,7 +332,8 @@ fn parse_axis(text: &str) -> Result<Axis, String> {
 /// `bench`
 #[derive(Debug, ClapArgs)]
 pub struct BenchArgs {
-    /// Timed tasks by name, built-in specs or TOML files [default: all timed tasks]
+    /// Timed tasks (copying, copying-small, wide-8, wide-8-mlp, wide-16, wide-32), other built-in specs, or TOML
+    /// files [default: all timed tasks]
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
     /// Numbers of threads to time with

@@ -150,7 +150,7 @@ pub fn growth_tasks() -> Vec<(Growth, RunSpec, usize)> {
         ("N", &[4, 8, 16, 32], |n| format!("task.copying.n_exemplars={n}")),
         ("d_item", &[16, 32, 64, 128, 256], |d| format!("task.copying.d_item={d}")),
         ("batch", &[32, 64, 128, 256, 512], |s| format!("train.batch_size={s}")),
-        ("threads", &[1, 2, 4, 8], |_| "name=copying".to_owned()),
+        ("threads", &[1, 2, 4, 8], |_| "model.d_buffer=64".to_owned()),
     ];
     let mut tasks = Vec::new();
     for (axis, values, change) in axes {
@@ -171,7 +171,7 @@ pub fn growth_tasks() -> Vec<(Growth, RunSpec, usize)> {
     tasks
 }
 
-/// Seconds a step against each axis.
+/// Milliseconds a step against each axis.
 pub fn growth_figure(rows: &[Growth]) -> Scaling {
     let mut series: Vec<ScalingSeries> = Vec::new();
     for row in rows {

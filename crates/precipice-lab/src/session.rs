@@ -214,6 +214,8 @@ impl Session {
     /// Table, figures, and the manifest last. A stopped run gets none of them.
     fn finish(mut self, mut manifest: Manifest, outcome: Outcome) -> Result<Report, LabError> {
         let mut drawn = Vec::new();
+        // The manifest vouches for the log.
+        self.log.sync()?;
         if matches!(outcome, Outcome::Stopped { .. }) {
             return Ok(self.report(manifest, drawn));
         }

@@ -34,7 +34,7 @@ unsafe fn softmax<S: Sixteen>(row: &mut [f32]) {
 }
 
 /// Soft-max of row after row of `width` scores plus their biases, rows of which begin `stride` apart.
-/// Where j > i the biases are minus infinity and the scores are not read.
+/// Where j > i the biases are minus infinity, and the scores must be finite.
 pub(crate) fn softmax_causal_f32(kernels: Kernels, rows: &mut [f32], width: usize, biases: &[f32], stride: usize) {
     let n_rows = rows.len() / width;
     assert!(n_rows == 0 || (n_rows - 1) * stride + width <= biases.len(), "fewer biases than scores");

@@ -5,7 +5,8 @@ pub trait Workers: Sync {
     /// Runs the jobs.
     fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync));
 
-    /// Cuts `values` at `cuts`, the ascending ends of its parts, and runs the job on every part once.
+    /// Cuts `values` at `cuts`, the ascending ends of its parts (the last is its length), and runs the job on
+    /// every part once.
     fn run_parts(&self, values: &mut [f32], cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync));
 }
 

@@ -7,11 +7,11 @@ use precipice::spec::*;
 use precipice::task::{Set, Task};
 use precipice::train::loss::{cross_entropy, cross_entropy_gradient};
 use precipice::workers::each_part;
-use precipice_num::{Kernels, Rng, StreamId};
+use precipice_num::{Kernels, Real, Rng, StreamId};
 use proptest::prelude::*;
 
 /// Mean loss and gradients of the plain form.
-fn plain(spec: &RunSpec, model: &Model<f64>, params: &Params<f64>, batch: &Batch) -> (f64, Params<f64>) {
+fn plain<T: Real>(spec: &RunSpec, model: &Model<T>, params: &Params<T>, batch: &Batch) -> (f64, Params<T>) {
     let s = batch.n_sequences;
     let mut trace = Trace::new(spec, s, Reads::QueryOnly);
     let mut grads = Params::zeros(model.layout().clone());
@@ -24,7 +24,7 @@ fn plain(spec: &RunSpec, model: &Model<f64>, params: &Params<f64>, batch: &Batch
 }
 
 /// The same by the folded form, as two shards of chunks of two, with room to spare.
-fn folded(spec: &RunSpec, model: &Model<f64>, params: &Params<f64>, task: &Task, s: usize) -> (f64, Params<f64>) {
+fn folded<T: Real>(spec: &RunSpec, model: &Model<T>, params: &Params<T>, task: &Task, s: usize) -> (f64, Params<T>) {
     let mut step = model.folded_step().expect("the plan folds");
     let (prepared, half) = (&mut step.prepared, s / 2);
     each_part(prepared, &step.prepared_cuts, |part, to| model.prepare(params, part, to));
@@ -64,24 +64,25 @@ fn spec_of(copying: CopyingSpec, model: ModelSpec) -> RunSpec {
     spec
 }
 
-fn compare(spec: &RunSpec, s: usize) {
+/// Within a tolerance relative to each tensor's largest gradient.
+fn compare<T: Real>(spec: &RunSpec, s: usize, tolerance: f64) {
     assert_eq!(Plan::of(spec).form, Form::Folded);
     let task = Task::new(spec, None).unwrap();
-    let model = Model::<f64>::new(spec, &task.label_table(), Kernels::detect());
+    let model = Model::<T>::new(spec, &task.label_table(), Kernels::detect());
     let mut params = Params::init(model.layout().clone(), 1);
     // Zero readouts would hide mistakes, and large scores make attention uneven.
     let mut noise = vec![0.0; params.values.len()];
     Rng::fill_normal(Kernels::detect(), StreamId { seed: 5, purpose: 99, step: 0, lane: 0 }, 0.3, &mut noise);
-    params.values.iter_mut().zip(noise).for_each(|(p, z)| *p += f64::from(z));
+    params.values.iter_mut().zip(noise).for_each(|(p, z)| *p += T::from_f64(f64::from(z)));
     let batch = task.batch(Set::Train, 3, s);
     let ((loss, grads), (other, others)) =
         (plain(spec, &model, &params, &batch), folded(spec, &model, &params, &task, s));
-    assert!((loss - other).abs() < 1e-11 * loss.abs(), "{loss} {other}");
+    assert!((loss - other).abs() < tolerance * loss.abs(), "{loss} {other}");
     for tensor in model.layout().tensors() {
         let (a, b) = (&grads.values[tensor.range.clone()], &others.values[tensor.range.clone()]);
-        let scale = a.iter().map(|x| x.abs()).fold(1e-12, f64::max);
+        let scale = a.iter().map(|x| x.to_f64().abs()).fold(1e-9, f64::max);
         for (i, (x, y)) in a.iter().zip(b).enumerate() {
-            assert!((x - y).abs() < 1e-9 * scale, "{}[{i}]: {x} {y}", tensor.name);
+            assert!((*x - *y).to_f64().abs() < tolerance * scale, "{}[{i}]: {x:?} {y:?}", tensor.name);
         }
     }
 }
@@ -90,15 +91,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn folded_is_plain(
-        n in 2_usize..20, spare in 0_usize..9, d_item in 2_usize..20, room in 0_usize..7, d_buffer in 0_usize..5,
+        n in 2_usize..20, spare in 0_usize..9, d_item in 1_usize..20, is_wide: bool, room in 0_usize..7, d_buffer in 0_usize..5,
         s in 1_usize..6, scale_scores: bool, mlp: bool,
     ) {
+        // More rows of A_cc than one job computes.
+        let d_item = if is_wide { d_item + 90 } else { d_item };
         let copying = CopyingSpec { n_exemplars: n, n_labels: n + spare, d_item, items: None };
         let readout = if mlp { Readout::Mlp } else { Readout::Linear };
         let model = ModelSpec {
             d_pos: 2 * n + 1 + room, d_buffer, scale_scores, readout, readout_layers: 2, readout_width: 7,
             ..ModelSpec::default()
         };
-        compare(&spec_of(copying, model), s);
+        let spec = spec_of(copying, model);
+        compare::<f64>(&spec, s, 1e-9);
+        compare::<f32>(&spec, s, 2e-3);
     }
 }

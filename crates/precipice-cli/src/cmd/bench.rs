@@ -1,5 +1,6 @@
 //! `precipice bench`: how fast training is on this machine.
 
+use anyhow::{Context, bail};
 use precipice::spec::RunSpec;
 use precipice_lab::bench::{self, Effort, Growth, Timing};
 use precipice_lab::figure::scaling;
@@ -49,13 +50,17 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<(String, RunSpec)>> {
     }
     let find = |name: &String| match all.iter().find(|(task, _)| task == name) {
         Some((_, spec)) => Ok((name.clone(), spec.clone())),
-        None => Ok((name.clone(), spec_file::load(name, &Changes::default())?)),
+        None => {
+            let known = || format!("timed tasks: {}", all.iter().map(|(task, _)| *task).collect::<Vec<_>>().join(", "));
+            let spec = spec_file::load(name, &Changes::default()).with_context(known)?;
+            Ok((name.clone(), spec))
+        }
     };
     names.iter().map(find).collect()
 }
 
 const HEADING: &str =
-    "task           threads   steps/s  [slowest, fastest]   data   Mflop/step   GFLOP/s  of limit  memory";
+    "task           threads   steps/s    [slowest, fastest]    data  Mflop/step   GFLOP/s  of limit   memory";
 
 fn line(t: &Timing) -> String {
     let memory = t.max_rss_mb.map_or_else(|| "–".to_owned(), |mb| format!("{mb:.0} MB"));
@@ -73,12 +78,19 @@ fn line(t: &Timing) -> String {
 }
 
 fn plan(t: &Timing) -> String {
+    if t.flops_per_step == t.plain_flops_per_step {
+        return format!("    {}", t.form);
+    }
     let saved = t.plain_flops_per_step / t.flops_per_step;
     let plain = t.plain_flops_per_step / 1e6;
     format!("    {}: {saved:.1} times less than the {plain:.0} Mflop of the plain form", t.form)
 }
 
 fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
+    let extension = args.output.extension().and_then(|extension| extension.to_str());
+    if !matches!(extension, Some("svg" | "png" | "pdf")) {
+        bail!("{}: expected a file that ends in .svg, .png or .pdf", args.output.display());
+    }
     let mut rows = Vec::new();
     for (what, spec, threads) in bench::growth_tasks() {
         let Growth { axis, value, .. } = what;

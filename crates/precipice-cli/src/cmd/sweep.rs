@@ -29,11 +29,13 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     let report = sweep::sweep(jobs, &folder, workers, &interrupt::requested, &mut screen)?;
     drop(screen);
     let points = sweep::summarize(&report);
-    let (table, figure) = keep(&name, &folder, &report)?;
+    // A table of some of the runs must not replace one of all.
+    let (table, figure) = if report.was_stopped { (None, None) } else { keep(&name, &folder, &report)? };
+    let table = table.map(|path| path.display().to_string());
     if args.json {
         let mut object = serde_json::to_value(&report)?;
         object["points"] = serde_json::to_value(&points)?;
-        object["table"] = json!(table.display().to_string());
+        object["table"] = json!(table);
         object["figure"] = json!(figure.as_ref().map(|path| path.display().to_string()));
         say_json(&object)?;
     } else {
@@ -41,7 +43,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
         report.failed.iter().try_for_each(|failed| say(&format!("failed: {}", label(failed))))?;
         let (ended, stored) = (commas(report.runs.len() as u64), commas(report.skipped as u64));
         say(&format!("{ended} runs, {stored} of them stored before, {} failed", report.failed.len()))?;
-        say(&format!("{}", table.display()))?;
+        table.iter().try_for_each(|path| say(path))?;
         figure.iter().try_for_each(|path| say(&format!("{}", path.display())))?;
     }
     if report.was_stopped {
@@ -52,11 +54,11 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
 }
 
 /// Writes table and figure; a figure is not worth losing the table for.
-fn keep(name: &str, folder: &Path, report: &SweepReport) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
+fn keep(name: &str, folder: &Path, report: &SweepReport) -> anyhow::Result<(Option<PathBuf>, Option<PathBuf>)> {
     let table = folder.join("runs.parquet");
     atomic::write(&table, &sweep::table(report)?)?;
     if report.runs.is_empty() {
-        return Ok((table, None));
+        return Ok((Some(table), None));
     }
     let drawn = SweepFigure::new(format!("{name} · {} runs", commas(report.runs.len() as u64)), report);
     let drawn = drawn.map_err(anyhow::Error::from).and_then(|drawn| {
@@ -68,10 +70,10 @@ fn keep(name: &str, folder: &Path, report: &SweepReport) -> anyhow::Result<(Path
         Ok(path)
     });
     match drawn {
-        Ok(path) => Ok((table, Some(path))),
+        Ok(path) => Ok((Some(table), Some(path))),
         Err(e) => {
             note(&format!("warning: no figure: {e:#}"));
-            Ok((table, None))
+            Ok((Some(table), None))
         }
     }
 }

@@ -52,8 +52,9 @@ pub fn ensemble(data: &Ensemble) -> Result<Figure, FigureError> {
     let top = legend(&mut canvas, &entries, left, right, top) + 10.0;
     let upper_area = Area { left, top, width: right - left, height: ACCURACY_HEIGHT };
     let lower_area = Area { top: upper_area.bottom() + 26.0, height: SHARE_HEIGHT, ..upper_area };
-    let all: Vec<f64> = data.members.iter().flat_map(|member| member.steps.iter().copied()).collect();
-    let x = step_range(&all);
+    // Groups may end at different steps.
+    let last = data.members.iter().flat_map(|member| member.steps.iter().copied()).fold(0.0, f64::max);
+    let x = step_range(&[0.0, last]);
     let mut upper = Panel::new(upper_area, x, (0.0, 1.05));
     let mut lower = Panel::new(lower_area, x, (0.0, 1.05));
     for (member, entry) in data.members.iter().zip(&entries) {

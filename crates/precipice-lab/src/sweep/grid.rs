@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use precipice::spec::RunSpec;
+use precipice::spec::{RunSpec, Seeds};
 use serde_json::{Map, Value};
 
 use crate::error::LabError;
+use crate::items;
 use crate::spec_file::{self, Changes};
 
 /// A field and the values that it takes.
@@ -40,6 +41,18 @@ pub fn expand(name: &str, changes: &Changes, axes: &[Axis], seeds: &[u64]) -> Re
     if n_jobs.is_none_or(|n| n > JOBS_MAX) {
         return Err(problem(name, format!("the grid has more than {JOBS_MAX} runs; sweep fewer values or seeds")));
     }
+    for (i, axis) in axes.iter().enumerate() {
+        if axes[..i].iter().any(|other| other.key == axis.key) {
+            return Err(problem(name, format!("{} is swept twice; name all its values once", axis.key)));
+        }
+    }
+    let is_seed = |text: &&String| text.trim_start().starts_with("seeds");
+    if let Some(seed) = changes.overrides.iter().find(is_seed) {
+        return Err(problem(name, format!("-s {seed}: a sweep sets all seeds; use --seeds")));
+    }
+    if changes.steps.is_some() && axes.iter().any(|axis| axis.key == "train.steps") {
+        return Err(problem(name, "train.steps is swept; leave out --steps".to_owned()));
+    }
     let mut points = vec![Vec::new()];
     for axis in axes {
         let extended = |point: &Vec<(String, String)>| {
@@ -54,9 +67,11 @@ pub fn expand(name: &str, changes: &Changes, axes: &[Axis], seeds: &[u64]) -> Re
         changes.overrides.extend(point.iter().map(|(key, value)| format!("{key}={value}")));
         let swept: Map<String, Value> = point.iter().map(|(key, value)| (key.clone(), as_json(value))).collect();
         let label = point.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
+        // Items count by their content, which is looked at once.
+        let mut of_point = spec_file::load(name, &changes)?;
+        items::load(&mut of_point)?;
         for &seed in seeds {
-            changes.seed = Some(seed);
-            let spec = spec_file::load(name, &changes)?;
+            let spec = RunSpec { seeds: Seeds::all(seed), ..of_point.clone() };
             if let Some(other) = seen.insert(spec.hash(), (label.clone(), seed)) {
                 let text = |(label, seed): &(String, u64)| format!("{label} seed {seed}").trim().to_owned();
                 let (a, b) = (text(&other), text(&(label, seed)));
@@ -108,6 +123,11 @@ mod tests {
         assert!(refused(&[axis("task.copying.n_labels", &["32", "4"])], &[0]).contains("n_labels"));
         assert!(refused(&[axis("model.readout", &["linear", "\"linear\""])], &[0]).contains("the same run"));
         assert!(refused(&[axis("train.step", &["3"])], &[0]).contains("did you mean"));
+        assert!(refused(&[axis("train.steps", &["3"]), axis("train.steps", &["4"])], &[0]).contains("swept twice"));
+        let with = |changes: Changes| expand("copying", &changes, &[axis("train.steps", &["3"])], &[0]).unwrap_err();
+        let overrides = vec!["seeds.world=3".to_owned()];
+        assert!(with(Changes { overrides, ..Changes::default() }).to_string().contains("--seeds"));
+        assert!(with(Changes { steps: Some(5), ..Changes::default() }).to_string().contains("--steps"));
         let seeds: Vec<u64> = (0..1001).collect();
         let values: Vec<String> = (1..1001).map(|n| n.to_string()).collect();
         let many = Axis { key: "train.steps".to_owned(), values };

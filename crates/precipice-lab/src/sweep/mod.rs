@@ -22,6 +22,7 @@ pub use summary::{PointSummary, SweepFigure, summarize, table};
 use crate::error::LabError;
 use crate::session::{self, Keep, Options};
 use crate::store::{Manifest, RunOutcome};
+use crate::threads::THREADS_MAX;
 
 /// One run of a sweep that ended.
 #[derive(Clone, Debug, Serialize)]
@@ -76,7 +77,7 @@ pub struct SweepReport {
     /// Runs that could not be made.
     pub failed: Vec<FailedRun>,
     /// Whether it was stopped before all runs were made.
-    #[serde(skip)]
+    #[serde(rename = "stopped")]
     pub was_stopped: bool,
 }
 
@@ -99,7 +100,7 @@ pub fn sweep(
 ) -> Result<SweepReport, LabError> {
     std::fs::create_dir_all(folder).map_err(LabError::io("create", folder))?;
     // Few runs leave threads over, which then share each run.
-    let threads = (workers / jobs.len().max(1)).max(1);
+    let threads = (workers / jobs.len().max(1)).clamp(1, THREADS_MAX);
     let n_workers = workers.min(jobs.len()).max(1);
     let n_jobs = jobs.len();
     let queue: Mutex<VecDeque<(usize, Job)>> = Mutex::new(jobs.into_iter().enumerate().collect());
@@ -164,9 +165,9 @@ fn run_one(
     }
 }
 
-/// `<folder>/<name>-<hash8>`
-pub fn run_dir_of(folder: &Path, spec: &RunSpec) -> PathBuf {
-    folder.join(format!("{}-{}", spec.name, &spec.hash()[..8]))
+/// `<folder>/<name>-<hash12>`: a million runs share no such name.
+fn run_dir_of(folder: &Path, spec: &RunSpec) -> PathBuf {
+    folder.join(format!("{}-{}", spec.name, &spec.hash()[..12]))
 }
 
 impl SweepRow {

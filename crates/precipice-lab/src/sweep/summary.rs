@@ -19,7 +19,7 @@ pub struct PointSummary {
     pub n_runs: usize,
     /// Runs that jumped.
     pub n_jumped: usize,
-    /// Runs whose loss was no longer finite; they count as not having jumped.
+    /// Runs whose loss was no longer finite; censored there unless they had jumped before.
     pub n_diverged: usize,
     /// Half of the runs have jumped by then (Kaplan-Meier); null where fewer than half were seen to.
     pub t50_median: Option<f64>,
@@ -42,16 +42,21 @@ const MEMBERS_MAX: usize = 6;
 fn by_point(rows: &[SweepRow]) -> Vec<Vec<&SweepRow>> {
     let mut points: Vec<Vec<&SweepRow>> = Vec::new();
     for row in rows {
-        match points.iter_mut().find(|point| point[0].swept == row.swept) {
-            Some(point) => point.push(row),
-            None => points.push(vec![row]),
+        match points.last_mut() {
+            Some(point) if point[0].swept == row.swept => point.push(row),
+            _ => points.push(vec![row]),
         }
     }
     points
 }
 
 fn observations(point: &[&SweepRow]) -> Vec<Observation> {
-    let of = |row: &&SweepRow| Observation { time: row.t50.unwrap_or(row.steps as f64), has_jumped: row.t50.is_some() };
+    let of = |row: &&SweepRow| match (row.t50, row.outcome) {
+        (Some(time), _) => Observation { time, has_jumped: true },
+        // It had learned before it was first looked at.
+        (None, RunOutcome::Transition | RunOutcome::Lost) => Observation { time: 0.0, has_jumped: true },
+        (None, _) => Observation { time: row.steps as f64, has_jumped: false },
+    };
     point.iter().map(of).collect()
 }
 
@@ -147,12 +152,12 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Quantiles of the accuracy over runs, at the steps that all runs were looked at.
+/// Quantiles of the accuracy, at every step over the runs that came so far.
 fn member(name: String, curves: &[Vec<(f64, f64)>], observations: &[Observation]) -> EnsembleMember {
-    let n_rows = curves.iter().map(Vec::len).min().unwrap_or(0);
-    let steps = curves.first().map_or(&[][..], |rows| &rows[..n_rows]).iter().map(|row| row.0).collect();
+    let longest = curves.iter().max_by_key(|rows| rows.len()).map_or(&[][..], |rows| &rows[..]);
+    let (n_rows, steps) = (longest.len(), longest.iter().map(|row| row.0).collect());
     let at = |i: usize| {
-        let mut values: Vec<f64> = curves.iter().map(|rows| rows[i].1).collect();
+        let mut values: Vec<f64> = curves.iter().filter_map(|rows| rows.get(i)).map(|row| row.1).collect();
         values.sort_by(f64::total_cmp);
         [0.1, 0.5, 0.9].map(|q| quantile(&values, q))
     };

@@ -75,7 +75,7 @@ fn plain_flops(spec: &RunSpec) -> f64 {
         let is_last = idx + 1 == model.n_layers;
         let rows = if is_last { 1.0 } else { t };
         // No gradient of an input without parameters.
-        let has_input_gradient = idx > 0 || model.positions == Positions::Learned;
+        let has_input_gradient = idx > 0 || model.positions == Positions::Learned || model.layer_norm;
         let maps = 2.0 * s * (2.0 * t + rows) * c * width;
         let maps = maps * if has_input_gradient { WITH_GRADIENTS } else { 2.0 };
         let attention = WITH_GRADIENTS * 4.0 * s * rows * t * width;

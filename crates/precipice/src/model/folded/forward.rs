@@ -7,7 +7,7 @@ use super::{Folded, LANES, Sizes};
 use crate::batch::Batch;
 use crate::model::embed::EmbedDims;
 
-/// Rows i0..i1 of a causal matrix of `t` rows, and how many columns they see, padded.
+/// Rows i0..i1 of a causal matrix of `t` rows; they see columns 0..i1.
 pub(super) fn causal_blocks(t: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..t).step_by(LANES).map(move |i0| (i0, (i0 + LANES).min(t)))
 }

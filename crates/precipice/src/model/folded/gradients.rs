@@ -226,7 +226,7 @@ impl Folded {
     }
 }
 
-/// Rows `rows` of the sum of left^T right, or all zeros where there is nothing to add.
+/// Rows `rows` of the sum of left^T right; of one pair at least.
 pub(in crate::model) fn accumulate<'a, T: Real>(
     kernels: Kernels,
     factors: impl Iterator<Item = [MatRef<'a, T>; 2]>,
