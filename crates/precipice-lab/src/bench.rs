@@ -145,12 +145,12 @@ pub struct Growth {
 
 /// The default network, varied along one axis at a time, with the threads to time it with.
 pub fn growth_tasks() -> Vec<(Growth, RunSpec, usize)> {
-    type Axis = (&'static str, &'static [usize], fn(usize) -> String);
+    type Axis = (&'static str, &'static [usize], fn(usize) -> Option<String>);
     let axes: [Axis; 4] = [
-        ("N", &[4, 8, 16, 32], |n| format!("task.copying.n_exemplars={n}")),
-        ("d_item", &[16, 32, 64, 128, 256], |d| format!("task.copying.d_item={d}")),
-        ("batch", &[32, 64, 128, 256, 512], |s| format!("train.batch_size={s}")),
-        ("threads", &[1, 2, 4, 8], |_| "model.d_buffer=64".to_owned()),
+        ("N", &[4, 8, 16, 32], |n| Some(format!("task.copying.n_exemplars={n}"))),
+        ("d_item", &[16, 32, 64, 128, 256], |d| Some(format!("task.copying.d_item={d}"))),
+        ("batch", &[32, 64, 128, 256, 512], |s| Some(format!("train.batch_size={s}"))),
+        ("threads", &[1, 2, 4, 8], |_| None),
     ];
     let mut tasks = Vec::new();
     for (axis, values, change) in axes {
@@ -158,7 +158,7 @@ pub fn growth_tasks() -> Vec<(Growth, RunSpec, usize)> {
             if axis == "threads" && value > crate::threads::available() {
                 continue;
             }
-            let overrides = vec!["model.d_pos=65".to_owned(), change(value)];
+            let overrides = std::iter::once("model.d_pos=65".to_owned()).chain(change(value)).collect();
             let changes = spec_file::Changes { overrides, ..spec_file::Changes::default() };
             let spec = spec_file::load("copying", &changes).expect("a varied built-in is valid");
             tasks.push((

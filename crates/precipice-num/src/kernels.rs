@@ -107,19 +107,19 @@ fn levels() -> Vec<Simd> {
 /// `dispatch!(kernels, f(a, b: A, B) -> R)` calls the `#[inline(always)]` function `f`, so that its
 /// loops are vectorized with the instructions of the chosen level.
 macro_rules! dispatch {
-    ($kernels:expr, $($path:ident)::+ $(::<$($generic:tt),+>)? ($($arg:ident : $ty:ty),* $(,)?)) => {{
+    ($kernels:expr, $function:ident ($($arg:ident : $ty:ty),* $(,)?)) => {{
         #[cfg(target_arch = "x86_64")]
         {
             #[target_feature(enable = "avx2,fma")]
             fn avx2($($arg: $ty),*) {
-                $($path)::+ $(::<$($generic),+>)? ($($arg),*)
+                $function($($arg),*)
             }
             #[target_feature(enable = "avx2,fma,avx512f")]
             fn avx512($($arg: $ty),*) {
-                $($path)::+ $(::<$($generic),+>)? ($($arg),*)
+                $function($($arg),*)
             }
             match $kernels.simd() {
-                $crate::Simd::Baseline => $($path)::+ $(::<$($generic),+>)? ($($arg),*),
+                $crate::Simd::Baseline => $function($($arg),*),
                 // SAFETY: `Kernels` is made only from the features that this processor reported.
                 $crate::Simd::Avx2 => unsafe { avx2($($arg),*) },
                 // SAFETY: as above.
@@ -129,7 +129,7 @@ macro_rules! dispatch {
         #[cfg(not(target_arch = "x86_64"))]
         {
             let _ = $kernels;
-            $($path)::+ $(::<$($generic),+>)? ($($arg),*)
+            $function($($arg),*)
         }
     }};
 }

@@ -147,7 +147,7 @@ impl Activation {
     }
 }
 
-pub(super) fn relu<T: Real>(x: T) -> T {
+fn relu<T: Real>(x: T) -> T {
     // NaN passes through, so that divergence is seen.
     if x < T::ZERO { T::ZERO } else { x }
 }
