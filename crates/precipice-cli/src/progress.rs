@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use precipice::probe::transition::learned_threshold;
 use precipice::record::{Next, RecordError, Recorder, Row};
+use precipice::spec::RunSpec;
 use precipice::train::Trainer;
 
 use crate::cmd::note;
@@ -33,7 +34,11 @@ pub struct Progress {
     chart: Vec<ProgressBar>,
     points: Vec<(f64, f64)>,
     n_steps: u64,
-    n_exemplars: usize,
+    /// Of the columns that show in-context learning.
+    prefix: &'static str,
+    /// Accuracy of a guess among the context's labels, and what it is called.
+    guess: f64,
+    guess_name: &'static str,
     has_jumped: bool,
     keeps_curve: bool,
     first_step: Option<(u64, Instant)>,
@@ -41,8 +46,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For a run of `n_steps`; `label` stands above it. `quiet` shows nothing.
-    pub fn new(label: &str, n_steps: u64, n_exemplars: usize, quiet: bool) -> Self {
+    /// For a run of `spec`; `label` stands above it. `quiet` shows nothing.
+    pub fn new(label: &str, spec: &RunSpec, quiet: bool) -> Self {
+        let n_steps = spec.train.steps;
         let is_terminal = std::io::stderr().is_terminal();
         let mode = if quiet {
             Mode::Silent
@@ -71,7 +77,9 @@ impl Progress {
             chart,
             points: Vec::new(),
             n_steps,
-            n_exemplars,
+            prefix: spec.task.in_context_prefix(),
+            guess: spec.task.context_guess(),
+            guess_name: guess_name(spec),
             has_jumped: false,
             keeps_curve: false,
             first_step: None,
@@ -85,6 +93,14 @@ impl Progress {
         self
     }
 
+    fn accuracy(&self, row: &Row) -> f64 {
+        row.get(&format!("{}accuracy", self.prefix))
+    }
+
+    fn loss(&self, row: &Row) -> f64 {
+        row.get(&format!("{}loss", self.prefix))
+    }
+
     fn say(&self, text: &str) {
         match self.mode {
             Mode::Silent => {}
@@ -94,13 +110,13 @@ impl Progress {
     }
 
     fn draw(&self, row: &Row) {
-        let guess = 1.0 / self.n_exemplars as f64;
+        let guess = self.guess;
         let names = ["1 ", "", "", "0 "];
         for (i, line) in chart::lines(&self.points, guess, WIDTH).into_iter().enumerate() {
-            let note = if i == chart::ROWS - 1 { format!("  ┈ 1/N = {}", fraction(guess)) } else { String::new() };
+            let note = if i == chart::ROWS - 1 { format!("  ┈ {} = {}", self.guess_name, fraction(guess)) } else { String::new() };
             self.chart[i].set_message(format!("{:>4}{line}{note}", names[i]));
         }
-        let mut text = format!("    accuracy {} · loss {}", fraction(row.get("accuracy")), fraction(row.get("loss")));
+        let mut text = format!("    accuracy {} · loss {}", fraction(self.accuracy(row)), fraction(self.loss(row)));
         if row.get("ila1").is_finite() {
             text += &format!(
                 " · attention label→item {} · query→label {}",
@@ -126,25 +142,31 @@ impl Drop for Progress {
     }
 }
 
+/// What a guess among the context's labels is called.
+pub fn guess_name(spec: &RunSpec) -> &'static str {
+    if spec.task.copies() == 1 { "1/N" } else { "B/N" }
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 impl Recorder for Progress {
     fn row(&mut self, row: &Row) -> Result<(), RecordError> {
-        let accuracy = row.get("accuracy");
+        let accuracy = self.accuracy(row);
         let is_first = self.points.is_empty();
         self.points.push((row.step as f64 / self.n_steps.max(1) as f64, accuracy));
         if self.mode == Mode::Live {
             self.draw(row);
         }
-        let has_learned = accuracy > learned_threshold(self.n_exemplars);
+        let has_learned = accuracy > learned_threshold(self.guess);
         if has_learned && !self.has_jumped && !is_first {
-            let guess = fraction(1.0 / self.n_exemplars as f64);
             let text = format!(
-                "    step {}: the jump! accuracy {}, up from a guess of 1/N = {guess}",
+                "    step {}: the jump! accuracy {}, up from a guess of {} = {}",
                 commas(row.step),
-                fraction(accuracy)
+                fraction(accuracy),
+                self.guess_name,
+                fraction(self.guess)
             );
             self.say(&text);
         }
@@ -155,7 +177,7 @@ impl Recorder for Progress {
             self.say(&format!(
                 "    step {step}/{total}: accuracy {}, loss {}",
                 fraction(accuracy),
-                fraction(row.get("loss"))
+                fraction(self.loss(row))
             ));
             self.last_line = Instant::now();
         }

@@ -15,13 +15,16 @@ use crate::store::RunOutcome;
 /// If the run has L = N itself.
 pub fn companion_spec(run: &StoredRun) -> Result<RunSpec, LabError> {
     let mut spec = run.spec.clone();
-    let TaskSpec::Copying(copying) = &mut spec.task;
-    if copying.n_labels == copying.n_exemplars {
+    if let TaskSpec::Classification(_) = &spec.task {
+        let problem = "is a classification run, whose companion is another task; name two copying runs";
+        return Err(LabError::run_dir(run.run_dir.root(), problem));
+    }
+    if spec.task.n_labels() == spec.task.n_exemplars() {
         let problem =
             "has L = N itself; name a run with more labels, and this one as the second if it is its companion";
         return Err(LabError::run_dir(run.run_dir.root(), problem));
     }
-    copying.n_labels = copying.n_exemplars;
+    *spec.task.n_labels_mut() = spec.task.n_exemplars();
     spec.name += "-l-equals-n";
     Ok(spec)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use half::{bf16, f16};
 use npyz::{NpyFile, TypeChar};
-use precipice::spec::{ItemsSpec, RunSpec, TaskSpec};
+use precipice::spec::{ItemsSpec, RunSpec};
 use precipice::task::ItemBank;
 use safetensors::{Dtype, SafeTensors};
 
@@ -27,8 +27,7 @@ struct Array {
 /// # Errors
 /// Naming the file, and the shape that was expected.
 pub fn load(spec: &mut RunSpec) -> Result<Option<ItemBank>, LabError> {
-    let TaskSpec::Copying(copying) = &mut spec.task;
-    let Some(items) = &mut copying.items else { return Ok(None) };
+    let Some(items) = spec.task.items_mut() else { return Ok(None) };
     let error = |problem: String| LabError::Items { path: items.file.clone(), problem };
     let array = read_array(items, &items.array)?;
     let [n_classes, n_instances, d_item] = array.shape[..] else {

@@ -121,6 +121,7 @@ impl Landscape {
             loss: points.iter().map(|at| at.loss).collect(),
             n_labels: self.request.context.n_labels,
             n_exemplars: self.request.context.n_exemplars,
+            burstiness: self.request.context.burstiness,
             jump: self.t50,
             marks: events.into_iter().map(|(label, at)| (label.to_owned(), at.t, at.loss)).collect(),
         }

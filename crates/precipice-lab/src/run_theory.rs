@@ -1,11 +1,12 @@
 //! A run beside the theory: its measured path, the flow that fits it, and the jump that foretells.
 
+use precipice::probe::order_parameters::context_of;
+use precipice::probe::transition::transition_of;
 use precipice::record::Row;
 use precipice::spec::RunSpec;
-use precipice::theory::{Context, Fit, FlowPoint, Path, PathPoint, fit};
+use precipice::theory::{Fit, FlowPoint, Path, PathPoint, fit};
 use serde::Serialize;
 
-use crate::store::manifest::transition_of;
 
 /// Which formula is held against the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -47,8 +48,7 @@ impl Formula {
 
     /// The measured path.
     pub fn path(self, spec: &RunSpec, rows: &[Row]) -> Option<Path> {
-        let copying = spec.copying();
-        let context = Context::new(copying.n_exemplars, copying.n_labels).ok()?;
+        let context = context_of(spec).ok()?;
         let point = |row: &Row| PathPoint {
             step: row.step as f64,
             point: self.columns().map(|column| row.get(column)),
@@ -76,10 +76,11 @@ pub struct Forecast {
 
 /// Step at which the measured loss falls through ln 2, where the formula has p(correct) = 1/2;
 /// between two rows by interpolation. None if it does not.
-pub fn half_step(rows: &[Row]) -> Option<f64> {
+pub fn half_step(spec: &RunSpec, rows: &[Row]) -> Option<f64> {
     let half = std::f64::consts::LN_2;
-    let pair = rows.windows(2).find(|pair| pair[0].get("loss") > half && pair[1].get("loss") <= half)?;
-    let at = |row: &Row| (row.step as f64, row.get("loss"));
+    let column = format!("{}loss", spec.task.in_context_prefix());
+    let at = |row: &Row| (row.step as f64, row.get(&column));
+    let pair = rows.windows(2).find(|pair| at(&pair[0]).1 > half && at(&pair[1]).1 <= half)?;
     let ((a, high), (b, low)) = (at(&pair[0]), at(&pair[1]));
     Some(a + (b - a) * (high - half) / (high - low))
 }
@@ -109,7 +110,7 @@ const FITTED_POINTS: u32 = 400;
 /// Holds a formula against a run. None if the log has no order parameters.
 pub fn compare(formula: Formula, spec: &RunSpec, rows: &[Row]) -> Option<Comparison> {
     let path = formula.path(spec, rows)?;
-    let (_, transition) = transition_of(rows, spec.copying().n_exemplars);
+    let (_, transition) = transition_of(spec, rows);
     let last = path.points().last()?.step;
     let (until_step, jump) = transition.map_or((last, last), |t| (t.onset_step, t.t50));
     let until_step = if until_step.is_finite() { until_step } else { jump };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use precipice::model::Layout;
-use precipice::probe::transition::Learned;
+use precipice::probe::transition::{Learned, transition_of};
 use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::run::{self, Inputs, Outcome, RunError};
 use precipice::spec::RunSpec;
@@ -83,7 +83,7 @@ pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> 
     let (state, outcome) = pool.with(|| run::run(&spec, inputs, &mut recorder)).map_err(unwrap_record)?;
     let seconds = clock.elapsed().as_secs_f64();
     let steps_per_s = (state.step - first_step) as f64 / seconds;
-    let (learned, transition) = manifest::transition_of(&session.rows, spec.copying().n_exemplars);
+    let (learned, transition) = transition_of(&spec, &session.rows);
     let manifest = Manifest {
         format: manifest::FORMAT,
         name: spec.name.clone(),
@@ -114,6 +114,8 @@ fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
         (Outcome::Finished, Learned::Ic) => RunOutcome::Transition,
         (Outcome::Finished, Learned::Lost) => RunOutcome::Lost,
         (Outcome::Finished, Learned::None) => RunOutcome::None,
+        (Outcome::Finished, Learned::Iw) => RunOutcome::Iw,
+        (Outcome::Finished, Learned::Both) => RunOutcome::Both,
     }
 }
 
@@ -122,7 +124,7 @@ fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
 /// # Errors
 /// As [`run::run`].
 pub fn new_trainer(spec: &RunSpec, bank: Option<ItemBank>) -> Result<Trainer, LabError> {
-    let task = Task::new(spec, bank).map_err(|e| match &spec.copying().items {
+    let task = Task::new(spec, bank).map_err(|e| match spec.task.items() {
         Some(items) => LabError::Items { path: items.file.clone(), problem: e.to_string() },
         None => LabError::Run(RunError::Items(e)),
     })?;

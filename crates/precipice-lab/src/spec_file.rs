@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use precipice::spec::{RunSpec, Seeds, TaskSpec};
+use precipice::spec::{RunSpec, Seeds};
 use toml::{Table, Value};
 
 use crate::error::LabError;
@@ -113,7 +113,7 @@ fn toml_error(origin: &str, error: &toml::de::Error) -> LabError {
 /// What to do about serde's message: the nearest of the names that it expected.
 fn suggestion(message: &str) -> String {
     if message.contains("wanted exactly 1 element") {
-        return "; choose one, for example `sgd` or `adam` for an optimizer, `copying` for a task".to_owned();
+        return "; choose one, for example `sgd` or `adam` for an optimizer, `copying` or `classification` for a task".to_owned();
     }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let [found, expected @ ..] = &quoted[..] else { return String::new() };
@@ -191,12 +191,12 @@ fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), String> {
 /// Makes the path of items absolute, so that the stored spec works from any folder. In a spec file
 /// it is relative to the file, on the command line to the current folder.
 fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, changes: &Changes) -> Result<(), LabError> {
+    let family = spec.task.family();
     let is_items = |text: &String| {
         let key = text.split('=').next().unwrap_or_default().trim();
-        key == "task.copying.items" || key == "task.copying.items.file"
+        key == format!("task.{family}.items") || key == format!("task.{family}.items.file")
     };
-    let TaskSpec::Copying(copying) = &mut spec.task;
-    let Some(items) = &mut copying.items else { return Ok(()) };
+    let Some(items) = spec.task.items_mut() else { return Ok(()) };
     if items.file.starts_with(crate::items::BUILT_IN_PREFIX) {
         return Ok(());
     }

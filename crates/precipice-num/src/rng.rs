@@ -88,6 +88,12 @@ impl Rng {
         }
     }
 
+    /// Uniform in [0, 1), a multiple of 2^-53.
+    pub fn uniform(&mut self) -> f64 {
+        let bits = u64::from(self.next_u32()) << 32 | u64::from(self.next_u32());
+        (bits >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    }
+
     /// `out.len()` distinct numbers below n, in uniformly random order.
     ///
     /// # Panics

@@ -17,7 +17,8 @@ pub struct Batch {
     pub d_item: usize,
     /// `[n_sequences, N + 1, D]`; the last item of a sequence is the query.
     pub items: Vec<f32>,
-    /// `[n_sequences, N + 1]` row of the item bank, class x n_instances + instance; 0 for Gaussian items.
+    /// `[n_sequences, N + 1]` row of the item bank, class x n_instances + instance. Without a bank the
+    /// class, novel ones counted from n_classes on, or 0 where items have no classes.
     pub item_ids: Vec<u32>,
     /// `[n_sequences, N]` labels of the context, in order.
     pub label_ids: Vec<u32>,
@@ -25,8 +26,8 @@ pub struct Batch {
     pub offsets: Vec<u32>,
     /// `[n_sequences]` the query's label.
     pub answers: Vec<u32>,
-    /// `[n_sequences]` which exemplar the query repeats.
-    pub answer_slots: Vec<u32>,
+    /// `[n_sequences, N]` whether an exemplar is of the query's class.
+    pub matches: Vec<bool>,
 }
 
 impl Batch {
@@ -41,7 +42,7 @@ impl Batch {
             label_ids: vec![0; capacity * n_exemplars],
             offsets: vec![0; capacity],
             answers: vec![0; capacity],
-            answer_slots: vec![0; capacity],
+            matches: vec![false; capacity * n_exemplars],
         }
     }
 
@@ -59,6 +60,16 @@ impl Batch {
     pub fn items_of(&self, sequence: usize) -> &[f32] {
         let width = (self.n_exemplars + 1) * self.d_item;
         &self.items[sequence * width..(sequence + 1) * width]
+    }
+
+    /// Which exemplars of one sequence are of the query's class, `[N]`.
+    pub fn matches_of(&self, sequence: usize) -> &[bool] {
+        &self.matches[sequence * self.n_exemplars..(sequence + 1) * self.n_exemplars]
+    }
+
+    /// The exemplars of one sequence that are of the query's class: none where the context does not help.
+    pub fn slots_of(&self, sequence: usize) -> impl Iterator<Item = usize> + '_ {
+        self.matches_of(sequence).iter().enumerate().filter_map(|(slot, &is_match)| is_match.then_some(slot))
     }
 
     /// Context labels of one sequence, `[N]`.

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 mod memory;
+mod task;
 mod train;
 mod validate;
 
+pub use task::{ClassificationSpec, CopyingSpec, ItemsSpec, TaskSpec};
 pub use train::{AdamSpec, OptimizerSpec, ScheduleShape, ScheduleSpec, SgdSpec, TrainSpec};
 pub use validate::SpecError;
 
@@ -31,62 +33,6 @@ pub struct RunSpec {
     pub checkpoint: CheckpointSpec,
     /// The four independent seeds.
     pub seeds: Seeds,
-}
-
-/// The task family and its parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum TaskSpec {
-    /// In-context copying: the query repeats one of the context's items; answer with its label.
-    Copying(CopyingSpec),
-}
-
-impl Default for TaskSpec {
-    fn default() -> Self {
-        TaskSpec::Copying(CopyingSpec::default())
-    }
-}
-
-/// In-context copying.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CopyingSpec {
-    /// N, item-label pairs in a context.
-    pub n_exemplars: usize,
-    /// L >= N, labels in all; L = N is the control without a curriculum.
-    pub n_labels: usize,
-    /// D, width of an item.
-    pub d_item: usize,
-    /// Items from a file instead of fresh Gaussian ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub items: Option<ItemsSpec>,
-}
-
-impl Default for CopyingSpec {
-    fn default() -> Self {
-        Self { n_exemplars: 8, n_labels: 32, d_item: 64, items: None }
-    }
-}
-
-/// An array of real items, classes x instances x D.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ItemsSpec {
-    /// Path of an `.npz`, `.npy` or `.safetensors` file, or `builtin:han-glyphs`.
-    pub file: String,
-    /// Name of the array in the file.
-    #[serde(default = "default_array")]
-    pub array: String,
-    /// The last classes, never trained on, that form the `ic` evaluation set.
-    #[serde(default)]
-    pub n_held_out: usize,
-    /// BLAKE3 of the array's shape and values; filled in when the file is read, checked when given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-}
-
-fn default_array() -> String {
-    "items".to_owned()
 }
 
 /// The attention network. Defaults are the essay's network.
@@ -130,6 +76,32 @@ pub struct ModelSpec {
     /// A minimal head instead of attention layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimal: Option<MinimalSpec>,
+    /// Heads whose attention is set by hand, in training too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clamps: Vec<ClampSpec>,
+}
+
+/// One head whose attention is perfect from the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClampSpec {
+    /// Layer, from 0.
+    pub layer: usize,
+    /// Head, from 0.
+    #[serde(default)]
+    pub head: usize,
+    /// Where it looks.
+    pub pattern: ClampPattern,
+}
+
+/// Attention set by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClampPattern {
+    /// Every token at the one before it.
+    PreviousToken,
+    /// The query at the labels of its class, evenly; left alone where the context has none.
+    Match,
 }
 
 /// The minimal induction head (Reddy 2024): the scalars' first values, and which of them learn.
@@ -166,6 +138,7 @@ impl Default for ModelSpec {
             readout_width: 128,
             readout_overlap: 0.0,
             minimal: None,
+            clamps: Vec::new(),
         }
     }
 }
@@ -224,7 +197,8 @@ impl Default for EvalSpec {
 pub struct ProbeSpec {
     /// Whether attention, interactions and order parameters are measured.
     pub enabled: bool,
-    /// Sequences they are measured on, the first of the evaluation set.
+    /// Sequences they are measured on, the first of the evaluation set in which every context holds
+    /// the answer: `ic` in classification.
     pub sequences: usize,
     /// Heads whose removal is evaluated, each by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -324,15 +298,9 @@ fn write_sorted(value: &serde_json::Value, out: &mut String) {
 }
 
 impl RunSpec {
-    /// The copying task; the only one so far.
-    pub fn copying(&self) -> &CopyingSpec {
-        let TaskSpec::Copying(copying) = &self.task;
-        copying
-    }
-
     /// T = 2N + 1, tokens in a sequence.
     pub fn n_tokens(&self) -> usize {
-        2 * self.copying().n_exemplars + 1
+        2 * self.task.n_exemplars() + 1
     }
 
     /// Width of the position code; a minimal head has none.
@@ -342,7 +310,7 @@ impl RunSpec {
 
     /// Width of the residual stream; a minimal head's is content and a buffer of the same width.
     pub fn d_model(&self) -> usize {
-        let d_item = self.copying().d_item;
+        let d_item = self.task.d_item();
         if self.model.minimal.is_some() { 2 * d_item } else { self.model.d_pos + d_item + self.model.d_buffer }
     }
 
@@ -350,7 +318,7 @@ impl RunSpec {
     /// readout reads a minimal head.
     pub fn d_read(&self) -> usize {
         match (&self.model.minimal, self.model.readout) {
-            (Some(_), Readout::Linear) => self.copying().d_item,
+            (Some(_), Readout::Linear) => self.task.d_item(),
             _ => self.d_model(),
         }
     }
@@ -383,8 +351,7 @@ impl RunSpec {
         let mut spec = self.clone();
         spec.resolve();
         spec.description.clear();
-        let TaskSpec::Copying(copying) = &mut spec.task;
-        if let Some(items) = copying.items.as_mut().filter(|items| items.digest.is_some()) {
+        if let Some(items) = spec.task.items_mut().as_mut().filter(|items| items.digest.is_some()) {
             items.file.clear();
         }
         let mut default = RunSpec::default();
@@ -392,6 +359,11 @@ impl RunSpec {
         let json = |spec: &RunSpec| serde_json::to_value(spec).expect("a spec is plain data");
         let mut value = json(&spec);
         drop_defaults(&mut value, &json(&default));
+        // The default task is another one, so that this one keeps its name.
+        if let TaskSpec::Classification(_) = &spec.task {
+            let default = serde_json::to_value(ClassificationSpec::default()).expect("a spec is plain data");
+            drop_defaults(&mut value["task"]["classification"], &default);
+        }
         let mut text = String::new();
         write_sorted(&value, &mut text);
         text

@@ -50,7 +50,7 @@ impl Golden {
     }
 
     fn batch(&self, index: usize, spec: &RunSpec) -> Batch {
-        let (s, n, d) = (spec.train.batch_size, spec.copying().n_exemplars, spec.copying().d_item);
+        let (s, n, d) = (spec.train.batch_size, spec.task.n_exemplars(), spec.task.d_item());
         let part = |values: Vec<u32>, len: usize| values[index * len..(index + 1) * len].to_vec();
         let mut batch = Batch::with_capacity(s, n, d);
         batch.n_sequences = s;

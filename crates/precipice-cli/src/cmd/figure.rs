@@ -49,7 +49,7 @@ fn argument(args: &FigureArgs) -> anyhow::Result<Figure> {
         [] => {
             interrupt::listen();
             let spec = companion_spec(&run)?;
-            let mut watch = Progress::new(&spec.name, spec.train.steps, spec.copying().n_exemplars, args.quiet);
+            let mut watch = Progress::new(&spec.name, &spec, args.quiet);
             train_companion(&run, args.threads.count(), &mut watch)?
         }
         [companion] => StoredRun::open(companion)?,

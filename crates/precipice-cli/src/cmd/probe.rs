@@ -6,7 +6,6 @@ use precipice::model::Trace;
 use precipice::probe::interactions::{Interactions, PARTS};
 use precipice::probe::{Observer, ProbeReport, look};
 use precipice::record::Row;
-use precipice::task::Set;
 use precipice_lab::store::manifest::number;
 use precipice_lab::store::{RunDir, checkpoint};
 use precipice_lab::{run_figures, threads};
@@ -31,7 +30,7 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let (row, report) = Observer::new(&spec, &trainer).observe(&trainer, f64::NAN, &pool);
     let report = report.context("probes are enabled, but gave no report")?;
     if args.json {
-        let (batch, trace, _) = look(&spec, &trainer, Set::Eval, 1);
+        let (batch, trace, _) = look(&spec, &trainer, trainer.task().probed_set(), 1);
         let mut object = to_json(&report, &row);
         object["attention"] = attention_json(&batch, &trace);
         say_json(&object)?;
@@ -54,7 +53,8 @@ fn attention_json(batch: &Batch, trace: &Trace<f32>) -> Value {
     json!({
         "layers": layers.collect::<Value>(),
         "context_labels": batch.labels_of(0),
-        "answer_slot": batch.answer_slots[0],
+        "answer_slot": batch.slots_of(0).next(),
+        "answer_slots": batch.slots_of(0).collect::<Vec<_>>(),
     })
 }
 

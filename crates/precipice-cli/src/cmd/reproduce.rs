@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use precipice::record::Recorder;
+use precipice::spec::RunSpec;
 use precipice_lab::claims::{self, Claim, ClaimReport, Settings, Verdict, Watcher};
 use precipice_lab::error::LabError;
 use precipice_lab::spec_file::nearest;
@@ -95,7 +96,7 @@ struct Screen {
 }
 
 impl Watcher for Screen {
-    fn begin(&mut self, label: &str, steps: u64, n_exemplars: usize) -> Box<dyn Recorder> {
-        Box::new(Progress::new(label, steps, n_exemplars, self.quiet))
+    fn begin(&mut self, label: &str, spec: &RunSpec) -> Box<dyn Recorder> {
+        Box::new(Progress::new(label, spec, self.quiet))
     }
 }

@@ -1,5 +1,6 @@
 //! `precipice run`: train one network.
 
+use precipice::spec::RunSpec;
 use precipice_lab::session::{self, Keep, Options, Report};
 use precipice_lab::spec_file::{self, Changes};
 use precipice_lab::store::RunOutcome;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::{note, say, say_json, texts};
 use crate::args::{RunArgs, SpecArgs};
 use crate::numbers::{commas, duration, fraction, step};
-use crate::progress::Progress;
+use crate::progress::{Progress, guess_name};
 use crate::{Ending, interrupt};
 
 /// The changes that the command line makes to a spec.
@@ -20,30 +21,28 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     let spec = spec_file::load(&args.spec.spec, &changes(&args.spec))?;
     interrupt::listen();
     let threads = args.threads.count();
-    let copying = spec.copying();
     let label = format!(
         "{} · N = {}, L = {} · {} steps · {threads} thread{}",
         spec.name,
-        copying.n_exemplars,
-        copying.n_labels,
+        spec.task.n_exemplars(),
+        spec.task.n_labels(),
         commas(spec.train.steps),
         if threads == 1 { "" } else { "s" }
     );
-    let mut progress = Progress::new(&label, spec.train.steps, copying.n_exemplars, args.quiet).keep_curve();
-    let n_exemplars = copying.n_exemplars;
+    let mut progress = Progress::new(&label, &spec, args.quiet).keep_curve();
     let options = Options { out: args.out, threads, resume: args.resume, force: args.force, keep: Keep::All };
-    let report = session::train(spec, &options, &mut progress);
+    let report = session::train(spec.clone(), &options, &mut progress);
     drop(progress);
     let report = report?;
     report.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
     if args.json {
         say_json(&to_json(&report))?;
     } else {
-        say(&verdict(&report, n_exemplars))?;
+        say(&verdict(&report, &spec))?;
     }
     match report.manifest.outcome {
         RunOutcome::Diverged | RunOutcome::Stopped => Ok(Ending::Failed),
-        RunOutcome::Transition | RunOutcome::None | RunOutcome::Lost => Ok(Ending::Done),
+        RunOutcome::Transition | RunOutcome::Both | RunOutcome::Iw | RunOutcome::None | RunOutcome::Lost => Ok(Ending::Done),
     }
 }
 
@@ -66,21 +65,23 @@ fn to_json(report: &Report) -> Value {
 }
 
 /// When the jump came, how wide, what the attention looks like, and where everything is.
-fn verdict(report: &Report, n_exemplars: usize) -> String {
+fn verdict(report: &Report, spec: &RunSpec) -> String {
     let manifest = &report.manifest;
     let column = |name: &str| manifest.final_row.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let in_context = format!("{}accuracy", spec.task.in_context_prefix());
     let mut lines = Vec::new();
     if report.was_stored {
         lines.push("already finished; this is the stored result (--force computes it again)".to_owned());
     }
     let steps = commas(manifest.steps);
     lines.push(match (manifest.outcome, manifest.transition) {
-        (RunOutcome::Transition | RunOutcome::Lost, Some(jump)) => format!(
-            "jumped at step {}: 10-90 % in {} steps, after a plateau at {} (1/N = {}) that ended at step {}{}",
+        (RunOutcome::Transition | RunOutcome::Both | RunOutcome::Lost, Some(jump)) => format!(
+            "jumped at step {}: 10-90 % in {} steps, after a plateau at {} ({} = {}) that ended at step {}{}",
             step(jump.t50),
             step(jump.width_10_90),
             fraction(jump.plateau_accuracy.unwrap_or(f64::NAN)),
-            fraction(1.0 / n_exemplars as f64),
+            guess_name(spec),
+            fraction(spec.task.context_guess()),
             step(jump.onset_step),
             if manifest.outcome == RunOutcome::Lost { "; the solution was lost again" } else { "" }
         ),
@@ -90,15 +91,17 @@ fn verdict(report: &Report, n_exemplars: usize) -> String {
         (RunOutcome::Stopped, _) => {
             format!("stopped after {steps} steps, state saved; the same command with --resume goes on")
         }
-        _ => format!("no jump within {steps} steps: accuracy {} at the end", fraction(column("accuracy"))),
+        _ => format!("no jump within {steps} steps: accuracy {} at the end", fraction(column(&in_context))),
     });
     let mut ending = format!("final accuracy {}, loss {}", fraction(column("accuracy")), fraction(column("loss")));
-    if column("ic_accuracy").is_finite() {
-        ending += &format!(
-            "; on classes never seen {} (nearest neighbor {})",
-            fraction(column("ic_accuracy")),
-            fraction(column("ic_nearest_neighbor_accuracy"))
-        );
+    let named = [
+        ("ic_accuracy", "on classes never seen"),
+        ("ic_nearest_neighbor_accuracy", "nearest neighbor there"),
+        ("ic_swap_accuracy", "labels swapped"),
+        ("iw_accuracy", "labels by heart"),
+    ];
+    for (name, words) in named.into_iter().filter(|(name, _)| column(name).is_finite()) {
+        ending += &format!("; {words} {}", fraction(column(name)));
     }
     lines.push(ending);
     if column("ila1").is_finite() {

@@ -14,7 +14,7 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(&args.run);
     let spec = run_dir.spec()?;
     let label = format!("verifying {} · {} steps", run_dir.root().display(), commas(spec.train.steps));
-    let mut progress = Progress::new(&label, spec.train.steps, spec.copying().n_exemplars, args.quiet);
+    let mut progress = Progress::new(&label, &spec, args.quiet);
     let result = verify::verify(&run_dir, args.threads.count(), &mut progress);
     drop(progress);
     let result = result?;

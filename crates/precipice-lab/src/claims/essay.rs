@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 
 use precipice::probe::interactions::PARTS;
-use precipice::probe::transition::{learned_threshold, median};
+use precipice::probe::transition::{learned_threshold, median, transition_of};
 use precipice::record::Row;
-use precipice::spec::TaskSpec;
+use precipice::spec::RunSpec;
 
 use super::formula::saddle_cases;
 use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings, summary};
 use crate::error::LabError;
 use crate::session::{self, Keep, Options};
 use crate::spec_file::{self, Changes};
-use crate::store::manifest::transition_of;
 
 pub(super) fn claims() -> Vec<Claim> {
     vec![
@@ -53,8 +52,8 @@ pub(super) fn claims() -> Vec<Claim> {
 /// A finished run of one seed.
 pub(super) struct Finished {
     seed: u64,
+    pub spec: RunSpec,
     pub rows: Vec<Row>,
-    pub n_exemplars: usize,
     figures: Vec<PathBuf>,
 }
 
@@ -93,17 +92,16 @@ pub(super) fn run_seeds(
     for seed in 0..n_seeds {
         let changes = Changes { overrides: overrides.to_vec(), seed: Some(seed), steps: None };
         let spec = spec_file::load(spec_name, &changes)?;
-        let n_exemplars = spec.copying().n_exemplars;
         let out = settings.out.join(format!("{}-{}", spec.name, &spec.hash()[..8]));
         // An interrupted check goes on where it stopped.
         let options =
             Options { out: Some(out), threads: settings.threads, resume: true, force: false, keep: Keep::All };
-        let mut watch = watcher.begin(&format!("{} seed {seed}", spec.name), spec.train.steps, n_exemplars);
-        let report = session::train(spec, &options, watch.as_mut())?;
+        let mut watch = watcher.begin(&format!("{} seed {seed}", spec.name), &spec);
+        let report = session::train(spec.clone(), &options, watch.as_mut())?;
         if report.manifest.outcome == crate::store::RunOutcome::Stopped {
             return Err(LabError::Stopped { path: report.run_dir.root().to_owned() });
         }
-        finished.push(Finished { seed, rows: report.run_dir.rows()?, n_exemplars, figures: report.figures });
+        finished.push(Finished { seed, spec, rows: report.run_dir.rows()?, figures: report.figures });
     }
     Ok(finished)
 }
@@ -114,10 +112,10 @@ fn abrupt(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, La
     let (mut relative, mut plateaus, mut times) = (Vec::new(), Vec::new(), Vec::new());
     let mut seeds = Vec::new();
     for run in &runs {
-        let (_, transition) = transition_of(&run.rows, run.n_exemplars);
+        let (_, transition) = transition_of(&run.spec, &run.rows);
         let of = |f: fn(&precipice::probe::transition::Transition) -> f64| transition.as_ref().map_or(f64::NAN, f);
         let (t50, width, plateau) = (of(|t| t.t50), of(|t| t.width_10_90), of(|t| t.plateau_accuracy));
-        let holds = width / t50 < 0.25 && (plateau - 1.0 / run.n_exemplars as f64).abs() <= 0.05;
+        let holds = width / t50 < 0.25 && (plateau - run.spec.task.context_guess()).abs() <= 0.05;
         let accuracy = run.last("accuracy");
         seeds.push(run.row(holds, &[("t50", t50), ("width", width), ("plateau", plateau), ("accuracy", accuracy)]));
         relative.push(width / t50);
@@ -136,7 +134,7 @@ fn induction_head(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evid
     let columns = ["ila1", "tila2", "accuracy_ablate_0_0_zero", "accuracy_ablate_1_0_zero"];
     for run in &runs {
         let [ila1, tila2, without_first, without_second] = columns.map(|column| run.last(column));
-        let guess = 1.5 / run.n_exemplars as f64;
+        let guess = 1.5 * run.spec.task.context_guess();
         let led = leading_part(run, 0) == ("position", "position") && leading_part(run, 1) == ("content", "buffer");
         let holds = ila1 > 0.5 && tila2 > 0.85 && led && without_first <= guess && without_second <= guess;
         let values = [
@@ -176,7 +174,7 @@ fn curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
     let mut best = Vec::new();
     let mut seeds = Vec::new();
     for run in &runs {
-        let guess = 1.5 / run.n_exemplars as f64;
+        let guess = 1.5 * run.spec.task.context_guess();
         let before = run.rows.iter().take_while(|row| row.get("accuracy") <= guess);
         let highest = before.clone().map(|row| row.get("context_label_accuracy")).fold(f64::NAN, f64::max);
         let until = before.last().map_or(f64::NAN, |row| row.step as f64);
@@ -191,7 +189,7 @@ fn curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
 fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     let (spec, n_seeds) = experiment(settings);
     let with = run_seeds(settings, watcher, spec, &[], n_seeds)?;
-    let t50 = |run: &Finished| transition_of(&run.rows, run.n_exemplars).1.map_or(f64::NAN, |t| t.t50);
+    let t50 = |run: &Finished| transition_of(&run.spec, &run.rows).1.map_or(f64::NAN, |t| t.t50);
     let times: Vec<f64> = with.iter().map(t50).collect();
     // A seed that did not jump counts as later than all that did.
     let limit = 3.0 * median(times.iter().map(|t| if t.is_finite() { *t } else { f64::INFINITY }));
@@ -199,11 +197,10 @@ fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evide
         let measured = format!("L = 4N: most seeds of {spec} did not jump, so there is nothing to compare with");
         return Ok(Evidence { measured, cases: Vec::new(), figure: None });
     }
-    let TaskSpec::Copying(copying) = spec_file::load(spec, &Changes::default())?.task;
     let steps = (limit / 100.0).ceil() * 100.0;
     let overrides = [
         format!("name={spec}-l-equals-n"),
-        format!("task.copying.n_labels={}", copying.n_exemplars),
+        format!("task.copying.n_labels={}", with[0].spec.task.n_exemplars()),
         format!("train.steps={steps}"),
         "eval.every=100".to_owned(),
         "checkpoint.every=1000".to_owned(),
@@ -213,7 +210,7 @@ fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evide
     let n_formula = seeds.len();
     let mut escaped = 0;
     for run in &without {
-        let threshold = learned_threshold(run.n_exemplars);
+        let threshold = learned_threshold(run.spec.task.context_guess());
         let escape =
             run.rows.iter().find(|row| row.get("accuracy") > threshold).map_or(f64::NAN, |row| row.step as f64);
         let highest = run.rows.iter().map(|row| row.get("accuracy")).fold(f64::NAN, f64::max);

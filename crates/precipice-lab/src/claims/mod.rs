@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use precipice::probe::transition::median;
 use precipice::record::Recorder;
+use precipice::spec::RunSpec;
 use serde::Serialize;
 
 use crate::error::LabError;
@@ -41,7 +42,7 @@ pub struct Claim {
 /// Someone who is told which run begins, and who watches its steps.
 pub trait Watcher {
     /// A run begins; what it returns watches it until it ends.
-    fn begin(&mut self, label: &str, steps: u64, n_exemplars: usize) -> Box<dyn Recorder>;
+    fn begin(&mut self, label: &str, spec: &RunSpec) -> Box<dyn Recorder>;
 }
 
 /// A borrowed watcher.

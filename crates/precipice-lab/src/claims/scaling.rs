@@ -49,11 +49,11 @@ fn cliff_time(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
     cases.push(CaseRow::new("formula, N = 512 to 1,024".to_owned(), None, (last - 1.5).abs() < 0.01, &values));
     let mut timed = |name: &str, runs: &[Finished]| -> Times {
         let row = |run: &Finished| {
-            let step = half_step(&run.rows).unwrap_or(f64::NAN);
+            let step = half_step(&run.spec, &run.rows).unwrap_or(f64::NAN);
             let mut row = run.row(step.is_finite(), &[("step of p = 1/2", step)]);
-            row.case = format!("{name}, N = {}, {}", run.n_exemplars, row.case);
+            row.case = format!("{name}, N = {}, {}", run.spec.task.n_exemplars(), row.case);
             cases.push(row);
-            (run.n_exemplars as f64, step)
+            (run.spec.task.n_exemplars() as f64, step)
         };
         runs.iter().map(row).collect()
     };

@@ -46,6 +46,8 @@ pub struct Curve {
     pub n_labels: usize,
     /// N, for the lines at 1/N and ln N.
     pub n_exemplars: usize,
+    /// B: with copies of the right label in the context a guess is B/N.
+    pub burstiness: usize,
     /// When the cliff came.
     pub jump: Option<f64>,
     /// Labelled points (time, loss) of the lower curve.
@@ -113,7 +115,7 @@ fn draw_row(canvas: &mut Canvas, row: &LandscapeRow, top: f64) -> f64 {
 }
 
 fn references(curve: &Curve) -> Vec<(String, f64)> {
-    loss_references(curve.n_labels, curve.n_exemplars)
+    loss_references(curve.n_labels, curve.n_exemplars, curve.burstiness)
 }
 
 fn room(curve: &Curve) -> f64 {
@@ -139,7 +141,8 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, top: f64) -> f64 {
         let look = TextStyle::body().middle().color(style::JUMP_INK);
         canvas.text((at, upper.top - 6.0), &words, look);
     }
-    let guess = [("1/N", 1.0 / curve.n_exemplars as f64)];
+    let name = if curve.burstiness == 1 { "1/N" } else { "B/N" };
+    let guess = [(name, curve.burstiness as f64 / curve.n_exemplars as f64)];
     let labels = guess.map(|(name, value)| {
         panel.reference(value);
         let text = format!("{name} = {}", text::decimal(value, 3));
@@ -199,6 +202,7 @@ mod tests {
                 x: steps,
                 n_labels: 32,
                 n_exemplars: 8,
+                burstiness: 1,
                 jump: Some(2520.0),
                 marks: vec![("plateau".into(), 1000.0, 2.1)],
             },

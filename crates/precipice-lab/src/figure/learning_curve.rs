@@ -20,6 +20,8 @@ pub struct LearningCurve {
     pub n_labels: usize,
     /// N: guessing one of the context's labels is 1/N and ln N.
     pub n_exemplars: usize,
+    /// B: with copies of the right label in the context a guess is B/N.
+    pub burstiness: usize,
     /// A further accuracy to compare with: its name and value; left out when `NaN`.
     pub reference: Option<(String, f64)>,
     /// The transition to mark, if there is one.
@@ -40,7 +42,7 @@ const LOSS_HEIGHT: f64 = 190.0;
 pub fn learning_curve(data: &LearningCurve) -> Result<Figure, FigureError> {
     validate(data)?;
     let accuracy_lines = accuracy_references(data);
-    let loss_lines = loss_references(data.n_labels, data.n_exemplars);
+    let loss_lines = loss_references(data.n_labels, data.n_exemplars, data.burstiness);
     let lines = || accuracy_lines.iter().chain(&loss_lines);
     let room = edge_room(lines().map(|(name, _)| name.as_str()));
     let x = step_range(&data.steps);
@@ -134,8 +136,8 @@ fn finish_panel(
 }
 
 fn accuracy_references(data: &LearningCurve) -> Vec<Reference> {
-    let (chance, guess) = (1.0 / data.n_labels as f64, 1.0 / data.n_exemplars as f64);
-    let mut lines = pair("1/L", chance, "1/N", guess, 3);
+    let (chance, guess) = (1.0 / data.n_labels as f64, data.burstiness as f64 / data.n_exemplars as f64);
+    let mut lines = pair("1/L", chance, if data.burstiness == 1 { "1/N" } else { "B/N" }, guess, 3);
     if let Some((name, value)) = &data.reference
         && check::is_shown(*value)
     {
@@ -144,10 +146,10 @@ fn accuracy_references(data: &LearningCurve) -> Vec<Reference> {
     lines
 }
 
-/// ln L and ln N, the losses of a uniform guess over all labels and over the context's.
-pub(super) fn loss_references(n_labels: usize, n_exemplars: usize) -> Vec<Reference> {
-    let (chance, guess) = ((n_labels as f64).ln(), (n_exemplars as f64).ln());
-    pair("ln L", chance, "ln N", guess, 2)
+/// ln L and ln N/B, the losses of a uniform guess over all labels and over the context's.
+pub(super) fn loss_references(n_labels: usize, n_exemplars: usize, burstiness: usize) -> Vec<Reference> {
+    let (chance, guess) = ((n_labels as f64).ln(), (n_exemplars as f64 / burstiness as f64).ln());
+    pair("ln L", chance, if burstiness == 1 { "ln N" } else { "ln N/B" }, guess, 2)
 }
 
 /// Two labelled lines, or one when they coincide.
@@ -176,6 +178,7 @@ mod tests {
             steps,
             n_labels: 32,
             n_exemplars: 8,
+            burstiness: 1,
             reference: Some(("nearest neighbor".into(), 0.896)),
             jump: Some(Jump { onset_step: 2300.0, t50: 2520.0, width_10_90: 240.0 }),
         }

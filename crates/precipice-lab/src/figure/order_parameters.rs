@@ -25,6 +25,8 @@ pub struct OrderParameters {
     pub n_labels: usize,
     /// N, for the line at ln N.
     pub n_exemplars: usize,
+    /// B: with copies of the right label in the context a guess is B/N.
+    pub burstiness: usize,
     /// The transition to mark, if there is one.
     pub jump: Option<Jump>,
 }
@@ -61,7 +63,7 @@ impl<'a> OrderPage<'a> {
         validate(data)?;
         let entries = entries(&data.parameters);
         let finals = final_labels(data, &entries);
-        let references = loss_references(data.n_labels, data.n_exemplars);
+        let references = loss_references(data.n_labels, data.n_exemplars, data.burstiness);
         let names = finals.iter().chain(&references).map(|(name, _)| name).chain(labels);
         let width = style::WIDTH - 2.0 * style::PADDING - style::AXIS_SPACE - edge_room(names.map(String::as_str));
         let (canvas, top) = Canvas::new(style::WIDTH, &data.title);
@@ -195,7 +197,7 @@ fn draw_parameters(
 }
 
 fn draw_losses(canvas: &mut Canvas, data: &OrderParameters, entries: &[Entry], lowest: bool, area: Area) {
-    let references = loss_references(data.n_labels, data.n_exemplars);
+    let references = loss_references(data.n_labels, data.n_exemplars, data.burstiness);
     let lists = || [&data.measured_loss].into_iter().chain(data.predicted_losses.iter().map(|series| &series.values));
     let shown = lists().flatten().copied().chain(references.iter().map(|(_, value)| *value));
     let y = (0.0, value_range(shown.chain([0.0])).1);
@@ -235,6 +237,7 @@ mod tests {
             steps,
             n_labels: 32,
             n_exemplars: 8,
+            burstiness: 1,
             jump: Some(Jump { onset_step: f64::NAN, t50: 2520.0, width_10_90: 240.0 }),
         }
     }

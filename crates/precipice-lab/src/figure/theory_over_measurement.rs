@@ -111,6 +111,7 @@ mod tests {
                 predicted_losses: vec![series("three parameters", sigmoid(&steps, 2.0, 0.02))],
                 n_labels: 32,
                 n_exemplars: 8,
+                burstiness: 1,
                 jump: Some(Jump { onset_step: 2300.0, t50: 2520.0, width_10_90: 240.0 }),
                 steps: steps.clone(),
             },

@@ -1,16 +1,21 @@
 //! From a run's rows to the data of figures over steps.
 
 use precipice::probe::interactions::PARTS;
+use precipice::probe::transition::transition_of;
+use precipice::spec::TaskSpec;
 
 use super::StoredRun;
 use crate::figure::{self, Series};
 use crate::run_theory::{Comparison, Forecast, Formula, compare, half_step};
-use crate::store::manifest;
 
 impl StoredRun {
     pub(super) fn title(&self) -> String {
-        let copying = self.spec.copying();
-        format!("{} · N = {}, L = {}", self.spec.name, copying.n_exemplars, copying.n_labels)
+        let task = &self.spec.task;
+        let mut title = format!("{} · N = {}, L = {}", self.spec.name, task.n_exemplars(), task.n_labels());
+        if let TaskSpec::Classification(task) = task {
+            title += &format!(", K = {}, B = {}", task.n_classes, task.burstiness);
+        }
+        title
     }
 
     pub(super) fn steps(&self) -> Vec<f64> {
@@ -26,7 +31,7 @@ impl StoredRun {
     }
 
     pub(super) fn jump(&self) -> Option<figure::Jump> {
-        let (_, transition) = manifest::transition_of(&self.rows, self.spec.copying().n_exemplars);
+        let (_, transition) = transition_of(&self.spec, &self.rows);
         let jump = |t: precipice::probe::transition::Transition| figure::Jump {
             onset_step: t.onset_step,
             t50: t.t50,
@@ -37,24 +42,30 @@ impl StoredRun {
 
     pub(super) fn learning_curve(&self) -> figure::LearningCurve {
         let series = |name: &str, column: &str| Series { name: name.to_owned(), values: self.column(column) };
-        let mut accuracy = vec![series("accuracy", "accuracy")];
-        let mut loss = vec![series("loss", "loss")];
-        if self.has("ic_accuracy") {
-            accuracy[0].name = "trained classes, new sequences".to_owned();
-            loss[0].name = accuracy[0].name.clone();
-            accuracy.push(series("classes never seen", "ic_accuracy"));
-            loss.push(series("classes never seen", "ic_loss"));
-        }
+        let sets = [
+            (if self.has("ic_accuracy") { "as trained" } else { "accuracy" }, ""),
+            ("novel classes (ic)", "ic_"),
+            ("labels swapped (ic_swap)", "ic_swap_"),
+            ("by heart (iw)", "iw_"),
+        ];
+        let of = |column: &str| -> Vec<Series> {
+            let known = sets.iter().map(|(name, prefix)| (name, format!("{prefix}{column}")));
+            known.filter(|(_, column)| self.has(column)).map(|(name, column)| series(name, &column)).collect()
+        };
+        let (accuracy, mut loss) = (of("accuracy"), of("loss"));
+        // Far beyond the others where labels are known by heart, and the same story.
+        loss.retain(|series| !series.name.contains("swap"));
         let neighbor = if self.has("ic_nearest_neighbor_accuracy") { "ic_" } else { "" };
         let neighbor = self.rows[0].get(&format!("{neighbor}nearest_neighbor_accuracy"));
-        let copying = self.spec.copying();
+        let task = &self.spec.task;
         figure::LearningCurve {
             title: self.title(),
             steps: self.steps(),
             accuracy,
             loss,
-            n_labels: copying.n_labels,
-            n_exemplars: copying.n_exemplars,
+            n_labels: task.n_labels(),
+            n_exemplars: task.n_exemplars(),
+            burstiness: task.copies(),
             reference: neighbor.is_finite().then(|| ("nearest neighbor".to_owned(), neighbor)),
             jump: self.jump(),
         }
@@ -85,15 +96,16 @@ impl StoredRun {
             let series = Series { name: name.to_owned(), values: self.column(name) };
             (series, self.column(&format!("{name}_se")))
         };
-        let copying = self.spec.copying();
+        let task = &self.spec.task;
         Ok(figure::OrderParameters {
             title: self.title(),
             steps: self.steps(),
             parameters: ["beta", "alpha", "xi"].map(parameter).to_vec(),
             measured_loss: self.column("measured_loss"),
             predicted_losses: self.predicted_losses(),
-            n_labels: copying.n_labels,
-            n_exemplars: copying.n_exemplars,
+            n_labels: task.n_labels(),
+            n_exemplars: task.n_exemplars(),
+            burstiness: task.copies(),
             jump: self.jump(),
         })
     }
@@ -143,7 +155,7 @@ impl StoredRun {
             fitted_until: best.until_step,
             forecast_steps,
             forecasts,
-            half_step: half_step(&self.rows).unwrap_or(f64::NAN),
+            half_step: half_step(&self.spec, &self.rows).unwrap_or(f64::NAN),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! A run's path on the theory's landscape.
 
+use precipice::probe::order_parameters::context_of;
+use precipice::probe::transition::transition_of;
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 use precipice::theory::{Context, Parameter, PathPoint, Third};
@@ -7,7 +9,6 @@ use precipice::theory::{Context, Parameter, PathPoint, Third};
 use crate::figure;
 use crate::landscape::{Landscape, Request};
 use crate::run_theory::Formula;
-use crate::store::manifest::transition_of;
 
 /// Points a side of the surface.
 const GRID: usize = 129;
@@ -21,12 +22,12 @@ const GRID: usize = 129;
 pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figure::LandscapeRow, String> {
     let path = Formula::LabelAttention.path(spec, rows).ok_or("the log has no order parameters (probes were off)")?;
     let points = path.points();
-    let (copying, transition) = (spec.copying(), transition_of(rows, spec.copying().n_exemplars).1);
+    let transition = transition_of(spec, rows).1;
     let onset = transition.map(|t| if t.onset_step.is_finite() { t.onset_step } else { t.t50 });
     let last = points.len() - 1;
     let until = |step: f64| points.iter().rposition(|point| point.step <= step).unwrap_or(last);
     let label_strength = onset.map_or(&points[last], |step| &points[until(step)]).label_strength;
-    let context = Context::new(copying.n_exemplars, copying.n_labels).map_err(|e| e.to_string())?;
+    let context = context_of(spec).map_err(|e| e.to_string())?;
     let request = |ranges: [Option<(f64, f64)>; 2]| Request {
         context: Context { label_strength, ..context },
         x: (Parameter::Alpha, ranges[0]),
@@ -64,8 +65,9 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
         is_measured: true,
     });
     let mut curve = learning_curve(spec, rows);
+    let loss = format!("{}loss", spec.task.in_context_prefix());
     // Alone on its page, the row has the page's title.
-    let size = format!("N = {}, L = {}", copying.n_exemplars, copying.n_labels);
+    let size = format!("N = {}, L = {}", spec.task.n_exemplars(), spec.task.n_labels());
     let mut heading = if has_map { Vec::new() } else { vec![size] };
     if let (Some(transition), Some(onset)) = (transition, onset) {
         let events =
@@ -77,7 +79,7 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
             .map(|(label, point, _)| figure::SurfaceMark { label: label.clone(), at: lift(point) })
             .collect();
         let on_curve =
-            events.into_iter().filter_map(|(label, _, row)| Some((label, row?.step as f64, row?.get("loss"))));
+            events.into_iter().filter_map(|(label, _, row)| Some((label, row?.step as f64, row?.get(&loss))));
         curve.marks = on_curve.collect();
     } else {
         // The path hides the saddle that it starts from.
@@ -93,15 +95,16 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
 
 fn learning_curve(spec: &RunSpec, rows: &[Row]) -> figure::Curve {
     let column = |name: &str| rows.iter().map(|row| row.get(name)).collect::<Vec<f64>>();
-    let copying = spec.copying();
+    let prefix = spec.task.in_context_prefix();
     figure::Curve {
         x_name: "optimizer step".to_owned(),
         x: rows.iter().map(|row| row.step as f64).collect(),
-        accuracy: figure::Series { name: "accuracy".to_owned(), values: column("accuracy") },
-        loss: column("loss"),
-        n_labels: copying.n_labels,
-        n_exemplars: copying.n_exemplars,
-        jump: transition_of(rows, copying.n_exemplars).1.map(|t| t.t50),
+        accuracy: figure::Series { name: "accuracy".to_owned(), values: column(&format!("{prefix}accuracy")) },
+        loss: column(&format!("{prefix}loss")),
+        n_labels: spec.task.n_labels(),
+        n_exemplars: spec.task.n_exemplars(),
+        burstiness: spec.task.copies(),
+        jump: transition_of(spec, rows).1.map(|t| t.t50),
         marks: Vec::new(),
     }
 }

@@ -56,16 +56,17 @@ impl StoredRun {
     pub(super) fn attention(&self) -> Result<figure::AttentionGrid, LabError> {
         let mut moments = Vec::new();
         let mut highlights = Vec::new();
+        let accuracy = format!("{}accuracy", self.spec.task.in_context_prefix());
         for step in self.moments()? {
             let trainer = self.trainer_at(step)?;
-            let (batch, trace, heads) = look(&self.spec, &trainer, Set::Eval, LOOKED_AT);
+            let (batch, trace, heads) = look(&self.spec, &trainer, trainer.task().probed_set(), LOOKED_AT);
             let t = batch.n_tokens();
             // One sequence, because an average over sequences would hide what matching looks like.
             let pattern = |(block, head): (&precipice::model::BlockTrace<f32>, &usize)| -> Vec<f64> {
                 block.attention.pattern[head * t * t..][..t * t].iter().map(|&p| f64::from(p)).collect()
             };
             let layers = trace.blocks.iter().zip(&heads).map(pattern).collect();
-            moments.push(figure::AttentionMoment { step, accuracy: self.column_at(&trainer, "accuracy"), layers });
+            moments.push(figure::AttentionMoment { step, accuracy: self.column_at(&trainer, &accuracy), layers });
             highlights = (0..self.spec.model.n_layers).map(|layer| pattern_of(layer, &batch, 0)).collect();
         }
         Ok(figure::AttentionGrid { title: self.title(), n_tokens: self.spec.n_tokens(), moments, highlights })
@@ -75,7 +76,7 @@ impl StoredRun {
         const ROWS: usize = 5;
         let problem = |problem: &str| LabError::Figure { kind: "contexts".to_owned(), problem: problem.to_owned() };
         let items =
-            self.spec.copying().items.as_ref().ok_or_else(|| problem("items are Gaussian; there is nothing to see"))?;
+            self.spec.task.items().ok_or_else(|| problem("items are Gaussian; there is nothing to see"))?;
         let ([_, _, height, width], pixels) = items::thumbnails(items)?;
         let thumbnail = |id: u32| figure::Thumbnail {
             pixels: pixels.iter().skip(id as usize * height * width).take(height * width).copied().collect(),

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use precipice::record::Row;
-use precipice::spec::RunSpec;
+use precipice::spec::{Readout, RunSpec, TaskSpec};
 use precipice::train::Trainer;
 
 use self::landscape::landscape_row;
@@ -149,9 +149,14 @@ fn applies(kind: Kind, spec: &RunSpec) -> bool {
     match kind {
         Kind::LearningCurve | Kind::Attention => true,
         Kind::Interactions => spec.probes.enabled && !spec.model.layer_norm && spec.model.minimal.is_none(),
-        Kind::OrderParameters | Kind::Landscape | Kind::TheoryOverMeasurement => spec.probes.enabled,
+        Kind::OrderParameters => spec.probes.enabled,
+        // The theory reads labels off with a linear map; a deep readout has a plateau of its own.
+        Kind::Landscape | Kind::TheoryOverMeasurement => {
+            let is_classification = matches!(spec.task, TaskSpec::Classification(_));
+            spec.probes.enabled && (spec.model.readout == Readout::Linear || !is_classification)
+        }
         Kind::Argument => false,
-        Kind::Contexts => spec.copying().items.as_ref().is_some_and(|items| items::thumbnails(items).is_ok()),
+        Kind::Contexts => spec.task.items().is_some_and(|items| items::thumbnails(items).is_ok()),
     }
 }
 

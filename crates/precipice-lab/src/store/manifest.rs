@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use precipice::probe::transition::{Learned, Transition, detect};
+use precipice::probe::transition::Transition;
 use precipice::record::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,6 +21,10 @@ pub const FORMAT: u32 = 1;
 pub enum RunOutcome {
     /// It learned in context and still does.
     Transition,
+    /// It learned in context, and knows labels by heart too.
+    Both,
+    /// It knows labels by heart, and did not learn in context: censored.
+    Iw,
     /// It did not learn by the end: censored.
     None,
     /// It learned and forgot.
@@ -99,12 +103,6 @@ impl From<Transition> for StoredTransition {
             plateau_loss: finite(t.plateau_loss),
         }
     }
-}
-
-/// The jump in the rows of a run.
-pub fn transition_of(rows: &[Row], n_exemplars: usize) -> (Learned, Option<Transition>) {
-    let series: Vec<_> = rows.iter().map(|row| (row.step as f64, row.get("accuracy"), row.get("loss"))).collect();
-    detect(&series, n_exemplars)
 }
 
 /// A number for JSON; null where it is undefined.

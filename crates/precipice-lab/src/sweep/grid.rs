@@ -109,7 +109,7 @@ mod tests {
         let jobs = expand("copying", &Changes::default(), &axes, &[0, 1]).unwrap();
         let told: Vec<_> = jobs
             .iter()
-            .map(|job| (job.spec.copying().n_labels, job.spec.train.batch_size, job.spec.seeds.init))
+            .map(|job| (job.spec.task.n_labels(), job.spec.train.batch_size, job.spec.seeds.init))
             .collect();
         let want = [(16, 64), (16, 128), (32, 64), (32, 128)];
         assert_eq!(told, want.iter().flat_map(|&(l, b)| [(l, b, 0), (l, b, 1)]).collect::<Vec<_>>());

@@ -54,7 +54,7 @@ fn observations(point: &[&SweepRow]) -> Vec<Observation> {
     let of = |row: &&SweepRow| match (row.t50, row.outcome) {
         (Some(time), _) => Observation { time, has_jumped: true },
         // It had learned before it was first looked at.
-        (None, RunOutcome::Transition | RunOutcome::Lost) => Observation { time: 0.0, has_jumped: true },
+        (None, RunOutcome::Transition | RunOutcome::Both | RunOutcome::Lost) => Observation { time: 0.0, has_jumped: true },
         (None, _) => Observation { time: row.steps as f64, has_jumped: false },
     };
     point.iter().map(of).collect()

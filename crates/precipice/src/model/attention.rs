@@ -11,7 +11,8 @@ use std::ops::Range;
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
 use super::params::{Init, Layout};
-use crate::spec::RunSpec;
+use crate::batch::Batch;
+use crate::spec::{ClampPattern, RunSpec};
 
 /// Shapes of an attention layer and the places of its parameters.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Attention {
     d_model: usize,
     n_tokens: usize,
     score_scale: f64,
+    /// `[H]` where a head looks, if that is set by hand.
+    clamps: Vec<Option<ClampPattern>>,
     /// `[H, C, E]` each
     w_q: Range<usize>,
     w_k: Range<usize>,
@@ -88,7 +91,7 @@ impl Attention {
     pub(super) fn new(spec: &RunSpec, idx: usize, layout: &mut Layout) -> Self {
         let (n_heads, d_head, d_model) = (spec.model.n_heads, spec.d_head(), spec.d_model());
         // Reddy 2024: variance 1/D with D the content width, not d_model.
-        let init = Init::Normal((1.0 / spec.copying().d_item as f64).sqrt());
+        let init = Init::Normal((1.0 / spec.task.d_item() as f64).sqrt());
         let mut weight =
             |name: &str| layout.push(format!("blocks.{idx}.attn.{name}"), &[n_heads, d_model, d_head], init);
         let (w_q, w_k, w_v) = (weight("W_Q"), weight("W_K"), weight("W_V"));
@@ -97,7 +100,11 @@ impl Attention {
             layout.push(format!("blocks.{idx}.attn.W_O"), &[n_heads, d_head, d_model], init)
         });
         let score_scale = if spec.model.scale_scores { 1.0 / (d_head as f64).sqrt() } else { 1.0 };
-        Self { n_heads, d_head, d_model, n_tokens: spec.n_tokens(), score_scale, w_q, w_k, w_v, w_o }
+        let mut clamps = vec![None; n_heads];
+        for clamp in spec.model.clamps.iter().filter(|clamp| clamp.layer == idx) {
+            clamps[clamp.head] = Some(clamp.pattern);
+        }
+        Self { n_heads, d_head, d_model, n_tokens: spec.n_tokens(), score_scale, clamps, w_q, w_k, w_v, w_o }
     }
 
     /// Places of W_Q, W_K and W_V.
@@ -163,12 +170,13 @@ impl Attention {
         kernels: Kernels,
         p: &[T],
         input: &[T],
-        s: usize,
+        batch: &Batch,
         trace: &mut AttentionTrace<T>,
         out: &mut [T],
         ablation: Option<&Ablation<T>>,
     ) {
         let (c, e, width) = (self.d_model, self.d_head, self.n_heads * self.d_head);
+        let s = batch.n_sequences;
         let (m, rows) = (s * self.n_tokens, trace.rows_per_sequence);
         let r = s * rows;
         let all = MatRef::new(input, m, c);
@@ -188,7 +196,7 @@ impl Attention {
             trace.q[..r * width].iter_mut().for_each(|q| *q *= scale);
         }
         for i in 0..s * self.n_heads {
-            self.attend(kernels, i / self.n_heads, i % self.n_heads, trace);
+            self.attend(kernels, i / self.n_heads, i % self.n_heads, batch, trace);
         }
         if let Some(ablation) = ablation {
             self.replace_head(ablation, r, trace);
@@ -224,16 +232,21 @@ impl Attention {
     }
 
     /// Pattern and z of one head of one sequence.
-    fn attend<T: Real>(&self, kernels: Kernels, s: usize, h: usize, trace: &mut AttentionTrace<T>) {
+    fn attend<T: Real>(&self, kernels: Kernels, s: usize, h: usize, batch: &Batch, trace: &mut AttentionTrace<T>) {
         let (t, e, width) = (self.n_tokens, self.d_head, self.n_heads * self.d_head);
         let rows = trace.rows_per_sequence;
         let [q, k, v] = self.head_views(&trace.q, &trace.k, &trace.v, s, h, rows);
         let pattern = &mut trace.pattern[(s * self.n_heads + h) * rows * t..][..rows * t];
         T::gemm(kernels, MatMut::new(pattern, rows, t), Fill::Set, q, k.t());
         for (i, row) in pattern.chunks_exact_mut(t).enumerate() {
-            let (visible, hidden) = row.split_at_mut(t - rows + i + 1);
+            let query = t - rows + i;
+            let (visible, hidden) = row.split_at_mut(query + 1);
             T::softmax(kernels, visible);
             hidden.fill(T::ZERO);
+            if let Some(keys) = clamped_keys(self.clamps[h], query, batch.matches_of(s)) {
+                visible.fill(T::ZERO);
+                keys.iter().for_each(|&key| visible[key] = T::from_f64(1.0 / keys.len() as f64));
+            }
         }
         let z = MatMut::with_row_stride(&mut trace.z[s * rows * width + h * e..], rows, e, width);
         T::gemm(kernels, z, Fill::Set, MatRef::new(pattern, rows, t), v);
@@ -256,13 +269,14 @@ impl Attention {
         kernels: Kernels,
         p: &[T],
         input: &[T],
-        s: usize,
+        batch: &Batch,
         d_out: &[T],
         trace: &mut AttentionTrace<T>,
         g: &mut [T],
         d_input: Option<&mut [T]>,
     ) {
         let (c, e, width) = (self.d_model, self.d_head, self.n_heads * self.d_head);
+        let s = batch.n_sequences;
         let (m, rows) = (s * self.n_tokens, trace.rows_per_sequence);
         let r = s * rows;
         if let Some(w_o) = &self.w_o {
@@ -277,7 +291,7 @@ impl Attention {
             }
         }
         for i in 0..s * self.n_heads {
-            self.attend_backward(kernels, i / self.n_heads, i % self.n_heads, d_out, trace);
+            self.attend_backward(kernels, i / self.n_heads, i % self.n_heads, batch, d_out, trace);
         }
         if self.score_scale != 1.0 {
             let scale = T::from_f64(self.score_scale);
@@ -332,6 +346,7 @@ impl Attention {
         kernels: Kernels,
         s: usize,
         h: usize,
+        batch: &Batch,
         d_out: &[T],
         trace: &mut AttentionTrace<T>,
     ) {
@@ -352,11 +367,29 @@ impl Attention {
             let mean = T::dot(kernels, p_row, d_row);
             d_row.iter_mut().zip(p_row).for_each(|(d, &p)| *d = p * (*d - mean));
         }
+        for (i, d_row) in d_scores.chunks_exact_mut(t).enumerate() {
+            if clamped_keys(self.clamps[h], t - rows + i, batch.matches_of(s)).is_some() {
+                d_row.fill(T::ZERO);
+            }
+        }
         // s_ij = q_i . k_j
         let d_scores = MatRef::new(d_scores, rows, t);
         let d_q = MatMut::with_row_stride(&mut trace.d_q[s * rows * width + h * e..], rows, e, width);
         T::gemm(kernels, d_q, Fill::Set, d_scores, k);
         let d_k = MatMut::with_row_stride(&mut trace.d_k[keys..], t, e, width);
         T::gemm(kernels, d_k, Fill::Set, d_scores.t(), q);
+    }
+}
+
+/// The tokens that a clamped head looks at, evenly; None where its scores decide.
+pub(super) fn clamped_keys(clamp: Option<ClampPattern>, query: usize, matches: &[bool]) -> Option<Vec<usize>> {
+    match clamp? {
+        ClampPattern::PreviousToken => Some(vec![query.saturating_sub(1)]),
+        ClampPattern::Match => {
+            let is_last = query == 2 * matches.len();
+            let labels = matches.iter().enumerate().filter_map(|(slot, &is_match)| is_match.then_some(2 * slot + 1));
+            let keys: Vec<usize> = labels.filter(|_| is_last).collect();
+            (!keys.is_empty()).then_some(keys)
+        }
     }
 }

@@ -40,8 +40,8 @@ enum PositionCode<T> {
 
 impl<T: Real> Embed<T> {
     pub(super) fn new(spec: &RunSpec, label_table: &[f32], layout: &mut Layout) -> Self {
-        let dims = EmbedDims { d_pos: spec.d_pos(), d_item: spec.copying().d_item, d_model: spec.d_model() };
-        assert_eq!(label_table.len(), spec.copying().n_labels * dims.d_item, "label table is not [L, D]");
+        let dims = EmbedDims { d_pos: spec.d_pos(), d_item: spec.task.d_item(), d_model: spec.d_model() };
+        assert_eq!(label_table.len(), spec.task.n_labels() * dims.d_item, "label table is not [L, D]");
         let n_positions = spec.n_positions();
         let positions = match spec.model.positions {
             _ if dims.d_pos == 0 => PositionCode::Absent,

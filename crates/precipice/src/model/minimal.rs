@@ -16,9 +16,11 @@ use std::ops::Range;
 
 use precipice_num::{Kernels, Real};
 
+use super::attention::clamped_keys;
 use super::params::{Init, Layout};
 use super::trace::Trace;
-use crate::spec::{MinimalSpec, RunSpec};
+use crate::batch::Batch;
+use crate::spec::{ClampPattern, MinimalSpec, RunSpec};
 
 /// Places of the three scalars.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct MinimalHead {
     alpha: Range<usize>,
     beta_2: Range<usize>,
     trains_beta_2: bool,
+    /// `[2]` where a layer looks, if that is set by hand.
+    clamps: [Option<ClampPattern>; 2],
     n_tokens: usize,
     d_item: usize,
     /// Columns that the readout reads: w, or u and w.
@@ -68,8 +72,12 @@ impl MinimalHead {
             alpha: scalar("alpha", minimal.alpha),
             beta_2: scalar("beta_2", minimal.beta_2),
             trains_beta_2: minimal.trains_beta_2,
+            clamps: [0, 1].map(|layer| {
+                let clamp = spec.model.clamps.iter().find(|clamp| clamp.layer == layer);
+                clamp.map(|clamp| clamp.pattern)
+            }),
             n_tokens: spec.n_tokens(),
-            d_item: spec.copying().d_item,
+            d_item: spec.task.d_item(),
             d_read: spec.d_read(),
         }
     }
@@ -80,23 +88,24 @@ impl MinimalHead {
         MinimalScalars { beta, alpha, beta_2 }
     }
 
-    /// y_j: attention of token j to the one before it, 0 for the first.
+    /// y_j: attention of token j to the one before it, 0 for the first. At 1 nothing depends on beta.
     fn previous<T: Real>(&self, p: &[T]) -> Vec<f64> {
-        let small = libm::exp(-self.scalars(p).beta);
+        let is_clamped = self.clamps[0].is_some();
+        let small = if is_clamped { 0.0 } else { libm::exp(-self.scalars(p).beta) };
         (0..self.n_tokens).map(|j| if j == 0 { 0.0 } else { 1.0 / (1.0 + j as f64 * small) }).collect()
     }
 
     /// Reads the embedding `[M, C]` in the first block's trace; writes the patterns of both layers
     /// and [u | w] of each computed row to `resid_final`.
-    pub(super) fn forward<T: Real>(&self, kernels: Kernels, p: &[T], s: usize, trace: &mut Trace<T>) {
+    pub(super) fn forward<T: Real>(&self, kernels: Kernels, p: &[T], batch: &Batch, trace: &mut Trace<T>) {
         let y = self.previous(p);
         let rows = trace.blocks[1].attention.rows_per_sequence;
-        for i in 0..s {
+        for i in 0..batch.n_sequences {
             if rows > 1 {
                 self.write_first_pattern(&y, i, trace);
             }
             for row in 0..rows {
-                self.forward_row(kernels, p, &y, i, row, rows, trace);
+                self.forward_row(kernels, p, &y, batch.matches_of(i), i, row, rows, trace);
             }
         }
     }
@@ -120,6 +129,7 @@ impl MinimalHead {
         kernels: Kernels,
         p: &[T],
         y: &[f64],
+        is_match: &[bool],
         i: usize,
         row: usize,
         rows: usize,
@@ -157,6 +167,10 @@ impl MinimalHead {
         }
         T::softmax(kernels, &mut pattern[..=query]);
         pattern[query + 1..].fill(T::ZERO);
+        if let Some(keys) = clamped_keys(self.clamps[1], query, is_match) {
+            pattern.fill(T::ZERO);
+            keys.iter().for_each(|&key| pattern[key] = T::from_f64(1.0 / keys.len() as f64));
+        }
         let out = &mut resid_final[(i * rows + row) * c..(i * rows + row + 1) * c];
         out[..d].copy_from_slice(content(query));
         out[d..].fill(T::ZERO);
@@ -167,11 +181,14 @@ impl MinimalHead {
 
     /// Adds the scalars' gradients, given the gradient of what is read of each query's row,
     /// `[S, d_read]`.
-    pub(super) fn backward<T: Real>(&self, kernels: Kernels, p: &[T], s: usize, trace: &Trace<T>, g: &mut [T]) {
+    pub(super) fn backward<T: Real>(&self, kernels: Kernels, p: &[T], batch: &Batch, trace: &Trace<T>, g: &mut [T]) {
         let (t, d, c) = (self.n_tokens, self.d_item, 2 * self.d_item);
         let alpha = p[self.alpha.start];
         let rows = trace.blocks[1].attention.rows_per_sequence;
-        for i in 0..s {
+        for i in 0..batch.n_sequences {
+            if clamped_keys(self.clamps[1], t - 1, batch.matches_of(i)).is_some() {
+                continue;
+            }
             let d_w = &trace.d_query[(i + 1) * self.d_read - d..(i + 1) * self.d_read];
             let pattern = &trace.blocks[1].attention.pattern[((i + 1) * rows - 1) * t..][..t];
             let content = |j: usize| &trace.blocks[0].resid_pre[(i * t + j) * c..][..d];

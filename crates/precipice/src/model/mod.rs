@@ -181,7 +181,7 @@ impl<T: Real> Model<T> {
         let s = trace.n_sequences();
         self.embed.forward(p, batch, &mut trace.blocks[0].resid_pre);
         if let Some(minimal) = &self.minimal {
-            minimal.forward(self.kernels, p, s, trace);
+            minimal.forward(self.kernels, p, batch, trace);
         }
         for (idx, block) in self.blocks.iter().enumerate() {
             let (now, later) = trace.blocks.split_at_mut(idx + 1);
@@ -190,7 +190,7 @@ impl<T: Real> Model<T> {
                 None => &mut trace.resid_final,
             };
             let ablation = ablation.filter(|a| a.layer == idx);
-            block.forward(self.kernels, p, s, &mut now[idx], out, ablation);
+            block.forward(self.kernels, p, batch, &mut now[idx], out, ablation);
         }
         let rows = trace.final_rows();
         let input = match &self.ln_final {
@@ -216,7 +216,7 @@ impl<T: Real> Model<T> {
         self.readout.backward(self.kernels, p, s, readout, d_query);
         self.readout.add_gradients(self.kernels, input, s, readout, g);
         if let Some(minimal) = &self.minimal {
-            minimal.backward(self.kernels, p, s, trace, g);
+            minimal.backward(self.kernels, p, batch, trace, g);
             return;
         }
         d_resid[..rows.len].fill(T::ZERO);
@@ -233,7 +233,7 @@ impl<T: Real> Model<T> {
             // The embedding of the first block has no parameters unless positions are learned.
             let wants_input = idx > 0 || self.embed.has_params();
             std::mem::swap(d_resid, d_rows);
-            block.backward(self.kernels, p, s, &mut blocks[idx], d_rows, d_resid, wants_input, g, scratch);
+            block.backward(self.kernels, p, batch, &mut blocks[idx], d_rows, d_resid, wants_input, g, scratch);
         }
         self.embed.backward(batch, d_resid, g);
     }
@@ -254,11 +254,12 @@ impl Block {
         &self,
         kernels: Kernels,
         p: &[T],
-        s: usize,
+        batch: &Batch,
         trace: &mut BlockTrace<T>,
         out: &mut [T],
         ablation: Option<&Ablation<T>>,
     ) {
+        let s = batch.n_sequences;
         let c = self.attention.d_model();
         let (m, r, rows) = (trace.n_tokens * s, trace.n_rows(s), trace.rows());
         let input = match &self.ln1 {
@@ -270,7 +271,7 @@ impl Block {
         };
         let mid = if self.mlp.is_some() { &mut trace.resid_mid[..r * c] } else { &mut out[..r * c] };
         copy_rows(&trace.resid_pre, rows, c, mid);
-        self.attention.forward(kernels, p, input, s, &mut trace.attention, mid, ablation);
+        self.attention.forward(kernels, p, input, batch, &mut trace.attention, mid, ablation);
         let Some(mlp) = &self.mlp else { return };
         let input = match &self.ln2 {
             Some(ln) => {
@@ -289,7 +290,7 @@ impl Block {
         &self,
         kernels: Kernels,
         p: &[T],
-        s: usize,
+        batch: &Batch,
         trace: &mut BlockTrace<T>,
         d_out: &mut [T],
         d_in: &mut [T],
@@ -297,7 +298,7 @@ impl Block {
         g: &mut [T],
         scratch: &mut [T],
     ) {
-        let c = self.attention.d_model();
+        let (c, s) = (self.attention.d_model(), batch.n_sequences);
         let (m, r) = (trace.n_tokens * s, trace.n_rows(s));
         if let Some(mlp) = &self.mlp {
             // resid_post = resid_mid + mlp(LN resid_mid)
@@ -317,7 +318,7 @@ impl Block {
         let input = if self.ln1.is_some() { &trace.ln1.out } else { &trace.resid_pre };
         let wants_attention_input = wants_input || self.ln1.is_some();
         let d_attention_input = wants_attention_input.then_some(&mut scratch[..m * c]);
-        self.attention.backward(kernels, p, input, s, &d_out[..r * c], &mut trace.attention, g, d_attention_input);
+        self.attention.backward(kernels, p, input, batch, &d_out[..r * c], &mut trace.attention, g, d_attention_input);
         if !wants_attention_input {
             return;
         }

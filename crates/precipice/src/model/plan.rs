@@ -57,6 +57,7 @@ fn can_fold(spec: &RunSpec) -> bool {
         && !model.layer_norm
         && model.d_mlp == 0
         && model.minimal.is_none()
+        && model.clamps.is_empty()
         && model.positions == Positions::OneHot
         && spec.d_pos() > 0
 }
@@ -91,7 +92,7 @@ fn folded_flops(spec: &RunSpec) -> f64 {
         return f64::INFINITY;
     }
     let (s, t, c) = (spec.train.batch_size as f64, spec.n_tokens() as f64, spec.d_model() as f64);
-    let (d, labels) = (spec.copying().d_item as f64, spec.copying().n_labels as f64);
+    let (d, labels) = (spec.task.d_item() as f64, spec.task.n_labels() as f64);
     let f = spec.d_pos() as f64 + d;
     let items = s * (t + 1.0) / 2.0;
     // A and both its gradients; the label table and the items times A_cc, and the gradients of A_cc.
@@ -105,7 +106,7 @@ fn folded_flops(spec: &RunSpec) -> f64 {
 }
 
 fn readout_flops(spec: &RunSpec) -> f64 {
-    let (s, labels) = (spec.train.batch_size as f64, spec.copying().n_labels as f64);
+    let (s, labels) = (spec.train.batch_size as f64, spec.task.n_labels() as f64);
     let (d_read, model) = (spec.d_read() as f64, &spec.model);
     let weights = match model.readout {
         Readout::Linear => d_read * labels,

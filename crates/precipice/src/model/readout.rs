@@ -37,7 +37,7 @@ pub(super) struct ReadoutTrace<T> {
 impl<T: Real> ReadoutTrace<T> {
     pub(super) fn new(spec: &RunSpec, capacity: usize) -> Self {
         let outs: Vec<Vec<T>> = widths(spec).map(|(_, d_out)| vec![T::ZERO; capacity * d_out]).collect();
-        Self { d_outs: outs.clone(), outs, n_labels: spec.copying().n_labels }
+        Self { d_outs: outs.clone(), outs, n_labels: spec.task.n_labels() }
     }
 
     pub(super) fn logits(&self, s: usize) -> &[T] {
@@ -55,7 +55,7 @@ impl<T: Real> ReadoutTrace<T> {
 
 /// (d_in, d_out) of each layer.
 fn widths(spec: &RunSpec) -> impl Iterator<Item = (usize, usize)> {
-    let (d_read, n_labels) = (spec.d_read(), spec.copying().n_labels);
+    let (d_read, n_labels) = (spec.d_read(), spec.task.n_labels());
     let (hidden, width) = match spec.model.readout {
         Readout::Linear => (0, 0),
         Readout::Mlp => (spec.model.readout_layers, spec.model.readout_width),

@@ -22,12 +22,12 @@ impl HeadScores {
         self.previous_token / self.n
     }
 
-    /// Mean attention of the query to the token after its copy: the right label.
+    /// Mean attention of the query to the tokens after its copies: the right label.
     pub fn induction_score(&self) -> f64 {
         self.induction / self.n
     }
 
-    /// Mean attention of the query to its copy.
+    /// Mean attention of the query to its copies.
     pub fn duplicate_token_score(&self) -> f64 {
         self.duplicate_token / self.n
     }
@@ -98,7 +98,6 @@ impl Tally for AttentionScores {
             let n_heads = heads.len();
             let pattern = &trace.blocks[layer].attention.pattern;
             for s in 0..batch.n_sequences {
-                let slot = batch.answer_slots[s] as usize;
                 for (h, sums) in heads.iter_mut().enumerate() {
                     let of_head = &pattern[(s * n_heads + h) * t * t..][..t * t];
                     let mass = |query: usize, key: usize| f64::from(of_head[query * t + key]);
@@ -106,10 +105,15 @@ impl Tally for AttentionScores {
                     sums.n += 1.0;
                     sums.previous_token += (1..t).map(|i| mass(i, i - 1)).sum::<f64>() / (t - 1) as f64;
                     sums.item_label += (0..n).map(|i| mass(2 * i + 1, 2 * i)).sum::<f64>() / n as f64;
-                    sums.induction += mass(query, 2 * slot + 1);
-                    sums.duplicate_token += mass(query, 2 * slot);
-                    let others = (0..n).filter(|&i| i != slot);
-                    sums.other_labels += others.map(|i| mass(query, 2 * i + 1)).sum::<f64>();
+                    for (slot, is_match) in batch.matches_of(s).iter().enumerate() {
+                        let on_label = mass(query, 2 * slot + 1);
+                        if *is_match {
+                            sums.induction += on_label;
+                            sums.duplicate_token += mass(query, 2 * slot);
+                        } else {
+                            sums.other_labels += on_label;
+                        }
+                    }
                 }
             }
         }

@@ -140,7 +140,7 @@ pub fn pattern_of(layer: usize, batch: &Batch, sequence: usize) -> Vec<(usize, u
     if layer == 0 {
         (0..batch.n_exemplars).map(|i| (2 * i + 1, 2 * i)).collect()
     } else {
-        vec![(2 * batch.n_exemplars, 2 * batch.answer_slots[sequence] as usize + 1)]
+        batch.slots_of(sequence).map(|slot| (2 * batch.n_exemplars, 2 * slot + 1)).collect()
     }
 }
 

@@ -99,7 +99,7 @@ impl Observer {
         let mut row = Row { step, sequences: step * self.spec.train.batch_size as u64, columns: Vec::new() };
         row.push("train_loss", train_loss);
         for (idx, &set) in trainer.task().eval_sets().iter().enumerate() {
-            let prefix = prefix(set);
+            let prefix = set.prefix();
             let accuracy = self.query_rooms.accuracy(trainer, set, self.spec.eval.sequences, workers);
             accuracy.push_columns(prefix, &mut row);
             if let Some(&value) = self.nearest_neighbor.get(idx) {
@@ -164,12 +164,7 @@ impl ProbeReport {
     }
 }
 
-/// Column names of the main evaluation set bear no prefix.
-fn prefix(set: Set) -> &'static str {
-    if set == Set::InContext { "ic_" } else { "" }
-}
-
-/// Forward passes over the first sequences of the main evaluation set.
+/// Forward passes over the first sequences of the probed set.
 struct Pass<'a> {
     rooms: &'a [Mutex<Room>],
     trainer: &'a Trainer,
@@ -199,7 +194,8 @@ impl Pass<'_> {
         let (model, params) = (self.trainer.model(), &self.trainer.state().params);
         for first in range.clone().step_by(trace.capacity()) {
             batch.n_sequences = (range.end - first).min(trace.capacity());
-            self.trainer.task().fill(model.kernels(), Set::Eval, 0, first, batch);
+            let task = self.trainer.task();
+            task.fill(model.kernels(), task.probed_set(), 0, first, batch);
             model.forward(params, batch, trace, self.ablation);
             part.add(model, params, batch, trace);
         }

@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::model::{MinimalScalars, Model, Params, Trace};
 use crate::record::Row;
 use crate::spec::RunSpec;
-use crate::theory::Context;
+use crate::theory::{Context, ContextError};
 use crate::train::loss::cross_entropy;
 
 /// Sums for the ratio of two means over the same sequences.
@@ -80,6 +80,7 @@ impl Tally for OrderSums {
     fn add(&mut self, model: &Model<f32>, params: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
         self.loss += cross_entropy(trace.logits(), &batch.answers[..batch.n_sequences]);
         for s in 0..batch.n_sequences {
+            let copies = batch.slots_of(s).count() as f64;
             let (y, z, z_other) = self.attention_of(model, batch, trace, s);
             let (absent_gap, context_gap) = logit_gaps(batch, trace, s);
             match model.minimal() {
@@ -88,9 +89,9 @@ impl Tally for OrderSums {
             }
             match readout_overlap(model, params, batch.answers[s]) {
                 Some(overlap) => self.xi.add(overlap, 1.0),
-                None => self.xi.add(absent_gap, z),
+                None => self.xi.add(absent_gap, copies * z),
             }
-            self.xi_context.add(context_gap, z - z_other);
+            self.xi_context.add(context_gap, copies * (z - z_other));
         }
     }
 
@@ -125,17 +126,22 @@ impl OrderSums {
         };
         self.beta.add(pairs.iter().map(contrast).sum::<f64>() / pairs.len() as f64, 1.0);
         let scores = Scores { layer: last, head: self.heads[last], ..first }.of_query(t - 1);
-        let label = 2 * batch.answer_slots[s] as usize + 1;
-        self.alpha.add(self::contrast(&scores, label, |_| true), y);
         let is_label = |key: usize| key % 2 == 1;
-        let among_labels = self::contrast(&scores, label, is_label);
+        let is_right = |key: usize| is_label(key) && batch.matches_of(s)[key / 2];
+        let mean = |counts: &dyn Fn(usize) -> bool| {
+            let keys = || (0..t).filter(|&key| counts(key));
+            keys().map(|key| scores[key]).sum::<f64>() / keys().count() as f64
+        };
+        let right = mean(&is_right);
+        self.alpha.add(right - mean(&|key| !is_right(key)), y);
+        let other_labels = mean(&|key| is_label(key) && !is_right(key));
+        let among_labels = right - other_labels;
         self.alpha_labels.add(among_labels, y);
-        let items = (0..t).filter(|&key| !is_label(key)).map(|key| scores[key]).sum::<f64>();
-        self.beta_2.add(scores[label] - among_labels - items / (batch.n_exemplars + 1) as f64, 1.0);
+        self.beta_2.add(right - among_labels - mean(&|key| !is_label(key)), 1.0);
     }
 
-    /// (y, z, z') of one sequence: attention of labels to their items, of the query to its label,
-    /// and to another label.
+    /// (y, z, z') of one sequence: attention of labels to their items, of the query to each copy of
+    /// its label, and to another label.
     fn attention_of(&self, model: &Model<f32>, batch: &Batch, trace: &Trace<f32>, s: usize) -> (f64, f64, f64) {
         let (t, n, last) = (batch.n_tokens(), batch.n_exemplars, model.n_layers() - 1);
         let mass = |layer: usize, query: usize, key: usize| {
@@ -143,10 +149,10 @@ impl OrderSums {
             f64::from(trace.blocks[layer].attention.pattern[(head * t + query) * t + key])
         };
         let y = (0..n).map(|i| mass(0, 2 * i + 1, 2 * i)).sum::<f64>() / n as f64;
-        let slot = batch.answer_slots[s] as usize;
         let labels: f64 = (0..n).map(|i| mass(last, t - 1, 2 * i + 1)).sum();
-        let z = mass(last, t - 1, 2 * slot + 1);
-        (y, z, (labels - z) / (n - 1) as f64)
+        let right: f64 = batch.slots_of(s).map(|slot| mass(last, t - 1, 2 * slot + 1)).sum();
+        let copies = batch.slots_of(s).count();
+        (y, right / copies as f64, (labels - right) / (n - copies) as f64)
     }
 }
 
@@ -154,7 +160,9 @@ impl OrderSums {
 fn logit_gaps(batch: &Batch, trace: &Trace<f32>, s: usize) -> (f64, f64) {
     let n_labels = trace.logits().len() / batch.n_sequences;
     let logits = &trace.logits()[s * n_labels..(s + 1) * n_labels];
-    let context = batch.labels_of(s);
+    let mut context = batch.labels_of(s).to_vec();
+    context.sort_unstable();
+    context.dedup();
     let answer = f64::from(logits[batch.answers[s] as usize]);
     let total: f64 = logits.iter().map(|&x| f64::from(x)).sum();
     let in_context: f64 = context.iter().map(|&label| f64::from(logits[label as usize])).sum();
@@ -208,6 +216,17 @@ impl Scores<'_> {
     }
 }
 
+/// What the theory has to know of the contexts that probes look at.
+///
+/// # Errors
+/// If the theory has no such context: fewer labels than a context has classes.
+pub fn context_of(spec: &RunSpec) -> Result<Context, ContextError> {
+    let (n_exemplars, n_labels, burstiness) = (spec.task.n_exemplars(), spec.task.n_labels(), spec.task.copies());
+    // Real items have a noise of their own, which no field says.
+    let within_class_noise = if spec.task.items().is_some() { 0.0 } else { spec.task.within_class_noise() };
+    Context { n_exemplars, n_labels, burstiness, within_class_noise, label_strength: 0.0 }.checked()
+}
+
 /// An estimate with its standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -245,22 +264,17 @@ pub struct OrderParameters {
 impl OrderParameters {
     /// beta from the scores of layer 1; alpha = layer-2 contrast / y; xi = logit gap / z.
     pub fn new(spec: &RunSpec, sums: &OrderSums) -> Self {
-        let copying = spec.copying();
         let sums_of = [&sums.beta, &sums.alpha, &sums.alpha_labels, &sums.beta_2, &sums.xi_context];
         let [beta, alpha, alpha_labels, beta_2, xi_context] = sums_of.map(RatioSums::estimate);
         // Without absent labels, only a readout whose weights are known says it directly.
         let direct = sums.xi.estimate();
         let xi = if direct.value.is_finite() { direct } else { xi_context };
-        let context = Context {
-            n_exemplars: copying.n_exemplars,
-            n_labels: copying.n_labels,
-            burstiness: 1,
-            within_class_noise: 0.0,
-            label_strength: 0.0,
+        let loss = |label_strength: f64, alpha: f64| {
+            let context = context_of(spec).map(|context| Context { label_strength, ..context });
+            context.map_or(f64::NAN, |context| context.loss([beta.value, alpha, xi.value]))
         };
-        let predicted_loss = context.loss([beta.value, alpha.value, xi.value]);
-        let with_labels = Context { label_strength: beta_2.value, ..context };
-        let predicted_loss_labels = with_labels.loss([beta.value, alpha_labels.value, xi.value]);
+        let predicted_loss = loss(0.0, alpha.value);
+        let predicted_loss_labels = loss(beta_2.value, alpha_labels.value);
         let measured_loss = sums.loss / sums.beta.n;
         Self { beta, alpha, alpha_labels, beta_2, xi, xi_context, predicted_loss, predicted_loss_labels, measured_loss }
     }

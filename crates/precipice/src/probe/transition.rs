@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use crate::record::Row;
+use crate::spec::RunSpec;
+
 /// The jump of one run. A run without one has none: it is censored, never given a number.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Transition {
@@ -17,7 +20,7 @@ pub struct Transition {
     pub plateau_loss: f64,
 }
 
-/// What became of in-context learning in a run.
+/// What a run has learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Learned {
@@ -27,20 +30,42 @@ pub enum Learned {
     Ic,
     /// It came and went.
     Lost,
+    /// Never, but labels are known by heart at the end.
+    Iw,
+    /// In-context learning and labels known by heart, both there at the end.
+    Both,
 }
 
-/// Accuracy above which a network has learned in context: half way from a guess among N labels to 1.
-pub fn learned_threshold(n_exemplars: usize) -> f64 {
-    (1.0 + 1.0 / n_exemplars as f64) / 2.0
+/// Accuracy above which something has been learned: half way from that of a guess to 1. A guess
+/// among the context's labels is right with probability 1 / N, with burstiness B / N.
+pub fn learned_threshold(guess: f64) -> f64 {
+    guess.midpoint(1.0)
 }
 
-/// Finds the jump in (step, accuracy, loss), rows in order of steps.
+/// What the rows of a run say: whether it learned in context, when, and whether it knows labels by heart.
+pub fn transition_of(spec: &RunSpec, rows: &[Row]) -> (Learned, Option<Transition>) {
+    let prefix = spec.task.in_context_prefix();
+    let [accuracy, loss] = ["accuracy", "loss"].map(|column| format!("{prefix}{column}"));
+    let series: Vec<_> = rows.iter().map(|row| (row.step as f64, row.get(&accuracy), row.get(&loss))).collect();
+    let (learned, transition) = detect(&series, spec.task.context_guess());
+    let by_heart = rows.last().map_or(f64::NAN, |row| row.get("iw_accuracy"));
+    let knows = by_heart > learned_threshold(1.0 / spec.task.n_labels() as f64);
+    let learned = match learned {
+        Learned::None if knows => Learned::Iw,
+        Learned::Ic if knows => Learned::Both,
+        learned => learned,
+    };
+    (learned, transition)
+}
+
+/// Finds the jump in (step, accuracy, loss), rows in order of steps; `guess` is the accuracy of a
+/// guess among the context's labels.
 ///
 /// The jump is the first rise through [`learned_threshold`]. The plateau is the stretch from a third
 /// of that step to four fifths of it; the final level is the median of the later half of the rows
 /// that stay above the threshold.
-pub fn detect(rows: &[(f64, f64, f64)], n_exemplars: usize) -> (Learned, Option<Transition>) {
-    let threshold = learned_threshold(n_exemplars);
+pub fn detect(rows: &[(f64, f64, f64)], guess: f64) -> (Learned, Option<Transition>) {
+    let threshold = learned_threshold(guess);
     let Some(first) = rows.iter().position(|row| row.1 > threshold) else { return (Learned::None, None) };
     if first == 0 {
         // Learned before it was first looked at: there is no rise to time.
@@ -113,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_ramp_is_measured_exactly() {
-        let (learned, transition) = detect(&ramp(0.125, 1.0), 8);
+        let (learned, transition) = detect(&ramp(0.125, 1.0), 0.125);
         let transition = transition.unwrap();
         assert_eq!(learned, Learned::Ic);
         let got = [transition.t50, transition.width_10_90, transition.onset_step];
@@ -123,22 +148,22 @@ mod tests {
 
     #[test]
     fn no_jump_is_censored() {
-        assert_eq!(detect(&ramp(0.125, 0.5), 8), (Learned::None, None));
-        assert_eq!(detect(&[], 8), (Learned::None, None));
-        assert_eq!(detect(&[(0.0, f64::NAN, f64::NAN)], 8), (Learned::None, None));
+        assert_eq!(detect(&ramp(0.125, 0.5), 0.125), (Learned::None, None));
+        assert_eq!(detect(&[], 0.125), (Learned::None, None));
+        assert_eq!(detect(&[(0.0, f64::NAN, f64::NAN)], 0.125), (Learned::None, None));
     }
 
     #[test]
     fn a_jump_that_is_lost_keeps_its_time() {
         let mut rows = ramp(0.125, 1.0);
         rows.iter_mut().filter(|row| row.0 > 3000.0).for_each(|row| row.1 = 0.1);
-        let (learned, transition) = detect(&rows, 8);
+        let (learned, transition) = detect(&rows, 0.125);
         assert_eq!(learned, Learned::Lost);
         assert!((transition.unwrap().t50 - 2200.0).abs() < 1e-9);
     }
 
     #[test]
     fn one_row_that_has_already_learned_has_no_time() {
-        assert_eq!(detect(&[(0.0, 0.99, 0.1)], 8), (Learned::Ic, None));
+        assert_eq!(detect(&[(0.0, 0.99, 0.1)], 0.125), (Learned::Ic, None));
     }
 }

@@ -13,7 +13,7 @@ impl RunSpec {
         let width = f(model.n_heads) * f(self.d_head());
         let maps = if model.output_projection { 4.0 } else { 3.0 };
         let block = maps * d_model * width + 2.0 * d_model * f(model.d_mlp) + f(model.d_mlp) + 5.0 * d_model;
-        let n_labels = f(self.copying().n_labels);
+        let n_labels = f(self.task.n_labels());
         let d_read = f(self.d_read());
         let readout = match model.readout {
             Readout::Linear => d_read * n_labels,
@@ -34,14 +34,14 @@ impl RunSpec {
         let block =
             t * (4.0 * f(self.d_model()) + 8.0 * width + 3.0 * f(self.model.d_mlp)) + f(self.model.n_heads) * t * t;
         let readout =
-            2.0 * f(self.copying().n_labels) + 2.0 * f(self.model.readout_layers) * f(self.model.readout_width);
+            2.0 * f(self.task.n_labels()) + 2.0 * f(self.model.readout_layers) * f(self.model.readout_width);
         let sequence = f(self.model.n_layers) * block + 6.0 * t * f(self.d_model()) + readout;
         let of = |sequences: usize, chunk: usize| {
             f(train::N_SHARDS) * f(chunk.min(sequences.div_ceil(train::N_SHARDS))) * sequence
         };
         let evaluation = of(self.eval.sequences, probe::CHUNK) + of(self.probes.sequences, probe::CHUNK);
         // The folded form keeps the whole batch, but less of each sequence; see FoldedTrace::new.
-        let d_item = f(self.copying().d_item) + 16.0;
+        let d_item = f(self.task.d_item()) + 16.0;
         let folded = t * (2.0 * d_item + t + 16.0) + 16.0 * f(self.d_model()) + 4.0 * (t + 16.0) + readout;
         let training = of(self.train.batch_size, train::CHUNK).max(f(self.train.batch_size) * folded);
         let traces = training + evaluation;
@@ -49,7 +49,8 @@ impl RunSpec {
             OptimizerSpec::Sgd(_) => 3.0,
             OptimizerSpec::Adam(_) => 4.0,
         } + f(train::N_SHARDS);
-        let labels = 2.0 * f(self.copying().n_labels) * f(self.copying().d_item);
+        let classes = f(self.task.n_classes()) * f(self.task.d_item());
+        let labels = classes + 2.0 * f(self.task.n_labels()) * f(self.task.d_item());
         4.0 * (traces + copies * self.n_params() + labels)
     }
 }

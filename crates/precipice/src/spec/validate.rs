@@ -1,6 +1,9 @@
 //! Which specs can be run, and why the others cannot.
 
-use super::{MinimalSpec, ModelSpec, OptimizerSpec, Positions, Readout, RunSpec};
+use super::{
+    ClampPattern, ClampSpec, ClassificationSpec, MinimalSpec, ModelSpec, OptimizerSpec, Positions, Readout, RunSpec,
+    TaskSpec,
+};
 
 /// A field whose value cannot be run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -26,6 +29,11 @@ fn within<N: PartialOrd + ToString + Copy>(field: &str, value: N, low: N, high: 
 }
 
 const WIDTH_MAX: usize = 1 << 16;
+const CLASSES_MAX: usize = 1 << 24;
+/// Beyond it an item says nothing of its class.
+const NOISE_MAX: f64 = 1e3;
+/// Beyond it the first class is the only one.
+const ZIPF_MAX: f64 = 100.0;
 /// Soft-max arguments beyond this are certainties.
 const SCALAR_MAX: f64 = 1e3;
 const OVERLAP_MAX: f64 = 1e4;
@@ -68,16 +76,21 @@ impl RunSpec {
     }
 
     fn validate_task(&self) -> Result<(), SpecError> {
-        let copying = self.copying();
-        within("task.copying.n_exemplars", copying.n_exemplars, 2, 4096)?;
-        within("task.copying.n_labels", copying.n_labels, 2, WIDTH_MAX)?;
-        within("task.copying.d_item", copying.d_item, 1, WIDTH_MAX)?;
-        if copying.n_labels < copying.n_exemplars {
-            let expected = format!(
-                "must be at least n_exemplars = {}, because the labels of one context are distinct",
-                copying.n_exemplars
-            );
-            return Err(error("task.copying.n_labels", copying.n_labels, expected));
+        let field = |name: &str| format!("task.{}.{name}", self.task.family());
+        within(&field("n_exemplars"), self.task.n_exemplars(), 2, 4096)?;
+        within(&field("n_labels"), self.task.n_labels(), 2, WIDTH_MAX)?;
+        within(&field("d_item"), self.task.d_item(), 1, WIDTH_MAX)?;
+        let needed = match &self.task {
+            TaskSpec::Copying(copying) => copying.n_exemplars,
+            TaskSpec::Classification(classification) => {
+                validate_classification(classification)?;
+                let of_context = classification.n_exemplars / classification.copies();
+                if classification.distinct_labels { of_context } else { 0 }
+            }
+        };
+        if self.task.n_labels() < needed {
+            let expected = format!("must be at least {needed}, because the labels of one context are distinct");
+            return Err(error(&field("n_labels"), self.task.n_labels(), expected));
         }
         Ok(())
     }
@@ -85,7 +98,8 @@ impl RunSpec {
     fn validate_model(&self) -> Result<(), SpecError> {
         let model = &self.model;
         if let Some(minimal) = &model.minimal {
-            return self.validate_minimal(minimal);
+            self.validate_minimal(minimal)?;
+            return self.validate_clamps();
         }
         self.validate_overlap()?;
         within("model.d_pos", model.d_pos, 1, WIDTH_MAX)?;
@@ -103,6 +117,29 @@ impl RunSpec {
                 self.d_model()
             );
             return Err(error("model.d_head", self.d_head(), expected));
+        }
+        self.validate_clamps()
+    }
+
+    /// Clamped heads exist, once each; only the last layer's query has something to match.
+    fn validate_clamps(&self) -> Result<(), SpecError> {
+        let (model, clamps) = (&self.model, &self.model.clamps);
+        for (i, clamp) in clamps.iter().enumerate() {
+            let &ClampSpec { layer, head, pattern } = clamp;
+            within("model.clamps.layer", layer, 0, model.n_layers - 1)?;
+            within("model.clamps.head", head, 0, model.n_heads - 1)?;
+            if clamps[..i].iter().any(|other| (other.layer, other.head) == (layer, head)) {
+                return Err(error("model.clamps", format!("layer {layer}, head {head}"), "must name each head once"));
+            }
+            let last = model.n_layers - 1;
+            if pattern == ClampPattern::Match && layer != last {
+                let expected = format!("must be {last} for pattern = \"match\": only the last layer's query is read");
+                return Err(error("model.clamps.layer", layer, expected));
+            }
+            if model.minimal.is_some() && pattern == ClampPattern::PreviousToken && layer != 0 {
+                let expected = "must be 0 for pattern = \"previous-token\" with model.minimal, which is wired by hand";
+                return Err(error("model.clamps.layer", layer, expected));
+            }
         }
         Ok(())
     }
@@ -223,6 +260,37 @@ impl RunSpec {
     }
 }
 
+fn validate_classification(task: &ClassificationSpec) -> Result<(), SpecError> {
+    let field = |name: &str| format!("task.classification.{name}");
+    let &ClassificationSpec { n_exemplars, n_labels, n_classes, burstiness, n_novel_classes, .. } = task;
+    within(&field("n_classes"), n_classes, n_labels, CLASSES_MAX)?;
+    if n_classes % n_labels != 0 {
+        let expected = format!("must be a multiple of n_labels = {n_labels}, so that labels are equally frequent");
+        return Err(error(&field("n_classes"), n_classes, expected));
+    }
+    if burstiness >= n_exemplars || !n_exemplars.is_multiple_of(burstiness.max(1)) {
+        let expected =
+            format!("must divide n_exemplars = {n_exemplars} and be smaller, or be 0 for no bursty contexts");
+        return Err(error(&field("burstiness"), burstiness, expected));
+    }
+    for (name, share) in [("p_bursty", task.p_bursty), ("p_novel", task.p_novel)] {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(error(&field(name), share, "must be from 0 to 1"));
+        }
+    }
+    if burstiness == 0 && task.p_novel > 0.0 {
+        let expected = "must be 0 where burstiness = 0: contexts of novel classes are bursty";
+        return Err(error(&field("p_novel"), task.p_novel, expected));
+    }
+    if task.items.is_some() && task.p_novel > 0.0 {
+        let expected = "must be 0 where items come from a file: no new classes can be drawn";
+        return Err(error(&field("p_novel"), task.p_novel, expected));
+    }
+    within(&field("n_novel_classes"), n_novel_classes, n_labels, CLASSES_MAX)?;
+    within(&field("within_class_noise"), task.within_class_noise, 0.0, NOISE_MAX)?;
+    within(&field("zipf_exponent"), task.zipf_exponent, 0.0, ZIPF_MAX)
+}
+
 fn positive(field: &str, value: f64) -> Result<(), SpecError> {
     if value > 0.0 && value.is_finite() {
         return Ok(());
@@ -256,15 +324,14 @@ mod tests {
     fn defaults_are_valid_and_l_equal_n_is_legal() {
         good().validate().unwrap();
         let mut spec = good();
-        let TaskSpec::Copying(copying) = &mut spec.task;
-        copying.n_labels = copying.n_exemplars;
+        *spec.task.n_labels_mut() = spec.task.n_exemplars();
         spec.validate().unwrap();
     }
 
     #[test]
     fn each_wrong_field_is_named() {
         fn task(spec: &mut RunSpec) -> &mut crate::spec::CopyingSpec {
-            let TaskSpec::Copying(copying) = &mut spec.task;
+            let TaskSpec::Copying(copying) = &mut spec.task else { unreachable!("the default task") };
             copying
         }
         assert_eq!(rejected(|s| s.name = "a/b".to_owned()).field, "name");

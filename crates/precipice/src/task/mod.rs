@@ -1,14 +1,18 @@
 //! Tasks: pure functions from (seed, set, step) to a batch.
 
+mod bank;
+mod classification;
 mod copying;
 pub mod oracle;
 
-pub use copying::{Copying, ItemBank, ItemBankError};
+pub use bank::{ItemBank, ItemBankError};
 
 use precipice_num::{Kernels, Rng, StreamId};
 
 use crate::batch::Batch;
-use crate::spec::{RunSpec, TaskSpec};
+use crate::spec::{RunSpec, Seeds, TaskSpec};
+use classification::Classification;
+use copying::Copying;
 
 /// Which sequences to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +21,45 @@ pub enum Set {
     Train,
     /// The evaluation set, fixed for the run: the training distribution, other sequences.
     Eval,
-    /// Sequences of items that training never shows (held-out classes of a file).
+    /// Sequences of classes that training never shows: only the context can tell their labels.
     InContext,
+    /// Trained classes whose labels in the context are shifted by one; the shifted label is right.
+    Swapped,
+    /// Independent trained classes: the context rarely helps, so labels must be known by heart.
+    InWeights,
+}
+
+impl Set {
+    /// What the columns of this set begin with; those of the main evaluation set bear no prefix.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Set::Train | Set::Eval => "",
+            Set::InContext => "ic_",
+            Set::Swapped => "ic_swap_",
+            Set::InWeights => "iw_",
+        }
+    }
+
+    /// Seed and offset of the purpose of its random numbers. Values are part of the bits.
+    fn address(self, seeds: Seeds) -> (u64, u8) {
+        match self {
+            Set::Train => (seeds.data, 0),
+            Set::Eval => (seeds.eval, 1),
+            Set::InContext => (seeds.eval, 2),
+            Set::Swapped => (seeds.eval, 3),
+            Set::InWeights => (seeds.eval, 4),
+        }
+    }
 }
 
 /// What a random number is for; the high half of its address. Values are part of the bits.
 #[derive(Clone, Copy)]
 enum Purpose {
     LabelTable = 1,
+    ClassMeans = 2,
     Items = 8,
     Structure = 16,
+    NovelMeans = 24,
 }
 
 fn stream(seed: u64, purpose: u8, step: u64, lane: u32) -> StreamId {
@@ -35,9 +68,19 @@ fn stream(seed: u64, purpose: u8, step: u64, lane: u32) -> StreamId {
 
 /// A task with its fixed world.
 #[derive(Clone, Debug)]
-pub enum Task {
-    /// In-context copying.
+pub struct Task {
+    n_exemplars: usize,
+    n_labels: usize,
+    d_item: usize,
+    seeds: Seeds,
+    has_real_items: bool,
+    family: Family,
+}
+
+#[derive(Clone, Debug)]
+enum Family {
     Copying(Copying),
+    Classification(Classification),
 }
 
 impl Task {
@@ -46,16 +89,34 @@ impl Task {
     /// # Errors
     /// If the bank does not fit the spec.
     pub fn new(spec: &RunSpec, bank: Option<ItemBank>) -> Result<Self, ItemBankError> {
-        let TaskSpec::Copying(copying) = &spec.task;
-        Ok(Task::Copying(Copying::new(copying, spec.n_positions(), spec.seeds, bank)?))
+        match (spec.task.items(), &bank) {
+            (Some(items), Some(bank)) => bank.check(&spec.task, items.n_held_out)?,
+            (Some(_), None) => return Err(ItemBankError::Missing),
+            (None, _) => {}
+        }
+        let bank = bank.filter(|_| spec.task.items().is_some());
+        let has_real_items = bank.is_some();
+        let (n_positions, seeds) = (spec.n_positions(), spec.seeds);
+        let family = match &spec.task {
+            TaskSpec::Copying(copying) => Family::Copying(Copying::new(copying, n_positions, seeds, bank)),
+            TaskSpec::Classification(classification) => {
+                Family::Classification(Classification::new(classification, n_positions, seeds, bank))
+            }
+        };
+        let (n_exemplars, n_labels, d_item) = (spec.task.n_exemplars(), spec.task.n_labels(), spec.task.d_item());
+        Ok(Self { n_exemplars, n_labels, d_item, seeds, has_real_items, family })
     }
 
     /// Fills sequences `first ..` of a batch, as many as `batch.n_sequences` says.
     ///
     /// Sequence s of (set, step) is the same whoever draws it and in whatever order.
     pub fn fill(&self, kernels: Kernels, set: Set, step: u64, first: usize, batch: &mut Batch) {
-        let Task::Copying(copying) = self;
-        copying.fill(kernels, set, step, first, batch);
+        for s in 0..batch.n_sequences {
+            match &self.family {
+                Family::Copying(task) => task.fill_sequence(kernels, set, step, first + s, s, batch),
+                Family::Classification(task) => task.fill_sequence(kernels, set, step, first + s, s, batch),
+            }
+        }
     }
 
     /// Sequences `0..n_sequences` of (set, step).
@@ -68,30 +129,40 @@ impl Task {
 
     /// An empty batch with room for `capacity` sequences of this task.
     pub fn workspace(&self, capacity: usize) -> Batch {
-        let Task::Copying(copying) = self;
-        Batch::with_capacity(capacity, copying.n_exemplars(), copying.d_item())
+        Batch::with_capacity(capacity, self.n_exemplars, self.d_item)
     }
 
     /// The label vectors, `[L, D]`: N(0, 1/D), fixed by the `world` seed.
     pub fn label_table(&self) -> Vec<f32> {
-        let Task::Copying(copying) = self;
-        let (n_labels, d_item) = (copying.n_labels(), copying.d_item());
-        let mut table = vec![0.0; n_labels * d_item];
-        let std = (1.0 / d_item as f64).sqrt() as f32;
-        let id = stream(copying.seeds().world, Purpose::LabelTable as u8, 0, 0);
-        Rng::fill_normal(Kernels::detect(), id, std, &mut table);
-        table
+        world_vectors(Purpose::LabelTable, self.seeds, self.n_labels, self.d_item)
     }
 
-    /// The evaluation sets that this task has: the training distribution, and held-out items if any.
+    /// The evaluation sets that this task has, the training distribution first.
     pub fn eval_sets(&self) -> &'static [Set] {
-        let Task::Copying(copying) = self;
-        if copying.has_held_out() { &[Set::Eval, Set::InContext] } else { &[Set::Eval] }
+        match &self.family {
+            Family::Copying(copying) => copying.eval_sets(),
+            Family::Classification(_) => &[Set::Eval, Set::InContext, Set::Swapped, Set::InWeights],
+        }
+    }
+
+    /// The set that probes look at: every context of it holds the answer.
+    pub fn probed_set(&self) -> Set {
+        match &self.family {
+            Family::Copying(_) => Set::Eval,
+            Family::Classification(_) => Set::InContext,
+        }
     }
 
     /// Whether items come from a file, so that matching them is itself a problem.
     pub fn has_real_items(&self) -> bool {
-        let Task::Copying(copying) = self;
-        copying.bank().is_some()
+        self.has_real_items
     }
+}
+
+/// `[count, D]`: N(0, 1/D), fixed by the `world` seed.
+fn world_vectors(purpose: Purpose, seeds: Seeds, count: usize, d_item: usize) -> Vec<f32> {
+    let mut vectors = vec![0.0; count * d_item];
+    let std = (1.0 / d_item as f64).sqrt() as f32;
+    Rng::fill_normal(Kernels::detect(), stream(seeds.world, purpose as u8, 0, 0), std, &mut vectors);
+    vectors
 }

@@ -17,7 +17,7 @@ pub fn nearest_neighbor_correct(batch: &Batch) -> usize {
             dot / norm.sqrt().max(f64::MIN_POSITIVE)
         };
         let best = (1..n).fold(0, |best, i| if cosine(i) > cosine(best) { i } else { best });
-        best == batch.answer_slots[*s] as usize
+        batch.matches_of(*s)[best]
     };
     (0..batch.n_sequences).filter(correct).count()
 }

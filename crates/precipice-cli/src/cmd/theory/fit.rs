@@ -4,7 +4,7 @@ use anyhow::bail;
 use precipice::theory::Fit;
 use precipice_lab::run_theory::{Comparison, Forecast, Formula, compare, half_step};
 use precipice_lab::store::RunDir;
-use precipice_lab::store::manifest::transition_of;
+use precipice::probe::transition::transition_of;
 use serde_json::{Value, json};
 
 use crate::args::FitArgs;
@@ -22,8 +22,8 @@ pub fn fit(args: &FitArgs) -> anyhow::Result<()> {
     if comparisons.is_empty() {
         bail!("{}: the log has no order parameters (probes were off)", args.run.display());
     }
-    let jump = transition_of(&rows, spec.copying().n_exemplars).1.map(|t| t.t50);
-    let half = half_step(&rows);
+    let jump = transition_of(&spec, &rows).1.map(|t| t.t50);
+    let half = half_step(&spec, &rows);
     if args.json {
         let formulas: Value = comparisons.iter().map(to_json).collect();
         return say_json(&json!({ "t50": jump, "half_step": half, "formulas": formulas }));

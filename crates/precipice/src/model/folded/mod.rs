@@ -87,7 +87,7 @@ struct Maps {
 
 impl Sizes {
     fn new(spec: &RunSpec) -> Self {
-        let dims = EmbedDims { d_pos: spec.d_pos(), d_item: spec.copying().d_item, d_model: spec.d_model() };
+        let dims = EmbedDims { d_pos: spec.d_pos(), d_item: spec.task.d_item(), d_model: spec.d_model() };
         let (n_tokens, t_pad) = (spec.n_tokens(), spec.n_tokens().next_multiple_of(LANES));
         Self {
             dims,
@@ -96,7 +96,7 @@ impl Sizes {
             n_tokens,
             t_pad,
             p_stride: dims.d_pos - n_tokens + t_pad,
-            n_labels: spec.copying().n_labels,
+            n_labels: spec.task.n_labels(),
         }
     }
 }
