@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use precipice_lab::run_figures::Kind;
-use precipice_lab::sweep::Axis;
+use precipice_lab::sweep::{self, Axis};
 use precipice_lab::threads;
 
 pub use theory::{
@@ -262,10 +262,14 @@ pub struct ReproduceArgs {
 /// `sweep`
 #[derive(Debug, ClapArgs)]
 pub struct SweepArgs {
-    /// Built-in name (see `precipice specs`) or path of a TOML file
+    /// Built-in sweep or spec (see `precipice specs`), or path of a sweep file or a spec
     #[arg(default_value = "copying")]
     pub spec: String,
-    /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid
+    /// Settings of a sweep file that take minutes instead of hours
+    #[arg(long)]
+    pub fast: bool,
+    /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid. Replaces the
+    /// values that a sweep file has for the field
     #[arg(short = 'g', long = "grid", value_name = "KEY=V1,V2", value_parser = parse_axis)]
     pub grid: Vec<Axis>,
     /// Override a field of every run
@@ -274,13 +278,13 @@ pub struct SweepArgs {
     /// Set train.steps
     #[arg(long)]
     pub steps: Option<u64>,
-    /// Seeds of every point of the grid: 0..31 (with both ends), or 0,3,7
-    #[arg(long, default_value = "0..7", value_parser = parse_seeds)]
-    pub seeds: Seeds,
+    /// Seeds of every point of the grid: 0..31 (with both ends), or 0,3,7 [default: those of the sweep file, or 0..7]
+    #[arg(long, value_parser = parse_seeds)]
+    pub seeds: Option<Seeds>,
     /// Runs at a time [default: all cores]
     #[arg(long, value_name = "W", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
-    /// Folder of the runs and the table [default: runs/sweep-<spec>]
+    /// Folder of the runs and the table [default: runs/sweep-<name>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print one JSON object instead of text
@@ -295,26 +299,8 @@ pub struct SweepArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds(pub Vec<u64>);
 
-/// Seeds that a sweep may have.
-const SEEDS_MAX: u64 = 1_000_000;
-
 fn parse_seeds(text: &str) -> Result<Seeds, String> {
-    let number = |text: &str| {
-        let expected = "expected seeds as 0..31 (with both ends) or 0,3,7";
-        text.trim().parse::<u64>().ok().filter(|&n| n <= i64::MAX as u64).ok_or(expected)
-    };
-    if let Some((first, last)) = text.split_once("..") {
-        let (first, last) = (number(first)?, number(last.trim_start_matches('='))?);
-        if last < first || last - first >= SEEDS_MAX {
-            return Err(format!("expected a rising range of at most {SEEDS_MAX} seeds"));
-        }
-        return Ok(Seeds((first..=last).collect()));
-    }
-    let seeds = text.split(',').map(number).collect::<Result<Vec<_>, _>>()?;
-    if let Some(twice) = seeds.iter().enumerate().find_map(|(i, seed)| seeds[..i].contains(seed).then_some(seed)) {
-        return Err(format!("seed {twice} is named twice"));
-    }
-    Ok(Seeds(seeds))
+    sweep::parse_seeds(text).map(Seeds)
 }
 
 fn parse_axis(text: &str) -> Result<Axis, String> {

@@ -113,7 +113,11 @@ impl Progress {
         let guess = self.guess;
         let names = ["1 ", "", "", "0 "];
         for (i, line) in chart::lines(&self.points, guess, WIDTH).into_iter().enumerate() {
-            let note = if i == chart::ROWS - 1 { format!("  ┈ {} = {}", self.guess_name, fraction(guess)) } else { String::new() };
+            let note = if i == chart::ROWS - 1 {
+                format!("  ┈ {} = {}", self.guess_name, fraction(guess))
+            } else {
+                String::new()
+            };
             self.chart[i].set_message(format!("{:>4}{line}{note}", names[i]));
         }
         let mut text = format!("    accuracy {} · loss {}", fraction(self.accuracy(row)), fraction(self.loss(row)));

@@ -26,6 +26,14 @@ pub enum LabError {
         /// What is wrong and what was expected.
         problem: String,
     },
+    /// A spec that can be read, but not run.
+    #[error("{origin}: {problem}")]
+    Invalid {
+        /// Built-in name or file.
+        origin: String,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
     /// A file of items that cannot be used.
     #[error("{path}: {problem}")]
     Items {

@@ -7,7 +7,6 @@ use precipice::spec::RunSpec;
 use precipice::theory::{Fit, FlowPoint, Path, PathPoint, fit};
 use serde::Serialize;
 
-
 /// Which formula is held against the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,11 +9,15 @@ use toml::{Table, Value};
 use crate::error::LabError;
 
 /// A built-in experiment: its name and its TOML.
-pub const BUILT_INS: [(&str, &str); 6] = [
+pub const BUILT_INS: [(&str, &str); 10] = [
     ("copying", include_str!("../../../specs/copying.toml")),
     ("copying-small", include_str!("../../../specs/copying-small.toml")),
     ("copying-no-curriculum", include_str!("../../../specs/copying-no-curriculum.toml")),
     ("minimal-head", include_str!("../../../specs/minimal-head.toml")),
+    ("classification", include_str!("../../../specs/classification.toml")),
+    ("classification-fast", include_str!("../../../specs/classification-fast.toml")),
+    ("classification-minimal", include_str!("../../../specs/classification-minimal.toml")),
+    ("classification-han", include_str!("../../../specs/classification-han.toml")),
     ("han", include_str!("../../../specs/han.toml")),
     ("han-small", include_str!("../../../specs/han-small.toml")),
 ];
@@ -74,9 +78,14 @@ pub fn to_toml(spec: &RunSpec) -> String {
 }
 
 fn finish(origin: &str, mut spec: RunSpec) -> Result<RunSpec, LabError> {
-    spec.validate().map_err(|e| LabError::Spec { origin: origin.to_owned(), problem: e.to_string() })?;
+    spec.validate().map_err(|e| LabError::Invalid { origin: origin.to_owned(), problem: e.to_string() })?;
     spec.resolve();
     Ok(spec)
+}
+
+/// Whether a name is that of a spec that is part of the program.
+pub fn is_built_in(name: &str) -> bool {
+    BUILT_INS.iter().any(|(built_in, _)| *built_in == name)
 }
 
 fn read(path: &str) -> Result<String, LabError> {
@@ -104,7 +113,8 @@ fn parse(origin: &str, text: &str) -> Result<RunSpec, LabError> {
     toml::from_str(text).map_err(|e| toml_error(origin, &e))
 }
 
-fn toml_error(origin: &str, error: &toml::de::Error) -> LabError {
+/// A TOML error with the place, and the nearest of the names that were expected.
+pub(crate) fn toml_error(origin: &str, error: &toml::de::Error) -> LabError {
     let text = error.to_string();
     let hint = suggestion(error.message());
     LabError::Spec { origin: origin.to_owned(), problem: format!("{}{hint}", text.trim_end()) }
@@ -113,7 +123,8 @@ fn toml_error(origin: &str, error: &toml::de::Error) -> LabError {
 /// What to do about serde's message: the nearest of the names that it expected.
 fn suggestion(message: &str) -> String {
     if message.contains("wanted exactly 1 element") {
-        return "; choose one, for example `sgd` or `adam` for an optimizer, `copying` or `classification` for a task".to_owned();
+        return "; choose one, for example `sgd` or `adam` for an optimizer, `copying` or `classification` for a task"
+            .to_owned();
     }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let [found, expected @ ..] = &quoted[..] else { return String::new() };

@@ -11,7 +11,7 @@ use precipice_lab::spec_file::{self, Changes};
 
 fn spec_for(file: &Path) -> RunSpec {
     let mut spec = spec_file::load("han-small", &Changes::default()).unwrap();
-    let TaskSpec::Copying(copying) = &mut spec.task;
+    let TaskSpec::Copying(copying) = &mut spec.task else { unreachable!("copying") };
     copying.items =
         Some(ItemsSpec { file: file.display().to_string(), array: "items".to_owned(), n_held_out: 4, digest: None });
     copying.d_item = 6;

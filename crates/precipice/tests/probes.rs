@@ -134,7 +134,7 @@ fn layer_norm_has_no_exact_interactions_and_reports_none() {
 #[test]
 fn order_parameters_exist_at_l_equal_n() {
     let mut spec = spec();
-    let TaskSpec::Copying(copying) = &mut spec.task;
+    let TaskSpec::Copying(copying) = &mut spec.task else { unreachable!("copying") };
     copying.n_labels = 4;
     let row = row_of(&spec, &trained(&spec, 20));
     assert!(row.get("xi").is_finite() && row.get("xi") == row.get("xi_context"));

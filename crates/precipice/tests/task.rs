@@ -19,7 +19,7 @@ fn a_sequence_is_what_it_says() {
     let task = Task::new(&spec(4, 6, 13), None).unwrap();
     let batch = task.batch(Set::Train, 3, 200);
     for s in 0..200 {
-        let (items, labels, slot) = (batch.items_of(s), batch.labels_of(s), batch.answer_slots[s] as usize);
+        let (items, labels, slot) = (batch.items_of(s), batch.labels_of(s), batch.slots_of(s).next().unwrap());
         assert_eq!(&items[4 * 16..], &items[slot * 16..(slot + 1) * 16], "the query is a copy");
         assert_eq!(batch.answers[s], labels[slot]);
         let mut sorted = labels.to_vec();
@@ -67,7 +67,7 @@ fn frequencies_are_uniform() {
     let batch = task.batch(Set::Train, 0, 30_000);
     let (mut slots, mut labels, mut offsets) = ([0.0; 4], [0.0; 6], [0.0; 5]);
     for s in 0..30_000 {
-        slots[batch.answer_slots[s] as usize] += 1.0;
+        slots[batch.slots_of(s).next().unwrap()] += 1.0;
         labels[batch.answers[s] as usize] += 1.0;
         offsets[batch.offsets[s] as usize] += 1.0;
     }
@@ -101,8 +101,8 @@ fn bank() -> ItemBank {
 
 fn bank_spec(n_held_out: usize) -> RunSpec {
     let mut spec = spec(4, 6, 13);
-    let TaskSpec::Copying(copying) = &mut spec.task;
-    copying.items = Some(ItemsSpec { file: "bank".to_owned(), array: "items".to_owned(), n_held_out, digest: None });
+    *spec.task.items_mut() =
+        Some(ItemsSpec { file: "bank".to_owned(), array: "items".to_owned(), n_held_out, digest: None });
     spec
 }
 
@@ -116,7 +116,7 @@ fn real_items_are_split_and_the_query_is_another_instance() {
         for s in 0..300 {
             let ids = &batch.item_ids[s * 5..(s + 1) * 5];
             let mut of_context: Vec<u32> = ids[..4].iter().map(|id| id / 3).collect();
-            let (shown, query) = (ids[batch.answer_slots[s] as usize], ids[4]);
+            let (shown, query) = (ids[batch.slots_of(s).next().unwrap()], ids[4]);
             assert!(shown / 3 == query / 3 && shown != query, "another instance of the same class");
             of_context.iter().for_each(|&class| seen[class as usize] = true);
             of_context.sort_unstable();
@@ -140,7 +140,7 @@ fn banks_that_do_not_fit_are_refused() {
     let one_instance = ItemBank { n_classes: 60, n_instances: 1, ..bank() };
     assert!(matches!(refused(bank_spec(5), Some(one_instance)), ItemBankError::Instances { found: 1 }));
     let narrow = ItemBank { n_classes: 40, d_item: 8, ..bank() };
-    assert!(matches!(refused(bank_spec(5), Some(narrow)), ItemBankError::Width { found: 8, expected: 16 }));
+    assert!(matches!(refused(bank_spec(5), Some(narrow)), ItemBankError::Width { found: 8, expected: 16, .. }));
     let short = ItemBank { n_classes: 21, ..bank() };
     assert!(matches!(refused(bank_spec(5), Some(short)), ItemBankError::Length { .. }));
     let mut values = bank().values.to_vec();

@@ -42,7 +42,9 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     }
     match report.manifest.outcome {
         RunOutcome::Diverged | RunOutcome::Stopped => Ok(Ending::Failed),
-        RunOutcome::Transition | RunOutcome::Both | RunOutcome::Iw | RunOutcome::None | RunOutcome::Lost => Ok(Ending::Done),
+        RunOutcome::Transition | RunOutcome::Both | RunOutcome::Iw | RunOutcome::None | RunOutcome::Lost => {
+            Ok(Ending::Done)
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `precipice specs` and `precipice show`: the experiments as data.
 
 use precipice_lab::spec_file::{self, BUILT_INS, Changes};
-use serde_json::{Value, json};
+use precipice_lab::sweep::{BUILT_IN_SWEEPS, Plan};
+use serde_json::json;
 
 use super::{say, say_json};
 use crate::Ending;
@@ -10,11 +11,17 @@ use crate::args::{ShowArgs, SpecsArgs};
 pub fn specs(args: SpecsArgs) -> anyhow::Result<Ending> {
     let load = |(name, _): &(&str, &str)| spec_file::load(name, &Changes::default());
     let specs = BUILT_INS.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let load = |(name, _): &(&str, &str)| Plan::load(name, false);
+    let sweeps = BUILT_IN_SWEEPS.iter().map(load).collect::<Result<Vec<_>, _>>()?;
     if args.json {
-        let object = |spec: &precipice::spec::RunSpec| json!({ "name": spec.name, "description": spec.description });
-        say_json(&Value::Array(specs.iter().map(object).collect()))?;
+        let object = |kind: &str, name: &str, words: &str| json!({ "name": name, "description": words, "kind": kind });
+        let specs = specs.iter().map(|spec| object("spec", &spec.name, &spec.description));
+        say_json(&specs.chain(sweeps.iter().map(|sweep| object("sweep", &sweep.name, &sweep.description))).collect())?;
     } else {
-        let lines: Vec<String> = specs.iter().map(|spec| format!("{:<22} {}", spec.name, spec.description)).collect();
+        let line = |name: &str, words: &str| format!("{name:<25} {words}");
+        let mut lines: Vec<String> = specs.iter().map(|spec| line(&spec.name, &spec.description)).collect();
+        lines.push("\nsweeps (precipice sweep NAME [--fast]):".to_owned());
+        lines.extend(sweeps.iter().map(|sweep| line(&sweep.name, &sweep.description)));
         say(&lines.join("\n"))?;
     }
     Ok(Ending::Done)

@@ -4,22 +4,27 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use precipice_lab::figure::ensemble;
 use precipice_lab::run_figures::write;
-use precipice_lab::spec_file::Changes;
 use precipice_lab::store::atomic;
-use precipice_lab::sweep::{self, FailedRun, PointSummary, SweepFigure, SweepReport, SweepRow, SweepWatcher};
+use precipice_lab::sweep::{
+    self, Axis, FailedRun, Plan, PointSummary, SweepFigure, SweepReport, SweepRow, SweepWatcher,
+};
 use serde_json::json;
 
-use super::{note, say, say_json};
+use super::{note, say, say_json, texts};
 use crate::args::SweepArgs;
 use crate::numbers::{commas, step};
 use crate::{Ending, interrupt};
 
 pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
-    let changes = Changes { overrides: args.set, seed: None, steps: args.steps };
-    let jobs = sweep::expand(&args.spec, &changes, &args.grid, &args.seeds.0)?;
-    let name = jobs[0].spec.name.clone();
+    let mut plan = Plan::load(&args.spec, args.fast)?;
+    plan.changes.overrides.extend(args.set);
+    plan.changes.steps = args.steps;
+    args.grid.into_iter().for_each(|axis| plan.set_axis(axis));
+    plan.seeds = args.seeds.map_or(plan.seeds, |seeds| seeds.0);
+    let jobs = plan.jobs()?;
+    // A spec's name may have been changed.
+    let name = if plan.is_of_one_spec { jobs[0].spec.name.clone() } else { plan.name.clone() };
     let folder = args.out.unwrap_or_else(|| PathBuf::from("runs").join(format!("sweep-{name}")));
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let workers = args.workers.map_or(cores, usize::from);
@@ -30,13 +35,14 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     drop(screen);
     let points = sweep::summarize(&report);
     // A table of some of the runs must not replace one of all.
-    let (table, figure) = if report.was_stopped { (None, None) } else { keep(&name, &folder, &report)? };
+    let (table, figures) =
+        if report.was_stopped { (None, Vec::new()) } else { keep(&name, &plan.axes, &folder, &report)? };
     let table = table.map(|path| path.display().to_string());
     if args.json {
         let mut object = serde_json::to_value(&report)?;
         object["points"] = serde_json::to_value(&points)?;
         object["table"] = json!(table);
-        object["figure"] = json!(figure.as_ref().map(|path| path.display().to_string()));
+        object["figures"] = json!(texts(&figures));
         say_json(&object)?;
     } else {
         points.iter().try_for_each(|point| say(&line(point)))?;
@@ -44,7 +50,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
         let (ended, stored) = (commas(report.runs.len() as u64), commas(report.skipped as u64));
         say(&format!("{ended} runs, {stored} of them stored before, {} failed", report.failed.len()))?;
         table.iter().try_for_each(|path| say(path))?;
-        figure.iter().try_for_each(|path| say(&format!("{}", path.display())))?;
+        figures.iter().try_for_each(|path| say(&format!("{}", path.display())))?;
     }
     if report.was_stopped {
         let left = n_runs - report.runs.len() - report.failed.len();
@@ -53,29 +59,35 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     Ok(if report.was_stopped || !report.failed.is_empty() { Ending::Failed } else { Ending::Done })
 }
 
-/// Writes table and figure; a figure is not worth losing the table for.
-fn keep(name: &str, folder: &Path, report: &SweepReport) -> anyhow::Result<(Option<PathBuf>, Option<PathBuf>)> {
+/// Writes table and figures; a figure is not worth losing the table for.
+fn keep(
+    name: &str,
+    axes: &[Axis],
+    folder: &Path,
+    report: &SweepReport,
+) -> anyhow::Result<(Option<PathBuf>, Vec<PathBuf>)> {
     let table = folder.join("runs.parquet");
     atomic::write(&table, &sweep::table(report)?)?;
+    let mut paths = Vec::new();
     if report.runs.is_empty() {
-        return Ok((Some(table), None));
+        return Ok((Some(table), paths));
     }
-    let drawn = SweepFigure::new(format!("{name} · {} runs", commas(report.runs.len() as u64)), report);
-    let drawn = drawn.map_err(anyhow::Error::from).and_then(|drawn| {
-        let path = folder.join("ensemble.svg");
-        write(&ensemble(&drawn.figure)?, &path)?;
+    let title = format!("{name} · {} runs", commas(report.runs.len() as u64));
+    let drawn = sweep::draw(&title, axes, report).and_then(|drawn| {
+        for SweepFigure { name, figure } in &drawn.figures {
+            let path = folder.join(format!("{name}.svg"));
+            write(figure, &path)?;
+            paths.push(path);
+        }
         if drawn.n_left_out > 0 {
-            note(&format!("the figure shows the first points of the grid, not the last {}", drawn.n_left_out));
+            note(&format!("ensemble.svg shows the first points of the grid, not the last {}", drawn.n_left_out));
         }
-        Ok(path)
+        Ok(())
     });
-    match drawn {
-        Ok(path) => Ok((Some(table), Some(path))),
-        Err(e) => {
-            note(&format!("warning: no figure: {e:#}"));
-            Ok((Some(table), None))
-        }
+    if let Err(e) = drawn {
+        note(&format!("warning: no figure: {e:#}"));
     }
+    Ok((Some(table), paths))
 }
 
 fn fields(swept: &serde_json::Map<String, serde_json::Value>) -> String {

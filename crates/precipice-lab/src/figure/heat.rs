@@ -16,6 +16,10 @@ pub(super) enum Scale {
     Contrast { bound: f64 },
     /// A loss in nats from 0 (dark) to `high` (light).
     Loss { high: f64 },
+    /// A share, 0 to 1: white to dark blue.
+    Fraction,
+    /// A time from `low` (dark) to `high` (light), by its logarithm.
+    Steps { low: f64, high: f64 },
 }
 
 impl Scale {
@@ -28,6 +32,8 @@ impl Scale {
             Scale::Attention => ColorMap::Blues.map(value.max(0.0).sqrt()),
             Scale::Contrast { bound } => ColorMap::RedBlue.map(0.5 - 0.5 * value / bound),
             Scale::Loss { high } => ColorMap::Viridis.map(value / high),
+            Scale::Fraction => ColorMap::Blues.map(value.clamp(0.0, 1.0)),
+            Scale::Steps { .. } => ColorMap::Viridis.map(0.15 + 0.8 * self.lateness(value)),
         }
     }
 
@@ -37,13 +43,26 @@ impl Scale {
             Scale::Attention => value > 0.35,
             Scale::Contrast { bound } => value.abs() > 0.75 * bound,
             Scale::Loss { high } => value < 0.5 * high,
+            Scale::Fraction => value > 0.55,
+            Scale::Steps { .. } => self.lateness(value) < 0.5,
         };
         if dark { style::PAGE } else { style::INK }
     }
 
+    /// Where a time lies between the ends, 0 to 1.
+    fn lateness(self, value: f64) -> f64 {
+        match self {
+            Scale::Steps { low, high } if high > low && low > 0.0 => {
+                ((value / low).ln() / (high / low).ln()).clamp(0.0, 1.0)
+            }
+            _ => 0.0,
+        }
+    }
+
     fn range(self) -> (f64, f64) {
         match self {
-            Scale::Attention => (0.0, 1.0),
+            Scale::Attention | Scale::Fraction => (0.0, 1.0),
+            Scale::Steps { low, high } => (low, high),
             Scale::Contrast { bound } => (-bound, bound),
             Scale::Loss { high } => (0.0, high),
         }
@@ -107,8 +126,10 @@ pub(super) const LONGEST_BAR: f64 = 260.0;
 fn ticks(scale: Scale) -> Vec<(f64, String)> {
     let (low, high) = scale.range();
     let values = match scale {
-        Scale::Loss { .. } => round_ticks(low, high),
-        Scale::Attention | Scale::Contrast { .. } => (0..5).map(|i| low + (high - low) * f64::from(i) / 4.0).collect(),
+        Scale::Loss { .. } | Scale::Steps { .. } => round_ticks(low, high),
+        Scale::Attention | Scale::Fraction | Scale::Contrast { .. } => {
+            (0..5).map(|i| low + (high - low) * f64::from(i) / 4.0).collect()
+        }
     };
     values.into_iter().map(|value| (value, text::tick(value))).collect()
 }

@@ -8,6 +8,7 @@
 //! `surface` (loss surfaces), `tokens`, `thumbnail`, `export` (PNG and PDF), then one file a figure.
 
 mod attention;
+mod bands;
 mod canvas;
 mod check;
 mod contexts;
@@ -21,6 +22,7 @@ mod learning_curve;
 mod legend;
 mod order_parameters;
 mod panel;
+mod phase_diagram;
 mod scaling;
 pub mod style;
 mod surface;
@@ -34,6 +36,7 @@ mod thumbnail;
 mod tokens;
 
 pub use attention::{AttentionGrid, AttentionMoment, attention};
+pub use bands::{BandPanel, BandSeries, Bands, bands};
 pub use contexts::{ContextMoment, ContextRow, Contexts, contexts};
 pub use ensemble::{Ensemble, EnsembleMember, ensemble};
 pub use error::FigureError;
@@ -41,6 +44,7 @@ pub use interactions::{InteractionMap, interactions};
 pub use landscape::{Curve, Landscape, LandscapeRow, landscape};
 pub use learning_curve::{LearningCurve, learning_curve};
 pub use order_parameters::{OrderParameters, order_parameters};
+pub use phase_diagram::{PhaseCell, PhaseDiagram, PhaseMap, PhaseUnit, phase_diagram};
 pub use scaling::{Scaling, ScalingSeries, scaling};
 pub use surface::{Surface, SurfaceAxis, SurfaceMark, SurfacePath};
 pub use text::moment_name;

@@ -75,8 +75,7 @@ impl StoredRun {
     pub(super) fn contexts(&self) -> Result<figure::Contexts, LabError> {
         const ROWS: usize = 5;
         let problem = |problem: &str| LabError::Figure { kind: "contexts".to_owned(), problem: problem.to_owned() };
-        let items =
-            self.spec.task.items().ok_or_else(|| problem("items are Gaussian; there is nothing to see"))?;
+        let items = self.spec.task.items().ok_or_else(|| problem("items are Gaussian; there is nothing to see"))?;
         let ([_, _, height, width], pixels) = items::thumbnails(items)?;
         let thumbnail = |id: u32| figure::Thumbnail {
             pixels: pixels.iter().skip(id as usize * height * width).take(height * width).copied().collect(),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use precipice::spec::{RunSpec, Seeds};
 use serde_json::{Map, Value};
 
+use super::Plan;
 use crate::error::LabError;
 use crate::items;
-use crate::spec_file::{self, Changes};
+use crate::spec_file;
 
 /// A field and the values that it takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,8 @@ const JOBS_MAX: usize = 1_000_000;
 ///
 /// # Errors
 /// A point that is no valid spec, two points that are the same spec, more runs than a sweep may have.
-pub fn expand(name: &str, changes: &Changes, axes: &[Axis], seeds: &[u64]) -> Result<Vec<Job>, LabError> {
+pub(super) fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
+    let Plan { spec: name, changes, axes, seeds, .. } = plan;
     let n_jobs = axes.iter().try_fold(seeds.len(), |n, axis| n.checked_mul(axis.values.len()));
     if n_jobs.is_none_or(|n| n > JOBS_MAX) {
         return Err(problem(name, format!("the grid has more than {JOBS_MAX} runs; sweep fewer values or seeds")));
@@ -68,7 +70,10 @@ pub fn expand(name: &str, changes: &Changes, axes: &[Axis], seeds: &[u64]) -> Re
         let swept: Map<String, Value> = point.iter().map(|(key, value)| (key.clone(), as_json(value))).collect();
         let label = point.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
         // Items count by their content, which is looked at once.
-        let mut of_point = spec_file::load(name, &changes)?;
+        let mut of_point = match spec_file::load(name, &changes) {
+            Err(LabError::Invalid { .. }) if plan.skips_invalid => continue,
+            loaded => loaded?,
+        };
         items::load(&mut of_point)?;
         for &seed in seeds {
             let spec = RunSpec { seeds: Seeds::all(seed), ..of_point.clone() };
@@ -80,6 +85,9 @@ pub fn expand(name: &str, changes: &Changes, axes: &[Axis], seeds: &[u64]) -> Re
             jobs.push(Job { spec, swept: swept.clone(), seed });
         }
     }
+    if jobs.is_empty() {
+        return Err(problem(name, "no point of the grid is a spec that can be run".to_owned()));
+    }
     Ok(jobs)
 }
 
@@ -88,7 +96,7 @@ fn problem(name: &str, problem: String) -> LabError {
 }
 
 /// Numbers and truth values as such, everything else as text.
-fn as_json(value: &str) -> Value {
+pub(super) fn as_json(value: &str) -> Value {
     match serde_json::from_str(value) {
         Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
         _ => Value::String(value.to_owned()),
@@ -98,6 +106,12 @@ fn as_json(value: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec_file::Changes;
+
+    fn expand(name: &str, changes: &Changes, axes: &[Axis], seeds: &[u64]) -> Result<Vec<Job>, LabError> {
+        let plan = Plan::load(name, false).unwrap();
+        super::expand(&Plan { changes: changes.clone(), axes: axes.to_vec(), seeds: seeds.to_vec(), ..plan })
+    }
 
     fn axis(key: &str, values: &[&str]) -> Axis {
         Axis { key: key.to_owned(), values: values.iter().map(|value| (*value).to_owned()).collect() }
@@ -107,10 +121,8 @@ mod tests {
     fn the_last_axis_is_fastest_and_every_run_is_another() {
         let axes = [axis("task.copying.n_labels", &["16", "32"]), axis("train.batch_size", &["64", "128"])];
         let jobs = expand("copying", &Changes::default(), &axes, &[0, 1]).unwrap();
-        let told: Vec<_> = jobs
-            .iter()
-            .map(|job| (job.spec.task.n_labels(), job.spec.train.batch_size, job.spec.seeds.init))
-            .collect();
+        let told: Vec<_> =
+            jobs.iter().map(|job| (job.spec.task.n_labels(), job.spec.train.batch_size, job.spec.seeds.init)).collect();
         let want = [(16, 64), (16, 128), (32, 64), (32, 128)];
         assert_eq!(told, want.iter().flat_map(|&(l, b)| [(l, b, 0), (l, b, 1)]).collect::<Vec<_>>());
         assert_eq!(jobs[2].swept["train.batch_size"], 128);

@@ -3,7 +3,9 @@
 //! Every run is a spec in a directory of its own, named by its hash. What is finished is not computed
 //! again, so that an interrupted sweep goes on where it was, and a larger one begins with the smaller.
 
+mod diagrams;
 mod grid;
+mod plan;
 mod summary;
 
 use std::collections::VecDeque;
@@ -16,8 +18,10 @@ use precipice::spec::RunSpec;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub use grid::{Axis, Job, expand};
-pub use summary::{PointSummary, SweepFigure, summarize, table};
+pub use diagrams::{SweepFigure, SweepFigures, draw};
+pub use grid::{Axis, Job};
+pub use plan::{BUILT_IN_SWEEPS, Plan, parse_seeds};
+pub use summary::{PointSummary, summarize, table};
 
 use crate::error::LabError;
 use crate::session::{self, Keep, Options};

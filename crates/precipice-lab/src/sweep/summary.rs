@@ -5,9 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{SweepReport, SweepRow};
-use crate::error::LabError;
-use crate::figure::{Ensemble, EnsembleMember};
-use crate::store::{RunDir, RunOutcome, tables};
+use crate::store::{RunOutcome, tables};
 
 /// The jump over the seeds of one point of the grid.
 #[derive(Clone, Debug, Serialize)]
@@ -27,19 +25,8 @@ pub struct PointSummary {
     pub t50_interval: [Option<f64>; 2],
 }
 
-/// A figure and what it leaves out.
-pub struct SweepFigure {
-    /// What is drawn.
-    pub figure: Ensemble,
-    /// Points of the grid that have no place on it.
-    pub n_left_out: usize,
-}
-
-/// Points of a grid that one figure shows.
-const MEMBERS_MAX: usize = 6;
-
 /// Runs by the point of the grid that they belong to, in its order.
-fn by_point(rows: &[SweepRow]) -> Vec<Vec<&SweepRow>> {
+pub(super) fn by_point(rows: &[SweepRow]) -> Vec<Vec<&SweepRow>> {
     let mut points: Vec<Vec<&SweepRow>> = Vec::new();
     for row in rows {
         match points.last_mut() {
@@ -50,11 +37,13 @@ fn by_point(rows: &[SweepRow]) -> Vec<Vec<&SweepRow>> {
     points
 }
 
-fn observations(point: &[&SweepRow]) -> Vec<Observation> {
+pub(super) fn observations(point: &[&SweepRow]) -> Vec<Observation> {
     let of = |row: &&SweepRow| match (row.t50, row.outcome) {
         (Some(time), _) => Observation { time, has_jumped: true },
         // It had learned before it was first looked at.
-        (None, RunOutcome::Transition | RunOutcome::Both | RunOutcome::Lost) => Observation { time: 0.0, has_jumped: true },
+        (None, RunOutcome::Transition | RunOutcome::Both | RunOutcome::Lost) => {
+            Observation { time: 0.0, has_jumped: true }
+        }
         (None, _) => Observation { time: row.steps as f64, has_jumped: false },
     };
     point.iter().map(of).collect()
@@ -118,61 +107,8 @@ pub fn table(report: &SweepReport) -> Result<Vec<u8>, parquet::errors::ParquetEr
     tables::write("runs", columns)
 }
 
-impl SweepFigure {
-    /// Accuracy over training with quantile bands, and the share of runs that have not jumped.
-    ///
-    /// # Errors
-    /// If the log of a run cannot be read.
-    pub fn new(title: String, report: &SweepReport) -> Result<Self, LabError> {
-        let points = by_point(&report.runs);
-        let n_left_out = points.len().saturating_sub(MEMBERS_MAX);
-        let mut members = Vec::new();
-        for point in points.iter().take(MEMBERS_MAX) {
-            let mut curves = Vec::new();
-            for run in point {
-                // Only what is drawn: a thousand logs would fill the memory.
-                let rows = RunDir::new(&run.run_dir).rows()?;
-                curves.push(rows.iter().map(|row| (row.step as f64, row.get("accuracy"))).collect());
-            }
-            let swept = point[0].swept.iter();
-            let label = swept.map(|(key, value)| format!("{} = {}", short_key(key), plain(value)));
-            let label = label.collect::<Vec<_>>().join(", ");
-            let name = if label.is_empty() { format!("{} seeds", point.len()) } else { label };
-            members.push(member(name, &curves, &observations(point)));
-        }
-        Ok(Self { figure: Ensemble { title, members }, n_left_out })
-    }
-}
-
-fn short_key(key: &str) -> &str {
-    key.rsplit('.').next().unwrap_or(key)
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// Quantiles of the accuracy, at every step over the runs that came so far.
-fn member(name: String, curves: &[Vec<(f64, f64)>], observations: &[Observation]) -> EnsembleMember {
-    let longest = curves.iter().max_by_key(|rows| rows.len()).map_or(&[][..], |rows| &rows[..]);
-    let (n_rows, steps) = (longest.len(), longest.iter().map(|row| row.0).collect());
-    let at = |i: usize| {
-        let mut values: Vec<f64> = curves.iter().filter_map(|rows| rows.get(i)).map(|row| row.1).collect();
-        values.sort_by(f64::total_cmp);
-        [0.1, 0.5, 0.9].map(|q| quantile(&values, q))
-    };
-    let last = observations.iter().map(|observation| observation.time).fold(0.0, f64::max);
-    EnsembleMember {
-        name,
-        steps,
-        quantiles: (0..n_rows).map(at).collect(),
-        survival: Survival::new(observations),
-        last,
-    }
-}
-
 /// Linear between the sorted values.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
     let at = q * (sorted.len() - 1) as f64;
     let (below, above) = (at.floor() as usize, at.ceil() as usize);
     sorted[below] + (at - at.floor()) * (sorted[above] - sorted[below])

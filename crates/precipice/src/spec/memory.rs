@@ -33,8 +33,7 @@ impl RunSpec {
         // Residual streams and their gradients, q, k, v, z and theirs, MLP, patterns; see Trace::new.
         let block =
             t * (4.0 * f(self.d_model()) + 8.0 * width + 3.0 * f(self.model.d_mlp)) + f(self.model.n_heads) * t * t;
-        let readout =
-            2.0 * f(self.task.n_labels()) + 2.0 * f(self.model.readout_layers) * f(self.model.readout_width);
+        let readout = 2.0 * f(self.task.n_labels()) + 2.0 * f(self.model.readout_layers) * f(self.model.readout_width);
         let sequence = f(self.model.n_layers) * block + 6.0 * t * f(self.d_model()) + readout;
         let of = |sequences: usize, chunk: usize| {
             f(train::N_SHARDS) * f(chunk.min(sequences.div_ceil(train::N_SHARDS))) * sequence

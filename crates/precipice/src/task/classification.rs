@@ -40,12 +40,7 @@ struct Draw {
 }
 
 impl Classification {
-    pub(super) fn new(
-        spec: &ClassificationSpec,
-        n_positions: usize,
-        seeds: Seeds,
-        bank: Option<ItemBank>,
-    ) -> Self {
+    pub(super) fn new(spec: &ClassificationSpec, n_positions: usize, seeds: Seeds, bank: Option<ItemBank>) -> Self {
         let means = || world_vectors(Purpose::ClassMeans, seeds, spec.n_classes, spec.d_item);
         let source = bank.map_or_else(|| Source::Gaussian(means()), Source::Bank);
         let cumulative = (spec.zipf_exponent != 0.0).then(|| cumulative(spec.n_classes, spec.zipf_exponent));

@@ -19,12 +19,7 @@ pub struct Copying {
 }
 
 impl Copying {
-    pub(super) fn new(
-        spec: &CopyingSpec,
-        n_positions: usize,
-        seeds: Seeds,
-        bank: Option<ItemBank>,
-    ) -> Self {
+    pub(super) fn new(spec: &CopyingSpec, n_positions: usize, seeds: Seeds, bank: Option<ItemBank>) -> Self {
         let item_std = (1.0 / spec.d_item as f64).sqrt() as f32;
         Self { spec: spec.clone(), n_positions, seeds, bank, item_std }
     }
@@ -43,7 +38,15 @@ impl Copying {
     }
 
     /// Sequence `lane` of (set, step), written to place `s` of the batch.
-    pub(super) fn fill_sequence(&self, kernels: Kernels, set: Set, step: u64, lane: usize, s: usize, batch: &mut Batch) {
+    pub(super) fn fill_sequence(
+        &self,
+        kernels: Kernels,
+        set: Set,
+        step: u64,
+        lane: usize,
+        s: usize,
+        batch: &mut Batch,
+    ) {
         let n = self.spec.n_exemplars;
         let d = self.spec.d_item;
         let (seed, set_idx) = set.address(self.seeds);

@@ -1,10 +1,10 @@
 //! `precipice theory fit`: the formula's time scales in a stored run, and the jump they foretell.
 
 use anyhow::bail;
+use precipice::probe::transition::transition_of;
 use precipice::theory::Fit;
 use precipice_lab::run_theory::{Comparison, Forecast, Formula, compare, half_step};
 use precipice_lab::store::RunDir;
-use precipice::probe::transition::transition_of;
 use serde_json::{Value, json};
 
 use crate::args::FitArgs;

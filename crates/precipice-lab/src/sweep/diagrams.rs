@@ -1,0 +1,191 @@
+//! From the runs of a sweep to its figures.
+
+use precipice::probe::survival::{Observation, Survival};
+use precipice::probe::transition::median;
+use serde_json::Value;
+
+use super::summary::{by_point, observations, quantile, summarize};
+use super::{Axis, SweepReport, SweepRow};
+use crate::error::LabError;
+use crate::figure::{
+    BandPanel, BandSeries, Bands, Ensemble, EnsembleMember, Figure, FigureError, PhaseCell, PhaseDiagram, PhaseMap,
+    PhaseUnit, bands, ensemble, phase_diagram,
+};
+use crate::store::RunDir;
+
+/// A figure and the stem of its file.
+pub struct SweepFigure {
+    /// `ensemble`, `phase-diagram`, `dependence`.
+    pub name: &'static str,
+    /// The page.
+    pub figure: Figure,
+}
+
+/// What is drawn, and what is not.
+pub struct SweepFigures {
+    /// Figures.
+    pub figures: Vec<SweepFigure>,
+    /// Points of the grid that have no place on the learning curves.
+    pub n_left_out: usize,
+}
+
+/// Points of a grid whose learning curves one figure shows.
+const MEMBERS_MAX: usize = 6;
+
+/// Draws learning curves with their spread over seeds; for two swept fields heat maps, for one that
+/// is a number curves over it.
+///
+/// # Errors
+/// If there are no runs, the log of a run cannot be read, or a figure cannot be drawn.
+pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFigures, LabError> {
+    let problem = |e: FigureError| LabError::Figure { kind: "sweep".to_owned(), problem: e.to_string() };
+    let (curves, n_left_out) = learning_curves(title, report)?;
+    let mut figures = vec![SweepFigure { name: "ensemble", figure: ensemble(&curves).map_err(problem)? }];
+    let is_swept = |axis: &&Axis| axis.values.len() > 1;
+    match axes.iter().filter(is_swept).collect::<Vec<_>>()[..] {
+        [y, x] => {
+            let figure = phase_diagram(&phase_data(title, x, y, report)).map_err(problem)?;
+            figures.push(SweepFigure { name: "phase-diagram", figure });
+        }
+        [x] if numbers(x).is_some() => {
+            let figure = bands(&dependence(title, x, report)).map_err(problem)?;
+            figures.push(SweepFigure { name: "dependence", figure });
+        }
+        _ => {}
+    }
+    Ok(SweepFigures { figures, n_left_out })
+}
+
+/// Accuracies that a report knows, with their names.
+fn accuracies(report: &SweepReport) -> Vec<(&'static str, &'static str)> {
+    let known = |column: &str| report.runs.iter().any(|run| run.final_row.contains_key(column));
+    let named = [("in context", "ic_accuracy"), ("by heart", "iw_accuracy")];
+    let named: Vec<_> = named.into_iter().filter(|(_, column)| known(column)).collect();
+    if named.is_empty() { vec![("accuracy", "accuracy")] } else { named }
+}
+
+fn last(run: &SweepRow, column: &str) -> f64 {
+    run.final_row.get(column).and_then(Value::as_f64).unwrap_or(f64::NAN)
+}
+
+/// Heat maps over two axes: final accuracies, medians over seeds, and the time of the jump.
+pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport) -> PhaseDiagram {
+    let (points, summaries) = (by_point(&report.runs), summarize(report));
+    let at = |i: usize, j: usize| {
+        let is_here = |axis: &Axis, k: usize, run: &SweepRow| {
+            run.swept.get(&axis.key).is_some_and(|value| plain(value) == as_shown(&axis.values[k]))
+        };
+        points.iter().position(|runs| is_here(x, i, runs[0]) && is_here(y, j, runs[0]))
+    };
+    let grid = || (0..y.values.len()).flat_map(|j| (0..x.values.len()).map(move |i| (i, j)));
+    let accuracy = |(name, column): (&str, &str)| {
+        let cell = |(i, j): (usize, usize)| match at(i, j) {
+            Some(at) => PhaseCell::Value(median(points[at].iter().map(|run| last(run, column))), String::new()),
+            None => PhaseCell::Absent,
+        };
+        let name = if name == "accuracy" { name.to_owned() } else { format!("accuracy {name}") };
+        PhaseMap { name, unit: PhaseUnit::Fraction, cells: grid().map(cell).collect() }
+    };
+    let time = |(i, j): (usize, usize)| {
+        let Some(at) = at(i, j) else { return PhaseCell::Absent };
+        let summary = &summaries[at];
+        let some = summary.n_jumped > 0 && summary.n_jumped < summary.n_runs;
+        let below = if some { format!("{}/{}", summary.n_jumped, summary.n_runs) } else { String::new() };
+        let longest = points[at].iter().map(|run| run.steps).max().unwrap_or(0) as f64;
+        summary.t50_median.map_or(PhaseCell::Censored(longest, below.clone()), |t50| PhaseCell::Value(t50, below))
+    };
+    let mut maps: Vec<PhaseMap> = accuracies(report).into_iter().map(accuracy).collect();
+    maps.push(PhaseMap { name: "t50".to_owned(), unit: PhaseUnit::Steps, cells: grid().map(time).collect() });
+    let shown = |axis: &Axis| (short_key(&axis.key).to_owned(), axis.values.iter().map(|v| as_shown(v)).collect());
+    let seeds = points.iter().map(Vec::len).max().unwrap_or(0);
+    let note = format!(
+        "Medians of {seeds} seed{} at the end. t50 is the step of the jump to in-context answers (Kaplan–Meier \
+         median); gray: half of the runs had not jumped by that step; below, how many did where not all agree.",
+        if seeds == 1 { "" } else { "s" }
+    );
+    PhaseDiagram { title: title.to_owned(), x: shown(x), y: shown(y), maps, note }
+}
+
+/// Final accuracies over one axis of numbers: medians and the range of the seeds.
+pub fn dependence(title: &str, x: &Axis, report: &SweepReport) -> Bands {
+    let points = by_point(&report.runs);
+    let series = |(name, column): (&str, &str)| {
+        let at = |runs: &Vec<&SweepRow>| {
+            let values = || runs.iter().map(|run| last(run, column));
+            let (low, high) = (values().fold(f64::NAN, f64::min), values().fold(f64::NAN, f64::max));
+            let x = runs[0].swept.get(&x.key).and_then(Value::as_f64).unwrap_or(f64::NAN);
+            (x, [low, median(values()), high])
+        };
+        let mut at: Vec<_> = points.iter().map(at).collect();
+        at.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (x, values) = at.into_iter().unzip();
+        BandSeries { name: name.to_owned(), x, values }
+    };
+    let panel = BandPanel {
+        heading: String::new(),
+        y_name: "final accuracy".to_owned(),
+        series: accuracies(report).into_iter().map(series).collect(),
+        references: Vec::new(),
+        marks: Vec::new(),
+    };
+    Bands { title: title.to_owned(), x_name: Some(short_key(&x.key).to_owned()), panels: vec![panel] }
+}
+
+/// The values of an axis, where all are numbers.
+fn numbers(axis: &Axis) -> Option<Vec<f64>> {
+    axis.values.iter().map(|value| value.parse::<f64>().ok()).collect()
+}
+
+/// Accuracy over training with quantile bands, and the share of runs that have not jumped.
+fn learning_curves(title: &str, report: &SweepReport) -> Result<(Ensemble, usize), LabError> {
+    let points = by_point(&report.runs);
+    let n_left_out = points.len().saturating_sub(MEMBERS_MAX);
+    let mut members = Vec::new();
+    for point in points.iter().take(MEMBERS_MAX) {
+        let mut curves = Vec::new();
+        for run in point {
+            // Only what is drawn: a thousand logs would fill the memory.
+            let run_dir = RunDir::new(&run.run_dir);
+            let column = format!("{}accuracy", run_dir.spec()?.task.in_context_prefix());
+            curves.push(run_dir.rows()?.iter().map(|row| (row.step as f64, row.get(&column))).collect());
+        }
+        let swept = point[0].swept.iter();
+        let label = swept.map(|(key, value)| format!("{} = {}", short_key(key), plain(value)));
+        let label = label.collect::<Vec<_>>().join(", ");
+        let name = if label.is_empty() { format!("{} seeds", point.len()) } else { label };
+        members.push(member(name, &curves, &observations(point)));
+    }
+    Ok((Ensemble { title: title.to_owned(), members }, n_left_out))
+}
+
+fn short_key(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A value of an axis as it stands in a report.
+fn as_shown(value: &str) -> String {
+    plain(&super::grid::as_json(value))
+}
+
+/// Quantiles of the accuracy, at every step over the runs that came so far.
+fn member(name: String, curves: &[Vec<(f64, f64)>], observations: &[Observation]) -> EnsembleMember {
+    let longest = curves.iter().max_by_key(|rows| rows.len()).map_or(&[][..], |rows| &rows[..]);
+    let (n_rows, steps) = (longest.len(), longest.iter().map(|row| row.0).collect());
+    let at = |i: usize| {
+        let mut values: Vec<f64> = curves.iter().filter_map(|rows| rows.get(i)).map(|row| row.1).collect();
+        values.sort_by(f64::total_cmp);
+        [0.1, 0.5, 0.9].map(|q| quantile(&values, q))
+    };
+    let last = observations.iter().map(|observation| observation.time).fold(0.0, f64::max);
+    EnsembleMember {
+        name,
+        steps,
+        quantiles: (0..n_rows).map(at).collect(),
+        survival: Survival::new(observations),
+        last,
+    }
+}
