@@ -6,12 +6,13 @@ use precipice::spec::RunSpec;
 use precipice_lab::claims::{self, Claim, ClaimReport, Settings, Verdict, Watcher};
 use precipice_lab::error::LabError;
 use precipice_lab::spec_file::nearest;
+use precipice_lab::sweep::SweepWatcher;
 use serde_json::{Value, json};
 
 use super::{note, say, say_json};
 use crate::args::ReproduceArgs;
 use crate::numbers::duration;
-use crate::progress::Progress;
+use crate::progress::{Progress, SweepProgress};
 use crate::{Ending, interrupt};
 
 pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
@@ -21,7 +22,8 @@ pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
         return Ok(Ending::Done);
     }
     interrupt::listen();
-    let settings = Settings { fast: args.fast, threads: args.threads.count(), out: args.out };
+    let settings =
+        Settings { fast: args.fast, threads: args.threads.count(), out: args.out, stop: interrupt::requested };
     let mut watcher = Screen { quiet: args.quiet };
     let mut reports = Vec::new();
     for claim in &chosen {
@@ -98,5 +100,12 @@ struct Screen {
 impl Watcher for Screen {
     fn begin(&mut self, label: &str, spec: &RunSpec) -> Box<dyn Recorder> {
         Box::new(Progress::new(label, spec, self.quiet))
+    }
+
+    fn begin_sweep(&mut self, label: &str, n_runs: usize) -> Box<dyn SweepWatcher> {
+        if !self.quiet {
+            note(&format!("{label} · {n_runs} runs"));
+        }
+        Box::new(SweepProgress::new(n_runs, self.quiet))
     }
 }

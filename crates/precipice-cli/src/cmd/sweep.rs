@@ -1,19 +1,16 @@
 //! `precipice sweep`: many runs, and what they say together.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use precipice_lab::run_figures::write;
 use precipice_lab::store::atomic;
-use precipice_lab::sweep::{
-    self, Axis, FailedRun, Plan, PointSummary, SweepFigure, SweepReport, SweepRow, SweepWatcher,
-};
+use precipice_lab::sweep::{self, Axis, FailedRun, Plan, PointSummary, SweepFigure, SweepReport};
 use serde_json::json;
 
 use super::{note, say, say_json, texts};
 use crate::args::SweepArgs;
 use crate::numbers::{commas, step};
+use crate::progress::SweepProgress;
 use crate::{Ending, interrupt};
 
 pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
@@ -30,7 +27,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     let workers = args.workers.map_or(cores, usize::from);
     interrupt::listen();
     let n_runs = jobs.len();
-    let mut screen = Screen::new(n_runs, args.quiet);
+    let mut screen = SweepProgress::new(n_runs, args.quiet);
     let report = sweep::sweep(jobs, &folder, workers, &interrupt::requested, &mut screen)?;
     drop(screen);
     let points = sweep::summarize(&report);
@@ -98,7 +95,7 @@ fn fields(swept: &serde_json::Map<String, serde_json::Value>) -> String {
     swept.iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
-fn label(failed: &FailedRun) -> String {
+pub fn label(failed: &FailedRun) -> String {
     format!("{} seed {}: {}", fields(&failed.swept), failed.seed, failed.problem).trim_start().to_owned()
 }
 
@@ -112,60 +109,4 @@ fn line(point: &PointSummary) -> String {
     let diverged = if point.n_diverged > 0 { format!(", {} diverged", point.n_diverged) } else { String::new() };
     let jumped = format!("{} of {} jumped{diverged}", point.n_jumped, point.n_runs);
     format!("{}  {jumped}; {median}", fields(&point.swept)).trim_start().to_owned()
-}
-
-/// Progress over runs.
-struct Screen {
-    bar: ProgressBar,
-    is_quiet: bool,
-    /// Where there is no terminal: lines, not too many.
-    is_plain: bool,
-    n_runs: usize,
-    n_ended: usize,
-    n_jumped: usize,
-    began: Instant,
-    last_line: Instant,
-}
-
-/// Time between lines where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(5);
-
-impl Screen {
-    fn new(n_runs: usize, is_quiet: bool) -> Self {
-        let is_plain = !std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let target =
-            if is_quiet || is_plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
-        let bar = ProgressBar::with_draw_target(Some(n_runs as u64), target);
-        let style =
-            ProgressStyle::with_template("{bar:40.cyan/white.dim} {human_pos}/{human_len} runs · {eta} left · {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
-        let now = Instant::now();
-        Self { bar, is_quiet, is_plain, n_runs, n_ended: 0, n_jumped: 0, began: now, last_line: now }
-    }
-}
-
-impl SweepWatcher for Screen {
-    fn ended(&mut self, run: &Result<SweepRow, FailedRun>, _was_stored: bool) {
-        self.n_ended += 1;
-        match run {
-            Ok(row) => self.n_jumped += usize::from(row.t50.is_some()),
-            Err(failed) if !self.is_quiet => self.bar.suspend(|| note(&format!("failed: {}", label(failed)))),
-            Err(_) => {}
-        }
-        let text = format!("{} jumped", commas(self.n_jumped as u64));
-        self.bar.set_message(text.clone());
-        self.bar.inc(1);
-        let is_due = self.n_ended == self.n_runs || self.last_line.elapsed() >= LINE_EVERY;
-        if self.is_plain && !self.is_quiet && is_due {
-            let rate = self.n_ended as f64 / self.began.elapsed().as_secs_f64();
-            note(&format!("{} of {} runs · {text} · {rate:.2} runs/s", self.n_ended, self.n_runs));
-            self.last_line = Instant::now();
-        }
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
 }

@@ -2,6 +2,7 @@
 
 mod essay;
 mod formula;
+mod reddy;
 mod scaling;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use precipice::spec::RunSpec;
 use serde::Serialize;
 
 use crate::error::LabError;
+use crate::sweep::SweepWatcher;
 
 const SOURCE: &str = "Reddy, essay on abrupt in-context learning, 2024";
 
@@ -24,6 +26,8 @@ pub struct Settings {
     pub threads: usize,
     /// Folder of the runs, which are kept and not repeated.
     pub out: PathBuf,
+    /// Whether to stop after the current steps.
+    pub stop: fn() -> bool,
 }
 
 /// A statement with a number and a band that the number must lie in.
@@ -43,6 +47,9 @@ pub struct Claim {
 pub trait Watcher {
     /// A run begins; what it returns watches it until it ends.
     fn begin(&mut self, label: &str, spec: &RunSpec) -> Box<dyn Recorder>;
+
+    /// A sweep begins; what it returns is told of each run that ends.
+    fn begin_sweep(&mut self, label: &str, n_runs: usize) -> Box<dyn SweepWatcher>;
 }
 
 /// A borrowed watcher.
@@ -125,6 +132,7 @@ pub fn register() -> Vec<Claim> {
     let mut claims = essay::claims();
     claims.push(formula::claim());
     claims.push(scaling::claim());
+    claims.extend(reddy::claims());
     claims.sort_by_key(|claim| claim.id);
     claims
 }

@@ -158,6 +158,26 @@ fn learning_curves(title: &str, report: &SweepReport) -> Result<(Ensemble, usize
     Ok((Ensemble { title: title.to_owned(), members }, n_left_out))
 }
 
+/// Columns of the logs of runs that differ in their seeds: at every step the median, and the lowest
+/// and the highest.
+///
+/// # Errors
+/// If the log of a run cannot be read.
+pub fn seed_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<BandSeries>, LabError> {
+    let logs = runs.iter().map(|run| RunDir::new(&run.run_dir).rows()).collect::<Result<Vec<_>, _>>()?;
+    let n_rows = logs.iter().map(Vec::len).min().unwrap_or(0);
+    let series = |(name, column): &(&str, &str)| {
+        let at = |i: usize| {
+            let mut values: Vec<f64> = logs.iter().map(|rows| rows[i].get(column)).collect();
+            values.sort_by(f64::total_cmp);
+            [0.0, 0.5, 1.0].map(|q| quantile(&values, q))
+        };
+        let x = logs.first().map_or(Vec::new(), |rows| rows[..n_rows].iter().map(|row| row.step as f64).collect());
+        BandSeries { name: (*name).to_owned(), x, values: (0..n_rows).map(at).collect() }
+    };
+    Ok(named.iter().map(series).collect())
+}
+
 fn short_key(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }

@@ -37,7 +37,8 @@ pub(super) fn by_point(rows: &[SweepRow]) -> Vec<Vec<&SweepRow>> {
     points
 }
 
-pub(super) fn observations(point: &[&SweepRow]) -> Vec<Observation> {
+/// When each run jumped, or until when it is known not to have.
+pub fn observations(point: &[&SweepRow]) -> Vec<Observation> {
     let of = |row: &&SweepRow| match (row.t50, row.outcome) {
         (Some(time), _) => Observation { time, has_jumped: true },
         // It had learned before it was first looked at.

@@ -1,5 +1,9 @@
 //! What a person sees while a run goes on: rate, time left, the curve, and the jump as it happens.
 
+mod sweep;
+
+pub use sweep::SweepProgress;
+
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 

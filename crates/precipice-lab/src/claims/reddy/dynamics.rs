@@ -1,0 +1,138 @@
+//! How the reference run learns: accuracies and progress measures over time.
+
+use precipice::probe::survival::Survival;
+use precipice::record::Row;
+
+use super::{abruptness, case, last, log, swept};
+use crate::claims::{CaseRow, Evidence, Lookout, Settings, summary};
+use crate::error::LabError;
+use crate::figure::{BandPanel, Bands, bands};
+use crate::sweep::{SweepRow, observations, seed_curves};
+
+/// Step of the jump of the reference run, one seed of an independent implementation.
+fn reference_t50(settings: &Settings) -> f64 {
+    if settings.fast { 2_010.0 } else { 30_700.0 }
+}
+
+pub(super) fn reference(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let swept = swept(settings, watcher, "reddy-reference")?;
+    let runs: Vec<&SweepRow> = swept.report.runs.iter().collect();
+    let mut cases = Vec::new();
+    for run in &runs {
+        let (is_abrupt, [t50, width]) = abruptness(run);
+        let [ic, swap, iw] = ["ic_accuracy", "ic_swap_accuracy", "iw_accuracy"].map(|column| last(run, column));
+        let holds = is_abrupt && ic > 0.95 && swap > 0.95 && iw < 0.2;
+        cases.push(case(run, "", holds, &[t50, width, ("ic", ic), ("ic_swap", swap), ("iw", iw)]));
+    }
+    let median = Survival::new(&observations(&runs)).median().unwrap_or(f64::INFINITY);
+    let relative = median / reference_t50(settings);
+    let values = [("median t50", median), ("of the reference run's", relative)];
+    cases.push(CaseRow::new("all seeds".to_owned(), None, (relative - 1.0).abs() <= 0.15, &values));
+    let over = |column: &str| runs.iter().map(|run| last(run, column)).collect::<Vec<_>>();
+    let times: Vec<f64> = runs.iter().map(|run| run.t50.unwrap_or(f64::NAN)).collect();
+    let parts = [("ic", "ic_accuracy"), ("ic_swap", "ic_swap_accuracy"), ("iw", "iw_accuracy")];
+    let mut measured: Vec<String> = parts.iter().map(|(name, column)| summary(name, &over(column))).collect();
+    measured.insert(0, summary("t50", &times));
+    let named = [
+        ("novel classes (ic)", "ic_accuracy"),
+        ("labels swapped (ic_swap)", "ic_swap_accuracy"),
+        ("by heart (iw)", "iw_accuracy"),
+    ];
+    let panel = BandPanel {
+        heading: String::new(),
+        y_name: "accuracy".to_owned(),
+        series: seed_curves(&runs, &named)?,
+        references: guesses(&runs)?,
+        marks: Vec::new(),
+    };
+    let title = "In-context classification · median and range of six seeds".to_owned();
+    let figure = swept.draw("reddy-1", bands(&Bands { title, x_name: None, panels: vec![panel] }))?;
+    Ok(Evidence { measured: measured.join("; "), cases, figure: Some(figure) })
+}
+
+/// Chance and the guess among the context's labels.
+pub(super) fn guesses(runs: &[&SweepRow]) -> Result<Vec<(String, f64)>, LabError> {
+    let (spec, _) = log(runs[0])?;
+    let guess = spec.task.context_guess();
+    let name = if spec.task.copies() == 1 { "1/N" } else { "B/N" };
+    Ok(vec![("1/L".to_owned(), 1.0 / spec.task.n_labels() as f64), (name.to_owned(), guess)])
+}
+
+/// The progress measures, as named in figures.
+pub(super) const MEASURES: [(&str, &str); 4] = [
+    ("CLA: chooses a label of the context", "ic_context_label_accuracy"),
+    ("TLA2: query to all labels", "tla2"),
+    ("ILA1: label to its item", "ila1"),
+    ("TILA2: query to its label", "tila2"),
+];
+
+pub(super) fn progress(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let swept = swept(settings, watcher, "reddy-reference")?;
+    let runs: Vec<&SweepRow> = swept.report.runs.iter().collect();
+    let (mut cases, mut halves) = (Vec::new(), Vec::new());
+    for run in &runs {
+        let Some(t50) = run.t50 else { continue };
+        let (_, rows) = log(run)?;
+        let half = half_rise(&rows, "tila2") / t50;
+        let [cla, tla2, ila1, tila2] = MEASURES.map(|(_, column)| made_by(&rows, column, 0.8 * t50));
+        let holds = (half - 1.0).abs() <= 0.05 && cla >= 0.5 && tla2 >= 0.15 && ila1 <= 0.2 && tila2 <= 0.2;
+        let values =
+            [("TILA2 half way / t50", half), ("at .8 t50: CLA", cla), ("TLA2", tla2), ("ILA1", ila1), ("TILA2", tila2)];
+        cases.push(case(run, "", holds, &values));
+        halves.push(half);
+    }
+    let measured = format!(
+        "{} of {} seeds jump; {}; shares of their way at .8 t50 as listed",
+        cases.len(),
+        runs.len(),
+        summary("TILA2 half way / t50", &halves)
+    );
+    let panel = |heading: &str, y_name: &str, series, references| BandPanel {
+        heading: heading.to_owned(),
+        y_name: y_name.to_owned(),
+        series,
+        references,
+        marks: Vec::new(),
+    };
+    let accuracy = seed_curves(&runs, &[("novel classes (ic)", "ic_accuracy")])?;
+    let panels = vec![
+        panel("", "ic accuracy", accuracy, guesses(&runs)?),
+        panel("", "share", seed_curves(&runs, &MEASURES)?, Vec::new()),
+    ];
+    let title = "What rises slowly and what jumps · median and range of six seeds".to_owned();
+    let figure = swept.draw("reddy-3", bands(&Bands { title, x_name: None, panels }))?;
+    Ok(Evidence { measured, cases, figure: Some(figure) })
+}
+
+/// Step at which a column is half way from its first to its last value, for good.
+fn half_rise(rows: &[Row], column: &str) -> f64 {
+    let value = |row: &Row| row.get(column);
+    let (Some(first), Some(end)) = (rows.first(), rows.last()) else { return f64::NAN };
+    let half = value(first).midpoint(value(end));
+    let Some(after) = rows.iter().rposition(|row| value(row) <= half) else { return f64::NAN };
+    let Some(next) = rows.get(after + 1) else { return f64::NAN };
+    let (a, b) = (&rows[after], next);
+    a.step as f64 + (b.step - a.step) as f64 * (half - value(a)) / (value(b) - value(a))
+}
+
+/// Share of a column's way from first to last value that it has made by a step.
+fn made_by(rows: &[Row], column: &str, step: f64) -> f64 {
+    let (Some(first), Some(end)) = (rows.first(), rows.last()) else { return f64::NAN };
+    let at = rows.iter().rev().find(|row| row.step as f64 <= step).map_or(f64::NAN, |row| row.get(column));
+    (at - first.get(column)) / (end.get(column) - first.get(column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rises_are_timed_between_rows() {
+        let row =
+            |(i, x): (usize, &f64)| Row { step: 100 * i as u64, sequences: 0, columns: vec![("x".to_owned(), *x)] };
+        let rows: Vec<Row> = [0.0, 0.1, 0.2, 0.8, 1.0].iter().enumerate().map(row).collect();
+        assert!((half_rise(&rows, "x") - 250.0).abs() < 1e-9);
+        assert!((made_by(&rows, "x", 250.0) - 0.2).abs() < 1e-12);
+        assert!(half_rise(&[], "x").is_nan());
+    }
+}

@@ -1,0 +1,95 @@
+//! The minimal heads beside the full network.
+
+use super::dependence::classes_and_copies;
+use super::dynamics::{MEASURES, guesses};
+use super::{abruptness, case, last, log, run_plan, swept};
+use crate::claims::{CaseRow, Evidence, Lookout, Settings, summary};
+use crate::error::LabError;
+use crate::figure::{BandPanel, Bands, bands};
+use crate::spec_file::Changes;
+use crate::sweep::{Plan, SweepRow, seed_curves};
+
+const TRAINS_BETA_2: &str = "model.minimal.trains_beta_2";
+const HEADS: [(bool, &str); 2] = [(true, "three parameters"), (false, "two parameters, β₂ = 0")];
+
+pub(super) fn heads(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let network = swept(settings, watcher, "reddy-reference")?;
+    let minimal = swept(settings, watcher, "reddy-minimal")?;
+    let grid = swept(settings, watcher, "reddy-minimal-classes")?;
+    let (mut cases, mut measured) = (Vec::new(), Vec::new());
+    for (trains_beta_2, name) in HEADS {
+        let runs = minimal.only(TRAINS_BETA_2, trains_beta_2).report.runs;
+        for run in &runs {
+            let (is_abrupt, [t50, width]) = abruptness(run);
+            let ic = last(run, "ic_accuracy");
+            cases.push(case(run, name, is_abrupt && ic > 0.95, &[t50, width, ("ic", ic)]));
+        }
+        let times: Vec<f64> = runs.iter().map(|run| run.t50.unwrap_or(f64::NAN)).collect();
+        measured.push(format!("{name}: {}", summary("t50", &times)));
+        cases.extend(classes_and_copies(&format!("{name}, K x B"), &grid.only(TRAINS_BETA_2, trains_beta_2)));
+    }
+    let linear = run_plan(settings, watcher, linear_plan()?)?;
+    for run in &linear.report.runs {
+        cases.push(along_the_formula(run)?);
+    }
+
+    let mut panels = Vec::new();
+    let runs: Vec<&SweepRow> = network.report.runs.iter().collect();
+    panels.push(panel("the network", &runs)?);
+    for (trains_beta_2, name) in HEADS {
+        let of_head = minimal.only(TRAINS_BETA_2, trains_beta_2);
+        panels.push(panel(&format!("minimal head, {name}"), &of_head.report.runs.iter().collect::<Vec<_>>())?);
+    }
+    for (trains_beta_2, name) in HEADS {
+        let of_head = grid.only(TRAINS_BETA_2, trains_beta_2);
+        let stem = if trains_beta_2 { "reddy-4-three" } else { "reddy-4-two" };
+        of_head.draw_phases(stem, &format!("Minimal head, {name}"), "burstiness", "n_classes")?;
+    }
+    let title = "Network and minimal heads · median and range of six seeds".to_owned();
+    let figure = network.draw("reddy-4", bands(&Bands { title, x_name: None, panels }))?;
+    Ok(Evidence { measured: measured.join("; "), cases, figure: Some(figure) })
+}
+
+fn panel(heading: &str, runs: &[&SweepRow]) -> Result<BandPanel, LabError> {
+    let [_, tla2, ila1, tila2] = MEASURES;
+    let named = [("ic accuracy", "ic_accuracy"), (tla2.0, tla2.1), (ila1.0, ila1.1), (tila2.0, tila2.1)];
+    Ok(BandPanel {
+        heading: heading.to_owned(),
+        y_name: "share".to_owned(),
+        series: seed_curves(runs, &named)?,
+        references: guesses(runs)?,
+        marks: Vec::new(),
+    })
+}
+
+/// The two-parameter head with a linear readout, at unit rates, on 256 classes.
+fn linear_plan() -> Result<Plan, LabError> {
+    let task = "task={ classification = { n_classes = 256, p_novel = 0.0 } }";
+    let overrides = [task, "name=minimal-head-classes", "train.steps=1000", "eval.every=200"];
+    let changes = Changes { overrides: overrides.map(str::to_owned).to_vec(), ..Changes::default() };
+    Ok(Plan {
+        name: "minimal-head-classes".to_owned(),
+        changes,
+        seeds: vec![0, 1, 2],
+        ..Plan::load("minimal-head", false)?
+    })
+}
+
+/// alpha and xi at steps 400 and 800 as an independent implementation had them.
+fn along_the_formula(run: &SweepRow) -> Result<CaseRow, LabError> {
+    let (_, rows) = log(run)?;
+    let at = |step: u64, column: &str| rows.iter().find(|row| row.step == step).map_or(f64::NAN, |row| row.get(column));
+    let wanted = [(400, "alpha", 0.210), (400, "xi", 1.771), (800, "alpha", 1.068), (800, "xi", 3.586)];
+    let holds = wanted.iter().all(|&(step, column, value)| (at(step, column) / value - 1.0).abs() <= 0.06);
+    let values = [
+        ("step 400: alpha", at(400, "alpha")),
+        ("xi", at(400, "xi")),
+        ("step 800: alpha", at(800, "alpha")),
+        ("xi", at(800, "xi")),
+        ("beta", at(800, "beta")),
+        ("step 1000: beta", at(1000, "beta")),
+        ("alpha", at(1000, "alpha")),
+        ("xi", at(1000, "xi")),
+    ];
+    Ok(case(run, "linear readout", holds, &values))
+}
