@@ -58,7 +58,11 @@ fn folded<T: Real>(spec: &RunSpec, model: &Model<T>, params: &Params<T>, task: &
 }
 
 fn spec_of(copying: CopyingSpec, model: ModelSpec) -> RunSpec {
-    let mut spec = RunSpec { name: "forms".to_owned(), task: TaskSpec::Copying(copying), model, ..RunSpec::default() };
+    spec_on(TaskSpec::Copying(copying), model)
+}
+
+fn spec_on(task: TaskSpec, model: ModelSpec) -> RunSpec {
+    let mut spec = RunSpec { name: "forms".to_owned(), task, model, ..RunSpec::default() };
     spec.resolve();
     spec.validate().unwrap();
     spec
@@ -106,4 +110,14 @@ proptest! {
         compare::<f64>(&spec, s, 1e-9);
         compare::<f32>(&spec, s, 2e-3);
     }
+}
+
+/// Repeated and absent classes, labels that occur more than once.
+#[test]
+fn classification_folds_too() {
+    let task = ClassificationSpec { n_classes: 64, burstiness: 2, p_bursty: 0.5, p_novel: 0.3, ..Default::default() };
+    let model = ModelSpec { d_pos: 65, d_buffer: 0, readout: Readout::Mlp, ..ModelSpec::default() };
+    let spec = spec_on(TaskSpec::Classification(task), model);
+    compare::<f64>(&spec, 7, 1e-11);
+    compare::<f32>(&spec, 7, 1e-4);
 }

@@ -9,9 +9,13 @@ use precipice_num::{Kernels, Rng, StreamId};
 const SEQUENCES: usize = 3;
 
 fn small(model: ModelSpec) -> RunSpec {
+    on(TaskSpec::Copying(CopyingSpec { n_exemplars: 3, n_labels: 5, d_item: 6, items: None }), model)
+}
+
+fn on(task: TaskSpec, model: ModelSpec) -> RunSpec {
     let mut spec = RunSpec {
         name: "gradcheck".to_owned(),
-        task: TaskSpec::Copying(CopyingSpec { n_exemplars: 3, n_labels: 5, d_item: 6, items: None }),
+        task,
         model: ModelSpec { d_pos: 9, d_buffer: 3, readout_layers: 2, readout_width: 7, ..model },
         ..RunSpec::default()
     };
@@ -27,7 +31,10 @@ fn base() -> ModelSpec {
 
 /// Checks a random direction over all parameters, and single entries of every tensor.
 fn check(name: &str, model: ModelSpec) {
-    let spec = small(model);
+    check_spec(name, small(model));
+}
+
+fn check_spec(name: &str, spec: RunSpec) {
     let task = Task::new(&spec, None).unwrap();
     let model = Model::<f64>::new(&spec, &task.label_table(), Kernels::detect());
     let mut params = Params::init(model.layout().clone(), 1);
@@ -149,4 +156,43 @@ fn positions() {
         ..base()
     };
     check("everything", all);
+}
+
+fn clamp(layer: usize, head: usize, pattern: ClampPattern) -> ClampSpec {
+    ClampSpec { layer, head, pattern }
+}
+
+/// Bursty contexts, some of which do not hold the query's class: there a match is left alone.
+fn classification() -> TaskSpec {
+    TaskSpec::Classification(ClassificationSpec {
+        n_exemplars: 4,
+        n_labels: 4,
+        d_item: 6,
+        n_classes: 8,
+        burstiness: 2,
+        p_bursty: 0.5,
+        p_novel: 0.3,
+        n_novel_classes: 5,
+        ..ClassificationSpec::default()
+    })
+}
+
+#[test]
+fn classification_and_clamped_heads() {
+    let (previous, matching) = (ClampPattern::PreviousToken, ClampPattern::Match);
+    check_spec("classification", on(classification(), ModelSpec { readout: Readout::Mlp, ..base() }));
+    check("previous token", ModelSpec { clamps: vec![clamp(0, 0, previous)], ..base() });
+    check("match", ModelSpec { clamps: vec![clamp(1, 0, matching)], ..base() });
+    let both = vec![clamp(0, 1, previous), clamp(1, 0, matching)];
+    check_spec(
+        "two heads, one of each layer",
+        on(classification(), ModelSpec { clamps: both, n_heads: 3, d_buffer: 0, ..base() }),
+    );
+    let scalars = MinimalSpec { beta: 0.7, alpha: -1.3, beta_2: 0.4, trains_beta_2: true };
+    for clamps in [vec![clamp(0, 0, previous)], vec![clamp(1, 0, matching)]] {
+        check_spec(
+            "a clamped minimal head",
+            on(classification(), ModelSpec { minimal: Some(scalars.clone()), clamps, ..base() }),
+        );
+    }
 }

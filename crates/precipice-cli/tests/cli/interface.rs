@@ -35,7 +35,9 @@ fn specs_are_listed_and_shown_resolved() {
         assert_eq!(scratch.run(&["show", path.to_str().unwrap()]).ok().stdout, shown);
         assert!(shown.contains("n_positions = "), "resolved: {shown}");
     }
-    assert_eq!(scratch.run(&["specs", "--json"]).ok().json().as_array().unwrap().len(), HASHES.len());
+    let as_json = scratch.run(&["specs", "--json"]).ok().json();
+    let of_kind = |kind: &str| as_json.as_array().unwrap().iter().filter(|object| object["kind"] == kind).count();
+    assert_eq!((of_kind("spec"), of_kind("sweep")), (HASHES.len(), precipice_lab::sweep::BUILT_IN_SWEEPS.len()));
 }
 
 /// The documented page of fields has every field of every built-in spec.
@@ -53,7 +55,7 @@ fn every_field_is_documented() {
         }
     }
     let mut found = Vec::new();
-    for name in ["copying", "han", "minimal-head"] {
+    for name in ["copying", "han", "minimal-head", "classification-han"] {
         keys(&scratch.run(&["show", name, "--json"]).ok().json(), &mut found);
     }
     for key in found {
@@ -69,10 +71,11 @@ fn bad_input_is_one_clear_error_and_nothing_is_written() {
     scratch.write("misspelt.toml", "name = \"x\"\n[task.copying]\nn_exemplar = 4\n");
     scratch.write("nameless.toml", "[task.copying]\nn_exemplars = 4\n");
     scratch.write("broken.toml", "name = \n");
+    scratch.write("sweep.toml", "name = \"x\"\nspec = \"copying\"\nseeds = \"0..1\"\ngrid = 3\n");
     scratch.write("items.npz", "PK not a zip");
     std::fs::create_dir(scratch.path("folder.toml")).unwrap();
     let before = scratch.names();
-    let cases: [(&[&str], &str); 31] = [
+    let cases: [(&[&str], &str); 40] = [
         (&["run", "copyin"], "did you mean \"copying\"?"),
         (&["run", "no-such-spec.toml"], "no such built-in spec or file"),
         (&["run", "empty.toml"], "is empty"),
@@ -91,6 +94,15 @@ fn bad_input_is_one_clear_error_and_nothing_is_written() {
         (&["run", "-s", "probes.enabled=false"], "must be true where probes.ablations"),
         (&["run", "-s", "train.optimizer.adam.decay=0.1"], "missing field"),
         (&["run", "nameless.toml"], "name = (missing)"),
+        (&["run", "classification", "-s", "task.classification.n_classes=100"], "must be a multiple of n_labels = 32"),
+        (&["run", "classification", "-s", "task.classification.burstiness=3"], "must divide n_exemplars = 8"),
+        (&["run", "classification", "-s", "task.clasification.burstiness=2"], "wanted exactly 1 element"),
+        (&["run", "classification-han", "-s", "task.classification.n_classes=1568"], "1536 training classes"),
+        (&["run", "-s", "model.clamps=[{ layer = 0, pattern = \"match\" }]"], "only the last layer's query is read"),
+        (&["run", "-s", "model.clamps=[{ layer = 2, pattern = \"match\" }]"], "model.clamps.layer = 2"),
+        (&["sweep", "reddy-nois"], "did you mean \"reddy-noise\"?"),
+        (&["sweep", "copying", "--fast"], "only those have a fast form"),
+        (&["sweep", "sweep.toml"], "sweep.toml: "),
         (&["run", "-s", "name.x=1"], "name is a value, not a table"),
         (&["run", "-s", "task.copying.n_exemplars=0"], "task.copying.n_exemplars = 0: must be from 2"),
         (&["run", "-s", "task.copying.n_labels=7"], "must be at least n_exemplars = 8"),
@@ -286,11 +298,15 @@ fn hashes_of_the_built_in_specs_are_stable() {
     }
 }
 
-const HASHES: [(&str, &str); 6] = [
+const HASHES: [(&str, &str); 10] = [
     ("copying", "133e78f2b45cc358"),
     ("copying-small", "9672592f2b96a150"),
     ("copying-no-curriculum", "946c0c43a44e5597"),
     ("minimal-head", "accb895680dfd796"),
+    ("classification", "00fbc6862ebb40ca"),
+    ("classification-fast", "2432132dfbda4a11"),
+    ("classification-minimal", "b713cde21ed2f967"),
+    ("classification-han", "3e6b8fd693cf9310"),
     ("han", "3748a1b6ee9968f6"),
     ("han-small", "b786350a5b78d296"),
 ];

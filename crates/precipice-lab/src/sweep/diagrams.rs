@@ -2,6 +2,7 @@
 
 use precipice::probe::survival::{Observation, Survival};
 use precipice::probe::transition::median;
+use precipice::record::Row;
 use serde_json::Value;
 
 use super::summary::{by_point, observations, quantile, summarize};
@@ -156,6 +157,49 @@ fn learning_curves(title: &str, report: &SweepReport) -> Result<(Ensemble, usize
         members.push(member(name, &curves, &observations(point)));
     }
     Ok((Ensemble { title: title.to_owned(), members }, n_left_out))
+}
+
+/// Points of an aligned curve.
+const ALIGNED_POINTS: usize = 160;
+
+/// Columns of the logs of runs that jumped, each over its own steps divided by its t50: the median, and
+/// the lowest and the highest. Over steps a median of jumps at different times would not jump.
+///
+/// # Errors
+/// If the log of a run cannot be read.
+pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<BandSeries>, LabError> {
+    let mut logs = Vec::new();
+    for run in runs {
+        if let Some(t50) = run.t50 {
+            logs.push((t50, RunDir::new(&run.run_dir).rows()?));
+        }
+    }
+    let end = logs.iter().filter_map(|(t50, rows)| Some(rows.last()?.step as f64 / t50)).fold(f64::INFINITY, f64::min);
+    if logs.is_empty() {
+        let problem = "no run jumped, so there is nothing to align".to_owned();
+        return Err(LabError::Figure { kind: "aligned curves".to_owned(), problem });
+    }
+    let x: Vec<f64> = (0..=ALIGNED_POINTS).map(|i| end * i as f64 / ALIGNED_POINTS as f64).collect();
+    let series = |(name, column): &(&str, &str)| {
+        let at = |x: &f64| {
+            let mut values: Vec<f64> = logs.iter().map(|(t50, rows)| interpolated(rows, column, x * t50)).collect();
+            values.sort_by(f64::total_cmp);
+            [0.0, 0.5, 1.0].map(|q| quantile(&values, q))
+        };
+        BandSeries { name: (*name).to_owned(), x: x.clone(), values: x.iter().map(at).collect() }
+    };
+    Ok(named.iter().map(series).collect())
+}
+
+/// A column between two rows of the log.
+fn interpolated(rows: &[Row], column: &str, step: f64) -> f64 {
+    let after = rows.partition_point(|row| (row.step as f64) < step).min(rows.len() - 1);
+    let (a, b) = (&rows[after.saturating_sub(1)], &rows[after]);
+    if a.step == b.step {
+        return b.get(column);
+    }
+    let share = ((step - a.step as f64) / (b.step - a.step) as f64).min(1.0);
+    a.get(column) + share * (b.get(column) - a.get(column))
 }
 
 /// Columns of the logs of runs that differ in their seeds: at every step the median, and the lowest

@@ -18,7 +18,7 @@ use precipice::spec::RunSpec;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub use diagrams::{SweepFigure, SweepFigures, dependence, draw, phase_data, seed_curves};
+pub use diagrams::{SweepFigure, SweepFigures, aligned_curves, dependence, draw, phase_data, seed_curves};
 pub use grid::{Axis, Job};
 pub use plan::{BUILT_IN_SWEEPS, Plan, parse_seeds};
 pub use summary::{PointSummary, observations, summarize, table};

@@ -10,7 +10,7 @@ use crate::error::LabError;
 use crate::spec_file::{self, Changes, nearest, toml_error};
 
 /// Sweeps that are part of the program.
-pub const BUILT_IN_SWEEPS: [(&str, &str); 9] = [
+pub const BUILT_IN_SWEEPS: [(&str, &str); 10] = [
     ("reddy-reference", include_str!("../../../../specs/sweeps/reddy-reference.toml")),
     ("reddy-classes-burstiness", include_str!("../../../../specs/sweeps/reddy-classes-burstiness.toml")),
     ("reddy-noise", include_str!("../../../../specs/sweeps/reddy-noise.toml")),
@@ -19,6 +19,7 @@ pub const BUILT_IN_SWEEPS: [(&str, &str); 9] = [
     ("reddy-minimal-classes", include_str!("../../../../specs/sweeps/reddy-minimal-classes.toml")),
     ("reddy-bursty-novel", include_str!("../../../../specs/sweeps/reddy-bursty-novel.toml")),
     ("reddy-exemplars-labels", include_str!("../../../../specs/sweeps/reddy-exemplars-labels.toml")),
+    ("reddy-interventions", include_str!("../../../../specs/sweeps/reddy-interventions.toml")),
     ("han-classes-burstiness", include_str!("../../../../specs/sweeps/han-classes-burstiness.toml")),
 ];
 

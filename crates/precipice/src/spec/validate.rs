@@ -80,16 +80,17 @@ impl RunSpec {
         within(&field("n_exemplars"), self.task.n_exemplars(), 2, 4096)?;
         within(&field("n_labels"), self.task.n_labels(), 2, WIDTH_MAX)?;
         within(&field("d_item"), self.task.d_item(), 1, WIDTH_MAX)?;
-        let needed = match &self.task {
-            TaskSpec::Copying(copying) => copying.n_exemplars,
+        let (needed, what) = match &self.task {
+            TaskSpec::Copying(copying) => (copying.n_exemplars, "n_exemplars"),
             TaskSpec::Classification(classification) => {
                 validate_classification(classification)?;
                 let of_context = classification.n_exemplars / classification.copies();
-                if classification.distinct_labels { of_context } else { 0 }
+                (if classification.distinct_labels { of_context } else { 0 }, "n_exemplars / burstiness")
             }
         };
         if self.task.n_labels() < needed {
-            let expected = format!("must be at least {needed}, because the labels of one context are distinct");
+            let expected =
+                format!("must be at least {what} = {needed}, because the labels of one context are distinct");
             return Err(error(&field("n_labels"), self.task.n_labels(), expected));
         }
         Ok(())

@@ -3,7 +3,7 @@
 use precipice::probe::transition::median;
 
 use super::dynamics::guesses;
-use super::{Swept, case, last, log, swept};
+use super::{Swept, case, last, log, speaking, swept};
 use crate::claims::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::error::LabError;
 use crate::figure::{BandPanel, Bands, bands};
@@ -91,7 +91,7 @@ pub(super) fn data(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evi
 
 pub(super) fn both(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     let swept = swept(settings, watcher, "reddy-bursty-novel")?;
-    let runs = swept.at(&[("p_bursty", 0.5), ("p_novel", 0.5)]);
+    let (runs, silent) = speaking(&swept.at(&[("p_bursty", 0.5), ("p_novel", 0.5)]))?;
     let mut cases = Vec::new();
     for run in &runs {
         let (_, rows) = log(run)?;
@@ -104,7 +104,7 @@ pub(super) fn both(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evi
         cases.push(case(run, "", holds, &values));
     }
     let over = |column: &str| runs.iter().map(|run| last(run, column)).collect::<Vec<_>>();
-    let measured = format!("{}; {}", summary("ic", &over(IN_CONTEXT)), summary("iw", &over(BY_HEART)));
+    let measured = format!("{}; {}{silent}", summary("ic", &over(IN_CONTEXT)), summary("iw", &over(BY_HEART)));
     swept.draw_phases("reddy-5-phases", "Bursty × novel contexts · K = 512, B = 2", "p_novel", "p_bursty")?;
     let panel = panel(String::new(), &runs)?;
     let title = "Both solutions · p_bursty = p_novel = .5, K = 512, B = 2 · median and range of seeds".to_owned();
@@ -128,14 +128,18 @@ pub(super) fn either(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<E
     let (mut cases, mut panels, mut measured) = (Vec::new(), Vec::new(), Vec::new());
     for (classes, copies, wanted) in points {
         let name = format!("K = {classes}, B = {copies}");
-        let runs = swept.at(&[("n_classes", classes), ("burstiness", copies)]);
+        let (runs, silent) = speaking(&swept.at(&[("n_classes", classes), ("burstiness", copies)]))?;
         for run in &runs {
             let found = [IN_CONTEXT, BY_HEART].map(|column| last(run, column));
             let holds = found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() <= 0.1);
             cases.push(case(run, &name, holds, &[("ic", found[0]), ("iw", found[1])]));
         }
         let over = |column: &str| runs.iter().map(|run| last(run, column)).collect::<Vec<_>>();
-        measured.push(format!("{name}: {}, {}", summary("ic", &over(IN_CONTEXT)), summary("iw", &over(BY_HEART))));
+        measured.push(format!(
+            "{name}: {}, {}{silent}",
+            summary("ic", &over(IN_CONTEXT)),
+            summary("iw", &over(BY_HEART))
+        ));
         panels.push(panel(name, &runs)?);
     }
     let title = "By heart or from the context · median and range of seeds".to_owned();
