@@ -318,7 +318,8 @@ fn parse_axis(text: &str) -> Result<Axis, String> {
 /// `bench`
 #[derive(Debug, ClapArgs)]
 pub struct BenchArgs {
-    /// Timed tasks (copying, copying-small, wide-8, wide-8-mlp, wide-16, wide-32), other built-in specs, or TOML
+    /// Timed tasks (copying, copying-small, wide-8, wide-8-mlp, wide-16, wide-32,
+    /// class-8, class-32, class-novel), other built-in specs, or TOML
     /// files [default: all timed tasks]
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,

@@ -63,6 +63,14 @@ pub fn tasks() -> Vec<(&'static str, RunSpec)> {
         spec_file::load(built_in, &changes).expect("a built-in spec is valid")
     };
     let wide = |more: &[&str]| task("copying", &[&WIDE, more].concat());
+    // Classes without novel ones, as trainers in other languages time it.
+    const CLASS: [&str; 4] = [
+        "task.classification.n_classes=1024",
+        "task.classification.burstiness=2",
+        "task.classification.p_novel=0",
+        "model.readout_layers=2",
+    ];
+    let class = |more: &[&str]| task("classification", &[&CLASS, more].concat());
     vec![
         ("copying", task("copying", &[])),
         ("copying-small", task("copying-small", &[])),
@@ -70,6 +78,9 @@ pub fn tasks() -> Vec<(&'static str, RunSpec)> {
         ("wide-8-mlp", wide(&["model.readout=mlp"])),
         ("wide-16", wide(&["task.copying.n_exemplars=16"])),
         ("wide-32", wide(&["task.copying.n_exemplars=32"])),
+        ("class-8", class(&[])),
+        ("class-32", class(&["task.classification.n_exemplars=32"])),
+        ("class-novel", task("classification", &[])),
     ]
 }
 

@@ -46,3 +46,22 @@ fn characters_never_seen_are_told_apart() {
     assert!((0.9..0.96).contains(&last("ic_nearest_neighbor_accuracy")));
     assert!(report.figures.iter().any(|path| path.ends_with("contexts.svg")));
 }
+
+#[test]
+fn few_classes_are_learned_by_heart() {
+    let overrides = ["task.classification.p_novel=0", "task.classification.n_classes=64", "train.steps=500"];
+    let small = ["eval.every=250", "eval.sequences=200", "probes.sequences=16"];
+    let report = run("classification-fast", &[&overrides[..], &small].concat());
+    let last = |name: &str| report.manifest.final_row[name].as_f64().unwrap();
+    assert!(last("iw_accuracy") > 0.9 && last("ic_accuracy") < 0.15, "{:?}", report.manifest.final_row);
+    assert_eq!(report.manifest.outcome, RunOutcome::Iw);
+}
+
+#[test]
+fn a_minimal_head_learns_novel_classes_in_context() {
+    let report = run("classification-minimal", &["train.steps=1600", "eval.every=100", "eval.sequences=200"]);
+    let last = |name: &str| report.manifest.final_row[name].as_f64().unwrap();
+    assert!(last("ic_accuracy") > 0.97 && last("ic_swap_accuracy") > 0.97 && last("iw_accuracy") < 0.3);
+    assert!(last("ila1") > 0.8 && last("tila2") > 0.8);
+    assert_eq!(report.manifest.outcome, RunOutcome::Transition);
+}

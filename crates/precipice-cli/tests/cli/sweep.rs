@@ -44,7 +44,7 @@ fn a_sweep_makes_every_run_once_and_a_larger_one_begins_with_it() {
     let points = told["points"].as_array().unwrap();
     assert_eq!(points.len(), 2);
     assert!(points.iter().all(|point| point["n_runs"] == 2 && point["n_jumped"] == 0 && point["t50_median"].is_null()));
-    assert_eq!(names(&scratch.path("out")).len(), 6, "four runs, a table and a figure");
+    assert_eq!(names(&scratch.path("out")).len(), 7, "four runs, a table and two figures");
     // Every run is the run that `run` makes, and the same bits.
     let hash = runs[3]["spec_hash"].as_str().unwrap();
     let spec = scratch.path(&format!("{}/spec.toml", runs[3]["run_dir"].as_str().unwrap()));
@@ -125,4 +125,37 @@ fn training_is_timed() {
     }
     let planned = scratch.run(&[&args[..], &["--plan"]].concat()).ok();
     assert!(planned.stdout.contains("folded") && planned.stdout.contains("times less"), "{}", planned.stdout);
+}
+
+/// Two axes, one point of which is no task; seeds and steps of the fast form.
+const FILE: &str = r#"
+name = "tiny"
+spec = "copying-small"
+seeds = "0..5"
+skips_invalid = true
+set = ["probes.enabled=false", "probes.ablations=[]", "eval.sequences=16"]
+[[grid]]
+key = "task.copying.n_exemplars"
+values = [2, 4]
+[[grid]]
+key = "task.copying.n_labels"
+values = [2, 4]
+[fast]
+seeds = "0..1"
+set = ["train.steps=4"]
+"#;
+
+#[test]
+fn a_sweep_file_is_a_grid_with_a_phase_diagram() {
+    let scratch = Scratch::new();
+    scratch.write("tiny.toml", FILE);
+    let told = scratch.run(&["sweep", "tiny.toml", "--fast", "-s", "train.batch_size=8", "--json", "-q"]).ok().json();
+    assert_eq!(told["runs"].as_array().unwrap().len(), 6, "three of four points, two seeds");
+    assert!(told["runs"].as_array().unwrap().iter().all(|run| run["steps"] == 4));
+    let figures = told["figures"].as_array().unwrap();
+    assert_eq!(figures.len(), 2);
+    assert!(scratch.path("runs/sweep-tiny/phase-diagram.svg").is_file());
+    let told =
+        scratch.run(&["sweep", "tiny.toml", "--fast", "--seeds", "3", "-g", "task.copying.n_labels=8", "--json", "-q"]);
+    assert_eq!(told.ok().json()["runs"].as_array().unwrap().len(), 2, "the axis and the seeds are replaced");
 }
