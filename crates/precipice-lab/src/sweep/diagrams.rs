@@ -159,11 +159,12 @@ fn learning_curves(title: &str, report: &SweepReport) -> Result<(Ensemble, usize
     Ok((Ensemble { title: title.to_owned(), members }, n_left_out))
 }
 
-/// Points of an aligned curve.
+/// Points of an aligned curve, and where it ends at the latest.
 const ALIGNED_POINTS: usize = 160;
+const ALIGNED_END: f64 = 1.6;
 
 /// Columns of the logs of runs that jumped, each over its own steps divided by its t50: the median, and
-/// the lowest and the highest. Over steps a median of jumps at different times would not jump.
+/// the lowest and the highest of the runs that came so far. Over steps a median of jumps at different times would not jump.
 ///
 /// # Errors
 /// If the log of a run cannot be read.
@@ -174,7 +175,8 @@ pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<
             logs.push((t50, RunDir::new(&run.run_dir).rows()?));
         }
     }
-    let end = logs.iter().filter_map(|(t50, rows)| Some(rows.last()?.step as f64 / t50)).fold(f64::INFINITY, f64::min);
+    let ends = logs.iter().filter_map(|(t50, rows)| Some(rows.last()?.step as f64 / t50));
+    let end = ends.fold(0.0, f64::max).min(ALIGNED_END);
     if logs.is_empty() {
         let problem = "no run jumped, so there is nothing to align".to_owned();
         return Err(LabError::Figure { kind: "aligned curves".to_owned(), problem });
@@ -182,7 +184,11 @@ pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<
     let x: Vec<f64> = (0..=ALIGNED_POINTS).map(|i| end * i as f64 / ALIGNED_POINTS as f64).collect();
     let series = |(name, column): &(&str, &str)| {
         let at = |x: &f64| {
-            let mut values: Vec<f64> = logs.iter().map(|(t50, rows)| interpolated(rows, column, x * t50)).collect();
+            let all = logs.iter().map(|(t50, rows)| interpolated(rows, column, x * t50));
+            let mut values: Vec<f64> = all.filter(|value| value.is_finite()).collect();
+            if values.is_empty() {
+                return [f64::NAN; 3];
+            }
             values.sort_by(f64::total_cmp);
             [0.0, 0.5, 1.0].map(|q| quantile(&values, q))
         };
@@ -191,14 +197,15 @@ pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<
     Ok(named.iter().map(series).collect())
 }
 
-/// A column between two rows of the log.
+/// A column between two rows of the log; NaN beyond the last.
 fn interpolated(rows: &[Row], column: &str, step: f64) -> f64 {
-    let after = rows.partition_point(|row| (row.step as f64) < step).min(rows.len() - 1);
-    let (a, b) = (&rows[after.saturating_sub(1)], &rows[after]);
+    let after = rows.partition_point(|row| (row.step as f64) < step);
+    let Some(b) = rows.get(after) else { return f64::NAN };
+    let a = &rows[after.saturating_sub(1)];
     if a.step == b.step {
         return b.get(column);
     }
-    let share = ((step - a.step as f64) / (b.step - a.step) as f64).min(1.0);
+    let share = (step - a.step as f64) / (b.step - a.step) as f64;
     a.get(column) + share * (b.get(column) - a.get(column))
 }
 

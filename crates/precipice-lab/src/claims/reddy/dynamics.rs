@@ -80,7 +80,7 @@ pub(super) fn progress(settings: &Settings, watcher: &mut Lookout<'_>) -> Result
         let (_, rows) = log(run)?;
         let half = half_rise(&rows, "tila2") / t50;
         let [cla, tla2, ila1, tila2] = MEASURES.map(|(_, column)| made_by(&rows, column, 0.8 * t50));
-        let holds = (half - 1.0).abs() <= 0.05 && cla >= 0.5 && tla2 >= 0.15 && ila1 <= 0.2 && tila2 <= 0.2;
+        let holds = (half - 1.0).abs() <= 0.05 && cla >= 0.5 && tla2 >= 3.0 * tila2 && ila1 <= 0.2 && tila2 <= 0.2;
         let values =
             [("TILA2 half way / t50", half), ("at .8 t50: CLA", cla), ("TLA2", tla2), ("ILA1", ila1), ("TILA2", tila2)];
         cases.push(case(run, "", holds, &values));

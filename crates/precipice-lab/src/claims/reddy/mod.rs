@@ -42,8 +42,8 @@ pub(super) fn claims() -> Vec<Claim> {
             "reddy-3",
             "Figs. 3, 4: attention to all labels and the choice among them rise slowly, item-label and target \
              attention jump with the accuracy",
-            "every seed that jumps: TILA2 half way within 5 % of t50; at .8 t50 TLA2 has made >= 15 % of its way and \
-             CLA >= 50 %, ILA1 and TILA2 <= 20 %",
+            "every seed that jumps: TILA2 half way within 5 % of t50; at .8 t50 CLA has made >= 50 % of its way, \
+             ILA1 and TILA2 <= 20 %, TLA2 at least three times what TILA2 has",
             dynamics::progress,
         ),
         claim(
