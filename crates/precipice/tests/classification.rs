@@ -288,8 +288,9 @@ fn real_classes_keep_their_labels_and_held_out_ones_are_novel() {
 
 #[test]
 fn what_is_no_task_is_refused() {
-    let told = |change: fn(&mut ClassificationSpec)| spec(change).validate().expect_err("must be refused").to_string();
-    let cases: [(fn(&mut ClassificationSpec), &str); 12] = [
+    type Change = fn(&mut ClassificationSpec);
+    let told = |change: Change| spec(change).validate().expect_err("must be refused").to_string();
+    let cases: [(Change, &str); 12] = [
         (|t| t.n_classes = 25, "n_classes = 25: must be a multiple of n_labels = 8"),
         (|t| t.n_classes = 4, "n_classes = 4"),
         (|t| t.burstiness = 3, "burstiness = 3: must divide n_exemplars = 4"),

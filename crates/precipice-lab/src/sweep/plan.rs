@@ -156,7 +156,8 @@ impl Plan {
     /// All runs, in the order of grid and seeds.
     ///
     /// # Errors
-    /// As [`grid::expand`].
+    /// A point that is no valid spec where none may be left out, two points that are the same spec, more
+    /// runs than a sweep may have, or none.
     pub fn jobs(&self) -> Result<Vec<Job>, LabError> {
         grid::expand(self)
     }
