@@ -63,18 +63,25 @@ pub(super) fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
         };
         points = points.iter().flat_map(extended).collect();
     }
-    let (mut jobs, mut seen) = (Vec::new(), BTreeMap::new());
+    let (mut jobs, mut seen, mut known) = (Vec::new(), BTreeMap::new(), None);
     for point in &points {
         let mut changes = changes.clone();
         changes.overrides.extend(point.iter().map(|(key, value)| format!("{key}={value}")));
         let swept: Map<String, Value> = point.iter().map(|(key, value)| (key.clone(), as_json(value))).collect();
         let label = point.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
-        // Items count by their content, which is looked at once.
+        // Items count by their content, which is looked at once for all points that share a file.
         let mut of_point = match spec_file::load(name, &changes) {
             Err(LabError::Invalid { .. }) if plan.skips_invalid => continue,
             loaded => loaded?,
         };
-        items::load(&mut of_point)?;
+        let written = of_point.task.items().cloned();
+        match &known {
+            Some((of_others, loaded)) if *of_others == written => of_point.task.items_mut().clone_from(loaded),
+            _ => {
+                items::load(&mut of_point)?;
+                known = Some((written, of_point.task.items().cloned()));
+            }
+        }
         for &seed in seeds {
             let spec = RunSpec { seeds: Seeds::all(seed), ..of_point.clone() };
             if let Some(other) = seen.insert(spec.hash(), (label.clone(), seed)) {
