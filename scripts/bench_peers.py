@@ -3,13 +3,16 @@
 
     cargo build --release
     python3 -m venv venv && venv/bin/pip install torch "jax[cpu]"
-    venv/bin/python scripts/bench_peers.py [--rounds 5] [--json FILE]
+    venv/bin/python scripts/bench_peers.py [--rounds 5] [--task copy] [--json FILE]
 
-The task is in-context copying at d_model 128 (65 positions, 63-wide items, 32 labels, batch 128, SGD, linear
-readout, data generation included; the peers draw items from a bank, precipice draws new ones): the timed tasks wide-8, wide-16 and wide-32 of `precipice bench`. Each peer is
-timed twice: as it is normally written (every token projected, the last layer read at the query only) and rewritten
-by hand with most of the algebra that precipice finds by itself (folded and factored, without look-ups). In every round each contender runs once, one after the
-other, so that a change of the machine's speed hits all of them. A peer that cannot be imported is left out, by name.
+The tasks (--task) are in-context copying (copy) and classification (class) at d_model 128 (65 positions, 63-wide
+items, 32 labels, batch 128, SGD, data generation included). copy has a linear readout, and the peers draw items from
+a bank, precipice draws new ones: the timed tasks wide-8, wide-16 and wide-32 of `precipice bench`. class has 1,024
+classes, each twice in a context, and two hidden layers in the readout: class-8 and class-32. Each peer is timed
+twice: as it is normally written (every token projected, the last layer read at the query only) and rewritten by hand
+with most of the algebra that precipice finds by itself (folded and factored, without look-ups). In every round each
+contender runs once, one after the other, so that a change of the machine's speed hits all of them. A peer that cannot
+be imported is left out, by name.
 """
 import argparse
 import json
@@ -36,14 +39,14 @@ def run(command):
     return done.stdout
 
 
-def peer(options, n):
+def peer(options, task, n):
     command = [sys.executable, os.path.join(HERE, "peers", options[0]), *options[1:]]
-    command += ["--task", "copy", "--n", str(n), "--windows", "1", "--steps", "100"]
+    command += ["--task", task, "--n", str(n), "--windows", "1", "--steps", "100"]
     return json.loads(run(command).strip().splitlines()[-1])
 
 
-def ours(binary, n):
-    command = [binary, "bench", "wide-%d" % n, "--rounds", "1", "--seconds", "1", "--json"]
+def ours(binary, task, n):
+    command = [binary, "bench", "%s-%d" % ({"copy": "wide", "class": "class"}[task], n), "--rounds", "1", "--seconds", "1", "--json"]
     return json.loads(run(command))[0]
 
 
@@ -54,10 +57,12 @@ def importable(name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[8, 16, 32], help="exemplars in a context")
+    parser.add_argument("--task", choices=["copy", "class"], default="copy")
+    parser.add_argument("--sizes", type=int, nargs="+", help="exemplars in a context [8 16 32; for class 8 32]")
     parser.add_argument("--binary", default=os.path.join(ROOT, "target", "release", "precipice"))
     parser.add_argument("--json", help="write all rounds to this file")
     args = parser.parse_args()
+    args.sizes = args.sizes or {"copy": [8, 16, 32], "class": [8, 32]}[args.task]
     if not os.path.exists(args.binary):
         sys.exit("%s: no such file; build it with cargo build --release" % args.binary)
     missing = [name for name in ("torch", "jax") if not importable(name)]
@@ -68,9 +73,9 @@ def main():
     for n in args.sizes:
         for i in range(args.rounds):
             print("N = %d, round %d of %d" % (n, i + 1, args.rounds), file=sys.stderr)
-            told = {"precipice": ours(args.binary, n)}
+            told = {"precipice": ours(args.binary, args.task, n)}
             for name, options in peers.items():
-                told[name] = peer(options, n)
+                told[name] = peer(options, args.task, n)
                 versions.update(told[name]["versions"])
             for name, report in told.items():
                 rates.setdefault(name, {}).setdefault(n, []).append(report["steps_per_s"])

@@ -157,12 +157,17 @@ fn log(run: &SweepRow) -> Result<(RunSpec, Vec<Row>), LabError> {
 }
 
 /// The runs whose readout speaks, and in words how many are silent. A deep readout with one scalar bias a
-/// layer can lose all its ReLUs: its logits are then 0 and its loss ln L to the end, whatever the rest does.
+/// layer can lose all its ReLUs. Its logits are then the same for every query to the end, whatever the rest does: the
+/// loss is ln L, and the context's labels have the probability of that many labels.
 fn speaking<'a>(runs: &[&'a SweepRow]) -> Result<(Vec<&'a SweepRow>, String), LabError> {
     let mut kept = Vec::new();
     for run in runs {
-        let chance = (RunDir::new(&run.run_dir).spec()?.task.n_labels() as f64).ln();
-        let is_silent = ["loss", "ic_loss"].iter().all(|column| (last(run, column) - chance).abs() < 1e-3);
+        let task = RunDir::new(&run.run_dir).spec()?.task;
+        let n_labels = task.n_labels() as f64;
+        let share = 1.0 / task.context_guess() / n_labels;
+        let is_silent = (last(run, "loss") - n_labels.ln()).abs() < 1e-3
+            && (last(run, "ic_loss") - n_labels.ln()).abs() < 1e-3
+            && (last(run, "ic_context_label_mass") - share).abs() < 1e-4;
         kept.extend((!is_silent).then_some(*run));
     }
     let n_silent = runs.len() - kept.len();
