@@ -17,6 +17,9 @@ const TOLERANCE: f64 = 0.03;
 /// Share of neighbors that must agree with a direction.
 const AGREE: f64 = 0.9;
 
+/// Seeds of a point that a verdict on it needs.
+const SEEDS_MIN: usize = 2;
+
 /// Median over the seeds of a point.
 fn middle(runs: &[&SweepRow], column: &str) -> f64 {
     median(runs.iter().map(|run| last(run, column)))
@@ -91,7 +94,8 @@ pub(super) fn data(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evi
 
 pub(super) fn both(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     let swept = swept(settings, watcher, "reddy-bursty-novel")?;
-    let (runs, silent) = speaking(&swept.at(&[("p_bursty", 0.5), ("p_novel", 0.5)]))?;
+    let all = swept.at(&[("p_bursty", 0.5), ("p_novel", 0.5)]);
+    let (runs, silent) = speaking(&all)?;
     let mut cases = Vec::new();
     for run in &runs {
         let (_, rows) = log(run)?;
@@ -106,7 +110,7 @@ pub(super) fn both(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evi
     let over = |column: &str| runs.iter().map(|run| last(run, column)).collect::<Vec<_>>();
     let measured = format!("{}; {}{silent}", summary("ic", &over(IN_CONTEXT)), summary("iw", &over(BY_HEART)));
     swept.draw_phases("reddy-5-phases", "Bursty × novel contexts · K = 512, B = 2", "p_novel", "p_bursty")?;
-    let panel = panel(String::new(), &runs)?;
+    let panel = panel(String::new(), &all)?;
     let title = "Both solutions · p_bursty = p_novel = .5, K = 512, B = 2 · median and range of seeds".to_owned();
     let figure = swept.draw("reddy-5", bands(&Bands { title, x_name: None, panels: vec![panel] }))?;
     Ok(Evidence { measured, cases, figure: Some(figure) })
@@ -128,7 +132,11 @@ pub(super) fn either(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<E
     let (mut cases, mut panels, mut measured) = (Vec::new(), Vec::new(), Vec::new());
     for (classes, copies, wanted) in points {
         let name = format!("K = {classes}, B = {copies}");
-        let (runs, silent) = speaking(&swept.at(&[("n_classes", classes), ("burstiness", copies)]))?;
+        let all = swept.at(&[("n_classes", classes), ("burstiness", copies)]);
+        let (runs, silent) = speaking(&all)?;
+        if runs.len() < SEEDS_MIN {
+            cases.push(CaseRow::new(format!("{name}: too few seeds speak"), None, false, &[]));
+        }
         for run in &runs {
             let found = [IN_CONTEXT, BY_HEART].map(|column| last(run, column));
             let holds = found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() <= 0.1);
@@ -140,7 +148,7 @@ pub(super) fn either(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<E
             summary("ic", &over(IN_CONTEXT)),
             summary("iw", &over(BY_HEART))
         ));
-        panels.push(panel(name, &runs)?);
+        panels.push(panel(name, &all)?);
     }
     let title = "By heart or from the context · median and range of seeds".to_owned();
     let figure = swept.draw("reddy-7", bands(&Bands { title, x_name: None, panels }))?;

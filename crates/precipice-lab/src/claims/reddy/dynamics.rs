@@ -37,6 +37,9 @@ pub(super) fn reference(settings: &Settings, watcher: &mut Lookout<'_>) -> Resul
     let parts = [("ic", "ic_accuracy"), ("ic_swap", "ic_swap_accuracy"), ("iw", "iw_accuracy")];
     let mut measured: Vec<String> = parts.iter().map(|(name, column)| summary(name, &over(column))).collect();
     measured.insert(0, summary("t50", &times));
+    if !has_jump(&all) {
+        return Ok(Evidence { measured: measured.join("; ") + &silent, cases, figure: None });
+    }
     let named = [
         ("novel classes (ic)", "ic_accuracy"),
         ("labels swapped (ic_swap)", "ic_swap_accuracy"),
@@ -45,13 +48,18 @@ pub(super) fn reference(settings: &Settings, watcher: &mut Lookout<'_>) -> Resul
     let panel = BandPanel {
         heading: String::new(),
         y_name: "accuracy".to_owned(),
-        series: aligned_curves(&runs, &named)?,
-        references: guesses(&runs)?,
+        series: aligned_curves(&all, &named)?,
+        references: guesses(&all)?,
         marks: Vec::new(),
     };
     let title = "In-context classification · median and range of the seeds that jump".to_owned();
     let figure = swept.draw("reddy-1", bands(&Bands { title, x_name: Some(OVER.to_owned()), panels: vec![panel] }))?;
     Ok(Evidence { measured: measured.join("; ") + &silent, cases, figure: Some(figure) })
+}
+
+/// Whether there is anything to align curves at.
+pub(super) fn has_jump(runs: &[&SweepRow]) -> bool {
+    runs.iter().any(|run| run.t50.is_some())
 }
 
 /// Chance and the guess among the context's labels.
@@ -92,6 +100,9 @@ pub(super) fn progress(settings: &Settings, watcher: &mut Lookout<'_>) -> Result
         all.len(),
         summary("TILA2 half way / t50", &halves)
     );
+    if !has_jump(&all) {
+        return Ok(Evidence { measured, cases, figure: None });
+    }
     let panel = |heading: &str, y_name: &str, series, references| BandPanel {
         heading: heading.to_owned(),
         y_name: y_name.to_owned(),
@@ -99,10 +110,10 @@ pub(super) fn progress(settings: &Settings, watcher: &mut Lookout<'_>) -> Result
         references,
         marks: Vec::new(),
     };
-    let accuracy = aligned_curves(&runs, &[("novel classes (ic)", "ic_accuracy")])?;
+    let accuracy = aligned_curves(&all, &[("novel classes (ic)", "ic_accuracy")])?;
     let panels = vec![
-        panel("", "ic accuracy", accuracy, guesses(&runs)?),
-        panel("", "share", aligned_curves(&runs, &MEASURES)?, Vec::new()),
+        panel("", "ic accuracy", accuracy, guesses(&all)?),
+        panel("", "share", aligned_curves(&all, &MEASURES)?, Vec::new()),
     ];
     let title = "What rises slowly and what jumps · median and range of the seeds that jump".to_owned();
     let figure = swept.draw("reddy-3", bands(&Bands { title, x_name: Some(OVER.to_owned()), panels }))?;

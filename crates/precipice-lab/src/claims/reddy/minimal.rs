@@ -4,7 +4,7 @@ use precipice::probe::transition::median;
 use precipice::record::Row;
 
 use super::dependence::classes_and_copies;
-use super::dynamics::{MEASURES, OVER, guesses};
+use super::dynamics::{MEASURES, OVER, guesses, has_jump};
 use super::{abruptness, case, last, log, run_plan, swept};
 use crate::claims::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::error::LabError;
@@ -34,11 +34,15 @@ pub(super) fn heads(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Ev
     let linear = run_plan(settings, watcher, linear_plan()?)?;
     cases.push(along_the_formula(&linear.report.runs)?);
 
+    let groups = HEADS
+        .map(|(trains_beta_2, name)| (format!("minimal head, {name}"), minimal.only(TRAINS_BETA_2, trains_beta_2)));
     let mut panels = Vec::new();
-    panels.push(panel("the network", &network.report.runs.iter().collect::<Vec<_>>())?);
-    for (trains_beta_2, name) in HEADS {
-        let of_head = minimal.only(TRAINS_BETA_2, trains_beta_2);
-        panels.push(panel(&format!("minimal head, {name}"), &of_head.report.runs.iter().collect::<Vec<_>>())?);
+    for (name, group) in [("the network".to_owned(), network.clone())].into_iter().chain(groups) {
+        let runs: Vec<&SweepRow> = group.report.runs.iter().collect();
+        if !has_jump(&runs) {
+            return Ok(Evidence { measured: measured.join("; "), cases, figure: None });
+        }
+        panels.push(panel(&name, &runs)?);
     }
     for (trains_beta_2, name) in HEADS {
         let of_head = grid.only(TRAINS_BETA_2, trains_beta_2);

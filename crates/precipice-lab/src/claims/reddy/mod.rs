@@ -76,6 +76,7 @@ pub(super) fn claims() -> Vec<Claim> {
 }
 
 /// The runs of a sweep, and where its figures go.
+#[derive(Clone)]
 struct Swept {
     plan: Plan,
     report: SweepReport,
