@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{note, say, say_json, texts};
 use crate::args::{RunArgs, SpecArgs};
 use crate::numbers::{commas, duration, fraction, step};
-use crate::progress::{Progress, guess_name};
+use crate::progress::Progress;
 use crate::{Ending, interrupt};
 
 /// The changes that the command line makes to a spec.
@@ -82,7 +82,7 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
             step(jump.t50),
             step(jump.width_10_90),
             fraction(jump.plateau_accuracy.unwrap_or(f64::NAN)),
-            guess_name(spec),
+            spec.task.context_guess_name(),
             fraction(spec.task.context_guess()),
             step(jump.onset_step),
             if manifest.outcome == RunOutcome::Lost { "; the solution was lost again" } else { "" }

@@ -83,7 +83,7 @@ impl Progress {
             n_steps,
             prefix: spec.task.in_context_prefix(),
             guess: spec.task.context_guess(),
-            guess_name: guess_name(spec),
+            guess_name: spec.task.context_guess_name(),
             has_jumped: false,
             keeps_curve: false,
             first_step: None,
@@ -148,11 +148,6 @@ impl Drop for Progress {
             }
         }
     }
-}
-
-/// What a guess among the context's labels is called.
-pub fn guess_name(spec: &RunSpec) -> &'static str {
-    if spec.task.copies() == 1 { "1/N" } else { "B/N" }
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -180,6 +180,11 @@ impl TaskSpec {
         self.copies() as f64 / self.n_exemplars() as f64
     }
 
+    /// What that guess is called.
+    pub fn context_guess_name(&self) -> &'static str {
+        if self.copies() == 1 { "1/N" } else { "B/N" }
+    }
+
     /// eps; nothing is noisy in copying.
     pub fn within_class_noise(&self) -> f64 {
         match self {

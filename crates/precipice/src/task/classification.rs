@@ -2,7 +2,7 @@
 
 use precipice_num::{Kernels, Real, Rng};
 
-use super::{ItemBank, Purpose, Set, stream, world_vectors};
+use super::{Address, ItemBank, Purpose, Set, world_vectors};
 use crate::batch::Batch;
 use crate::spec::{ClassificationSpec, Seeds};
 
@@ -11,7 +11,6 @@ use crate::spec::{ClassificationSpec, Seeds};
 pub(super) struct Classification {
     spec: ClassificationSpec,
     n_positions: usize,
-    seeds: Seeds,
     source: Source,
     /// P(class <= k), where classes are not equally frequent.
     cumulative: Option<Vec<f64>>,
@@ -26,7 +25,7 @@ enum Source {
 }
 
 /// Sequences of an evaluation set that share their novel classes, as those of a training batch do.
-const POOL: usize = 128;
+const POOL: u32 = 128;
 
 /// The classes that one context is drawn from.
 #[derive(Clone, Copy)]
@@ -44,23 +43,13 @@ impl Classification {
         let means = || world_vectors(Purpose::ClassMeans, seeds, spec.n_classes, spec.d_item);
         let source = bank.map_or_else(|| Source::Gaussian(means()), Source::Bank);
         let cumulative = (spec.zipf_exponent != 0.0).then(|| cumulative(spec.n_classes, spec.zipf_exponent));
-        Self { spec: spec.clone(), n_positions, seeds, source, cumulative }
+        Self { spec: spec.clone(), n_positions, source, cumulative }
     }
 
-    /// Sequence `lane` of (set, step), written to place `s` of the batch.
-    pub(super) fn fill_sequence(
-        &self,
-        kernels: Kernels,
-        set: Set,
-        step: u64,
-        lane: usize,
-        s: usize,
-        batch: &mut Batch,
-    ) {
+    /// The sequence of an address, written to place `s` of the batch.
+    pub(super) fn fill_sequence(&self, kernels: Kernels, set: Set, address: Address, s: usize, batch: &mut Batch) {
         let n = self.spec.n_exemplars;
-        let (seed, set_idx) = set.address(self.seeds);
-        let sequence = u32::try_from(lane).expect("fewer than 2^32 sequences");
-        let mut rng = Rng::new(stream(seed, Purpose::Structure as u8 + set_idx, step, sequence));
+        let mut rng = Rng::new(address.stream(Purpose::Structure));
         let draw = self.draw(set, &mut rng);
         batch.offsets[s] = rng.below((self.n_positions - 2 * n) as u32);
         let ids = &mut batch.item_ids[s * (n + 1)..(s + 1) * (n + 1)];
@@ -77,9 +66,8 @@ impl Classification {
         let items = &mut batch.items[s * width..(s + 1) * width];
         match &self.source {
             Source::Gaussian(means) => {
-                let noise = (Purpose::Items as u8 + set_idx, step, sequence);
-                let pool = if set == Set::Train { 0 } else { lane / POOL };
-                self.write_items(kernels, means, (seed, set_idx), noise, pool, ids, draw, items);
+                let pool = if set == Set::Train { 0 } else { address.lane / POOL };
+                self.write_items(kernels, means, address, pool, ids, draw, items);
             }
             Source::Bank(bank) => {
                 self.choose_instances(bank, draw, slot, &mut rng, ids);
@@ -167,14 +155,13 @@ impl Classification {
     }
 
     /// (mu + eps eta) / sqrt(1 + eps^2), eta afresh for every item.
-    #[expect(clippy::too_many_arguments, reason = "the addresses of all random numbers of a sequence")]
+    #[expect(clippy::too_many_arguments, reason = "what a sequence is made of")]
     fn write_items(
         &self,
         kernels: Kernels,
         means: &[f32],
-        (seed, set_idx): (u64, u8),
-        (purpose, step, lane): (u8, u64, u32),
-        pool: usize,
+        address: Address,
+        pool: u32,
         classes: &mut [u32],
         draw: Draw,
         items: &mut [f32],
@@ -185,16 +172,16 @@ impl Classification {
         if noise == 0.0 {
             items.fill(0.0);
         } else {
-            let id = stream(seed, purpose, step, lane);
-            Rng::fill_normal(kernels, id, (std * noise * scale) as f32, items);
+            Rng::fill_normal(kernels, address.stream(Purpose::Items), (std * noise * scale) as f32, items);
         }
-        let (n_classes, n_novel) = (self.spec.n_classes as u32, self.spec.n_novel_classes);
+        let (n_classes, n_novel) = (self.spec.n_classes as u32, self.spec.n_novel_classes as u32);
         let mut novel = vec![0.0; if draw.is_novel { d } else { 0 }];
         for (item, class) in items.chunks_exact_mut(d).zip(classes) {
             let mean = if draw.is_novel {
-                let lane = u32::try_from(pool * n_novel).expect("fewer than 2^32 novel classes") + *class;
-                let id = stream(seed, Purpose::NovelMeans as u8 + set_idx, step, lane);
-                Rng::fill_normal(kernels, id, std as f32, &mut novel);
+                // Beyond 2^32 novel classes the first ones come again.
+                let lane = pool.wrapping_mul(n_novel).wrapping_add(*class);
+                let of_class = Address { lane, ..address };
+                Rng::fill_normal(kernels, of_class.stream(Purpose::NovelMeans), std as f32, &mut novel);
                 *class += n_classes;
                 &novel
             } else {

@@ -4,24 +4,23 @@ use std::ops::Range;
 
 use precipice_num::{Kernels, Rng};
 
-use super::{ItemBank, Purpose, Set, stream};
+use super::{Address, ItemBank, Purpose, Set};
 use crate::batch::Batch;
-use crate::spec::{CopyingSpec, Seeds};
+use crate::spec::CopyingSpec;
 
 /// The copying task with its fixed world.
 #[derive(Clone, Debug)]
 pub struct Copying {
     spec: CopyingSpec,
     n_positions: usize,
-    seeds: Seeds,
     bank: Option<ItemBank>,
     item_std: f32,
 }
 
 impl Copying {
-    pub(super) fn new(spec: &CopyingSpec, n_positions: usize, seeds: Seeds, bank: Option<ItemBank>) -> Self {
+    pub(super) fn new(spec: &CopyingSpec, n_positions: usize, bank: Option<ItemBank>) -> Self {
         let item_std = (1.0 / spec.d_item as f64).sqrt() as f32;
-        Self { spec: spec.clone(), n_positions, seeds, bank, item_std }
+        Self { spec: spec.clone(), n_positions, bank, item_std }
     }
 
     /// Held-out classes are a set of their own.
@@ -37,21 +36,11 @@ impl Copying {
         if set == Set::InContext { n_trained..bank.n_classes } else { 0..n_trained }
     }
 
-    /// Sequence `lane` of (set, step), written to place `s` of the batch.
-    pub(super) fn fill_sequence(
-        &self,
-        kernels: Kernels,
-        set: Set,
-        step: u64,
-        lane: usize,
-        s: usize,
-        batch: &mut Batch,
-    ) {
+    /// The sequence of an address, written to place `s` of the batch.
+    pub(super) fn fill_sequence(&self, kernels: Kernels, set: Set, address: Address, s: usize, batch: &mut Batch) {
         let n = self.spec.n_exemplars;
         let d = self.spec.d_item;
-        let (seed, set_idx) = set.address(self.seeds);
-        let lane = u32::try_from(lane).expect("fewer than 2^32 sequences");
-        let mut rng = Rng::new(stream(seed, Purpose::Structure as u8 + set_idx, step, lane));
+        let mut rng = Rng::new(address.stream(Purpose::Structure));
         let slot = rng.below(n as u32);
         let labels = &mut batch.label_ids[s * n..(s + 1) * n];
         rng.distinct_below(self.spec.n_labels as u32, labels);
@@ -63,8 +52,7 @@ impl Copying {
         let items = &mut batch.items[s * (n + 1) * d..(s + 1) * (n + 1) * d];
         match &self.bank {
             None => {
-                let id = stream(seed, Purpose::Items as u8 + set_idx, step, lane);
-                Rng::fill_normal(kernels, id, self.item_std, &mut items[..n * d]);
+                Rng::fill_normal(kernels, address.stream(Purpose::Items), self.item_std, &mut items[..n * d]);
                 items.copy_within(slot as usize * d..(slot as usize + 1) * d, n * d);
             }
             Some(bank) => {

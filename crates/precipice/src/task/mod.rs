@@ -40,15 +40,33 @@ impl Set {
         }
     }
 
-    /// Seed and offset of the purpose of its random numbers. Values are part of the bits.
-    fn address(self, seeds: Seeds) -> (u64, u8) {
-        match self {
+    /// Address of the random numbers of one sequence. Values are part of the bits.
+    fn address(self, seeds: Seeds, step: u64, sequence: usize) -> Address {
+        let (seed, set_idx) = match self {
             Set::Train => (seeds.data, 0),
             Set::Eval => (seeds.eval, 1),
             Set::InContext => (seeds.eval, 2),
             Set::Swapped => (seeds.eval, 3),
             Set::InWeights => (seeds.eval, 4),
-        }
+        };
+        let lane = u32::try_from(sequence).expect("fewer than 2^32 sequences");
+        Address { seed, set_idx, step, lane }
+    }
+}
+
+/// Where the random numbers of one sequence of (set, step) are.
+#[derive(Clone, Copy)]
+struct Address {
+    seed: u64,
+    set_idx: u8,
+    step: u64,
+    lane: u32,
+}
+
+impl Address {
+    /// The stream for one purpose.
+    fn stream(self, purpose: Purpose) -> StreamId {
+        stream(self.seed, purpose as u8 + self.set_idx, self.step, self.lane)
     }
 }
 
@@ -98,7 +116,7 @@ impl Task {
         let has_real_items = bank.is_some();
         let (n_positions, seeds) = (spec.n_positions(), spec.seeds);
         let family = match &spec.task {
-            TaskSpec::Copying(copying) => Family::Copying(Copying::new(copying, n_positions, seeds, bank)),
+            TaskSpec::Copying(copying) => Family::Copying(Copying::new(copying, n_positions, bank)),
             TaskSpec::Classification(classification) => {
                 Family::Classification(Classification::new(classification, n_positions, seeds, bank))
             }
@@ -112,9 +130,10 @@ impl Task {
     /// Sequence s of (set, step) is the same whoever draws it and in whatever order.
     pub fn fill(&self, kernels: Kernels, set: Set, step: u64, first: usize, batch: &mut Batch) {
         for s in 0..batch.n_sequences {
+            let address = set.address(self.seeds, step, first + s);
             match &self.family {
-                Family::Copying(task) => task.fill_sequence(kernels, set, step, first + s, s, batch),
-                Family::Classification(task) => task.fill_sequence(kernels, set, step, first + s, s, batch),
+                Family::Copying(task) => task.fill_sequence(kernels, set, address, s, batch),
+                Family::Classification(task) => task.fill_sequence(kernels, set, address, s, batch),
             }
         }
     }

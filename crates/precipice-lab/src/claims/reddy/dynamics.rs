@@ -65,9 +65,8 @@ pub(super) fn has_jump(runs: &[&SweepRow]) -> bool {
 /// Chance and the guess among the context's labels.
 pub(super) fn guesses(runs: &[&SweepRow]) -> Result<Vec<(String, f64)>, LabError> {
     let (spec, _) = log(runs[0])?;
-    let guess = spec.task.context_guess();
-    let name = if spec.task.copies() == 1 { "1/N" } else { "B/N" };
-    Ok(vec![("1/L".to_owned(), 1.0 / spec.task.n_labels() as f64), (name.to_owned(), guess)])
+    let guess = (spec.task.context_guess_name().to_owned(), spec.task.context_guess());
+    Ok(vec![("1/L".to_owned(), 1.0 / spec.task.n_labels() as f64), guess])
 }
 
 /// The progress measures, as named in figures.
