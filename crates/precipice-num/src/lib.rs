@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`kernels`] (which instructions this processor has, and the two arithmetics),
 //! [`mat`] (views), [`gemm`] (matrix products), [`softmax`], [`elementwise`], [`math`]
-//! (exp, ln, sine and cosine), [`rng`] (counter-based random numbers), [`real`] (f32 or f64).
+//! (exp, ln, sine and cosine), [`cholesky`] (small systems), [`rng`] (counter-based random numbers),
+//! [`real`] (f32 or f64).
 //!
 //! This is the only crate with `unsafe` code. It is optimized even in test builds, so everything
 //! here is compiled for concrete f32 and f64, never left generic for the crates above.
@@ -15,6 +16,7 @@
 //! assert_eq!(c, [11.0]);
 //! ```
 
+pub mod cholesky;
 pub mod elementwise;
 pub mod gemm;
 pub mod kernels;
@@ -27,6 +29,7 @@ mod sixteen;
 pub mod softmax;
 mod transpose;
 
+pub use cholesky::Cholesky;
 pub use gemm::Fill;
 pub use kernels::{Arithmetic, Kernels, Simd};
 pub use mat::{MatMut, MatRef};
