@@ -15,8 +15,9 @@ use crate::store::RunOutcome;
 /// If the run has L = N itself.
 pub fn companion_spec(run: &StoredRun) -> Result<RunSpec, LabError> {
     let mut spec = run.spec.clone();
-    if let TaskSpec::Classification(_) = &spec.task {
-        let problem = "is a classification run, whose companion is another task; name two copying runs";
+    if !matches!(spec.task, TaskSpec::Copying(_)) {
+        let problem =
+            format!("is a {} run, whose companion is another task; name two copying runs", spec.task.family());
         return Err(LabError::run_dir(run.run_dir.root(), problem));
     }
     if spec.task.n_labels() == spec.task.n_exemplars() {
@@ -24,7 +25,8 @@ pub fn companion_spec(run: &StoredRun) -> Result<RunSpec, LabError> {
             "has L = N itself; name a run with more labels, and this one as the second if it is its companion";
         return Err(LabError::run_dir(run.run_dir.root(), problem));
     }
-    *spec.task.n_labels_mut() = spec.task.n_exemplars();
+    let n_exemplars = spec.task.n_exemplars();
+    spec.task.n_labels_mut().into_iter().for_each(|n_labels| *n_labels = n_exemplars);
     spec.name += "-l-equals-n";
     Ok(spec)
 }

@@ -9,11 +9,12 @@ use toml::{Table, Value};
 use crate::error::LabError;
 
 /// A built-in experiment: its name and its TOML.
-pub const BUILT_INS: [(&str, &str); 10] = [
+pub const BUILT_INS: [(&str, &str); 11] = [
     ("copying", include_str!("../../../specs/copying.toml")),
     ("copying-small", include_str!("../../../specs/copying-small.toml")),
     ("copying-no-curriculum", include_str!("../../../specs/copying-no-curriculum.toml")),
     ("minimal-head", include_str!("../../../specs/minimal-head.toml")),
+    ("regression", include_str!("../../../specs/regression.toml")),
     ("classification", include_str!("../../../specs/classification.toml")),
     ("classification-fast", include_str!("../../../specs/classification-fast.toml")),
     ("classification-minimal", include_str!("../../../specs/classification-minimal.toml")),
@@ -123,7 +124,7 @@ pub(crate) fn toml_error(origin: &str, error: &toml::de::Error) -> LabError {
 /// What to do about serde's message: the nearest of the names that it expected.
 fn suggestion(message: &str) -> String {
     if message.contains("wanted exactly 1 element") {
-        return "; choose one, for example `sgd` or `adam` for an optimizer, `copying` or `classification` for a task"
+        return "; choose one, for example `sgd` or `adam` for an optimizer, `copying`, `classification` or `regression` for a task"
             .to_owned();
     }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();

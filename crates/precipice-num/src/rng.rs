@@ -117,6 +117,21 @@ impl Rng {
         }
     }
 
+    /// Fills `out` with independent uniform numbers between -width / 2 and width / 2, the centers of 2^24
+    /// equal cells. Element e comes from word e of the stream.
+    pub fn fill_uniform(id: StreamId, width: f32, out: &mut [f32]) {
+        let key = id.key();
+        let scale = width / (1 << 25) as f32;
+        for (block, chunk) in out.chunks_mut(4).enumerate() {
+            let words = philox(id.counter(block as u32), key);
+            for (x, word) in chunk.iter_mut().zip(words) {
+                // An odd integer below 2^24 in size, which an f32 holds exactly.
+                let cell = 2 * (word >> 8) as i32 + 1 - (1 << 24);
+                *x = cell as f32 * scale;
+            }
+        }
+    }
+
     /// Fills `out` with independent normal deviates of the given standard deviation.
     ///
     /// Element e comes from block e / 4 of the stream, whatever the length of `out`.

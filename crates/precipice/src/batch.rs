@@ -13,6 +13,8 @@ pub struct Batch {
     pub n_sequences: usize,
     /// N.
     pub n_exemplars: usize,
+    /// T, 2N + 1, or N + 1 where a pair is one token.
+    n_tokens: usize,
     /// D.
     pub d_item: usize,
     /// `[n_sequences, N + 1, D]`; the last item of a sequence is the query.
@@ -28,6 +30,8 @@ pub struct Batch {
     pub answers: Vec<u32>,
     /// `[n_sequences, N]` whether an exemplar is of the query's class.
     pub matches: Vec<bool>,
+    /// `[n_sequences, N + 1]` y of each item, the query's last, in the regression task; empty in others.
+    pub values: Vec<f32>,
 }
 
 impl Batch {
@@ -36,6 +40,7 @@ impl Batch {
         Self {
             n_sequences: 0,
             n_exemplars,
+            n_tokens: 2 * n_exemplars + 1,
             d_item,
             items: vec![0.0; capacity * (n_exemplars + 1) * d_item],
             item_ids: vec![0; capacity * (n_exemplars + 1)],
@@ -43,7 +48,14 @@ impl Batch {
             offsets: vec![0; capacity],
             answers: vec![0; capacity],
             matches: vec![false; capacity * n_exemplars],
+            values: Vec::new(),
         }
+    }
+
+    /// The same for sequences of the regression task with `n_tokens` tokens.
+    pub fn of_regression(capacity: usize, n_exemplars: usize, n_tokens: usize, d_item: usize) -> Self {
+        let values = vec![0.0; capacity * (n_exemplars + 1)];
+        Self { values, n_tokens, ..Self::with_capacity(capacity, n_exemplars, d_item) }
     }
 
     /// Sequences that it has room for.
@@ -51,9 +63,20 @@ impl Batch {
         self.offsets.len()
     }
 
-    /// T = 2N + 1.
+    /// T.
     pub fn n_tokens(&self) -> usize {
-        2 * self.n_exemplars + 1
+        self.n_tokens
+    }
+
+    /// y of the items of one sequence, `[N + 1]`, in the regression task.
+    pub fn values_of(&self, sequence: usize) -> &[f32] {
+        let width = self.n_exemplars + 1;
+        &self.values[sequence * width..(sequence + 1) * width]
+    }
+
+    /// y of the query of every sequence, in the regression task.
+    pub fn query_values(&self) -> impl Iterator<Item = f64> + '_ {
+        (0..self.n_sequences).map(|s| f64::from(self.values_of(s)[self.n_exemplars]))
     }
 
     /// Items of one sequence, `[N + 1, D]`.

@@ -7,7 +7,7 @@ mod task;
 mod train;
 mod validate;
 
-pub use task::{ClassificationSpec, CopyingSpec, ItemsSpec, TaskSpec};
+pub use task::{ClassificationSpec, CopyingSpec, Covariance, InputKind, ItemsSpec, RegressionSpec, TaskSpec};
 pub use train::{AdamSpec, OptimizerSpec, ScheduleShape, ScheduleSpec, SgdSpec, TrainSpec};
 pub use validate::SpecError;
 
@@ -79,6 +79,43 @@ pub struct ModelSpec {
     /// Heads whose attention is set by hand, in training too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clamps: Vec<ClampSpec>,
+    /// Kind of each attention layer; one for all, none for soft-max.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attention: Vec<AttentionKind>,
+    /// How the pairs of the regression task become tokens.
+    pub tokens: Tokens,
+    /// Whether all layers have the same parameters.
+    pub tied_layers: bool,
+    /// Factor on what every attention layer adds.
+    pub damping: f64,
+    /// Bound on the entries of the residual stream after every layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_clip: Option<f64>,
+    /// The attention's weights begin with variance init_scale / d_model. Default: variance 1 / D.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_scale: Option<f64>,
+}
+
+/// What an attention layer does with its scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttentionKind {
+    /// Normalizes their exponentials.
+    #[default]
+    Softmax,
+    /// Uses them as they are (von Oswald et al. 2023).
+    Linear,
+}
+
+/// Tokens of the regression task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tokens {
+    /// (x_j, y_j) in one token; the query is (x_q, 0).
+    #[default]
+    Pairs,
+    /// x_1 y_1 x_2 y_2 ... x_q, each with its position.
+    Stream,
 }
 
 /// One head whose attention is perfect from the start.
@@ -139,6 +176,12 @@ impl Default for ModelSpec {
             readout_overlap: 0.0,
             minimal: None,
             clamps: Vec::new(),
+            attention: Vec::new(),
+            tokens: Tokens::Pairs,
+            tied_layers: false,
+            damping: 1.0,
+            token_clip: None,
+            init_scale: None,
         }
     }
 }
@@ -298,9 +341,31 @@ fn write_sorted(value: &serde_json::Value, out: &mut String) {
 }
 
 impl RunSpec {
-    /// T = 2N + 1, tokens in a sequence.
+    /// T, tokens in a sequence: 2N + 1, or N + 1 where a pair is one token.
     pub fn n_tokens(&self) -> usize {
-        2 * self.task.n_exemplars() + 1
+        let per_exemplar = if self.has_paired_tokens() { 1 } else { 2 };
+        per_exemplar * self.task.n_exemplars() + 1
+    }
+
+    /// Whether an exemplar is one token.
+    pub fn has_paired_tokens(&self) -> bool {
+        self.task.regression().is_some() && self.model.tokens == Tokens::Pairs
+    }
+
+    /// Width of a token's content: an item or a label vector, or x and y of the regression task.
+    pub fn d_content(&self) -> usize {
+        self.task.d_item() + usize::from(self.task.regression().is_some())
+    }
+
+    /// Numbers that the network answers with: a logit for each label, or one value.
+    pub fn n_outputs(&self) -> usize {
+        self.task.n_labels().max(1)
+    }
+
+    /// Kind of an attention layer.
+    pub fn attention_kind(&self, layer: usize) -> AttentionKind {
+        let kinds = &self.model.attention;
+        kinds.get(if kinds.len() == 1 { 0 } else { layer }).copied().unwrap_or_default()
     }
 
     /// Width of the position code; a minimal head has none.
@@ -310,8 +375,8 @@ impl RunSpec {
 
     /// Width of the residual stream; a minimal head's is content and a buffer of the same width.
     pub fn d_model(&self) -> usize {
-        let d_item = self.task.d_item();
-        if self.model.minimal.is_some() { 2 * d_item } else { self.model.d_pos + d_item + self.model.d_buffer }
+        let d_content = self.d_content();
+        if self.model.minimal.is_some() { 2 * d_content } else { self.model.d_pos + d_content + self.model.d_buffer }
     }
 
     /// Columns of the query's row that the readout reads: all, or the buffer alone where a linear
@@ -351,7 +416,7 @@ impl RunSpec {
         let mut spec = self.clone();
         spec.resolve();
         spec.description.clear();
-        if let Some(items) = spec.task.items_mut().as_mut().filter(|items| items.digest.is_some()) {
+        if let Some(items) = spec.task.items_mut().filter(|items| items.digest.is_some()) {
             items.file.clear();
         }
         let mut default = RunSpec::default();
@@ -360,9 +425,13 @@ impl RunSpec {
         let mut value = json(&spec);
         drop_defaults(&mut value, &json(&default));
         // The default task is another one, so that this one keeps its name.
-        if let TaskSpec::Classification(_) = &spec.task {
-            let default = serde_json::to_value(ClassificationSpec::default()).expect("a spec is plain data");
-            drop_defaults(&mut value["task"]["classification"], &default);
+        let family_default = match &spec.task {
+            TaskSpec::Copying(_) => None,
+            TaskSpec::Classification(_) => Some(serde_json::to_value(ClassificationSpec::default())),
+            TaskSpec::Regression(_) => Some(serde_json::to_value(RegressionSpec::default())),
+        };
+        if let Some(default) = family_default {
+            drop_defaults(&mut value["task"][spec.task.family()], &default.expect("a spec is plain data"));
         }
         let mut text = String::new();
         write_sorted(&value, &mut text);

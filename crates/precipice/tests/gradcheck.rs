@@ -1,12 +1,45 @@
 //! Every layer and option against central differences in f64.
 
+use precipice::batch::Batch;
 use precipice::model::{Model, Params, Reads, Trace};
 use precipice::spec::*;
 use precipice::task::{Set, Task};
-use precipice::train::loss::{cross_entropy, cross_entropy_gradient};
+use precipice::train::loss::{cross_entropy, cross_entropy_gradient, square, square_gradient};
 use precipice_num::{Kernels, Rng, StreamId};
 
 const SEQUENCES: usize = 3;
+
+/// d_pos and d_buffer as given, unlike `on`.
+fn regression(task: RegressionSpec, model: ModelSpec) -> RunSpec {
+    let task = TaskSpec::Regression(RegressionSpec { n_exemplars: 5, d_item: 3, ..task });
+    let mut spec = RunSpec { name: "gradcheck".to_owned(), task, model, ..RunSpec::default() };
+    spec.train.batch_size = SEQUENCES;
+    spec.resolve();
+    spec.validate().unwrap();
+    spec
+}
+
+#[test]
+fn regression_networks() {
+    let linear = vec![AttentionKind::Linear];
+    let pairs = ModelSpec { d_pos: 0, d_buffer: 0, n_layers: 1, output_projection: true, ..base() };
+    let network = |model: ModelSpec| regression(RegressionSpec::default(), model);
+    // Reads::QueryOnly computes one linear layer by its statistic, Reads::All token by token.
+    check_spec("one linear layer", network(ModelSpec { attention: linear.clone(), ..pairs.clone() }));
+    let heads = ModelSpec { attention: linear.clone(), n_heads: 2, damping: 0.7, ..pairs.clone() };
+    check_spec("two linear heads, damped", network(heads.clone()));
+    check_spec("tied linear layers", network(ModelSpec { n_layers: 3, tied_layers: true, ..heads.clone() }));
+    check_spec("clipped tokens", network(ModelSpec { n_layers: 2, token_clip: Some(0.6), ..heads.clone() }));
+    check_spec("soft-max heads", network(ModelSpec { n_heads: 2, scale_scores: true, ..pairs.clone() }));
+    let whole =
+        ModelSpec { n_layers: 2, layer_norm: true, d_mlp: 5, activation: Activation::Gelu, d_buffer: 2, ..heads };
+    check_spec("LayerNorm, MLP and a buffer", network(whole));
+    let kinds = vec![AttentionKind::Softmax, AttentionKind::Linear];
+    let stream = ModelSpec { tokens: Tokens::Stream, d_pos: 12, n_layers: 2, attention: kinds, ..pairs.clone() };
+    check_spec("a stream of tokens", network(ModelSpec { positions: Positions::Learned, ..stream }));
+    let noisy = RegressionSpec { noise: 0.3, n_tasks: Some(3), ..RegressionSpec::default() };
+    check_spec("noise and a pool", regression(noisy, ModelSpec { attention: linear, ..pairs }));
+}
 
 fn small(model: ModelSpec) -> RunSpec {
     on(TaskSpec::Copying(CopyingSpec { n_exemplars: 3, n_labels: 5, d_item: 6, items: None }), model)
@@ -29,6 +62,22 @@ fn base() -> ModelSpec {
     ModelSpec { n_positions: None, d_head: None, ..ModelSpec::default() }
 }
 
+fn loss_sum(outputs: &[f64], batch: &Batch) -> f64 {
+    if batch.values.is_empty() {
+        return cross_entropy(outputs, &batch.answers);
+    }
+    outputs.iter().zip(batch.query_values()).map(|(p, y)| square(*p, y)).sum()
+}
+
+fn loss_gradient(outputs: &[f64], batch: &Batch, d_outputs: &mut [f64]) {
+    let scale = 1.0 / SEQUENCES as f64;
+    if batch.values.is_empty() {
+        cross_entropy_gradient(Kernels::detect(), outputs, &batch.answers, scale, d_outputs);
+    } else {
+        square_gradient(outputs, batch.query_values(), scale, d_outputs);
+    }
+}
+
 /// Checks a random direction over all parameters, and single entries of every tensor.
 fn check(name: &str, model: ModelSpec) {
     check_spec(name, small(model));
@@ -46,7 +95,7 @@ fn check_spec(name: &str, spec: RunSpec) {
         let mut trace = Trace::new(&spec, SEQUENCES, reads);
         let mut loss = |params: &Params<f64>| {
             model.forward(params, &batch, &mut trace, None);
-            cross_entropy(trace.logits(), &batch.answers) / SEQUENCES as f64
+            loss_sum(trace.logits(), &batch) / SEQUENCES as f64
         };
         let mut slope = |params: &Params<f64>, direction: &[f64]| {
             // Small, because a ReLU's kink inside the step adds an error of order h.
@@ -89,7 +138,7 @@ fn gradient(
     let mut grads = Params::zeros(model.layout().clone());
     model.forward(params, batch, &mut trace, None);
     let (logits, d_logits) = trace.logits_and_gradient();
-    cross_entropy_gradient(model.kernels(), logits, &batch.answers, 1.0 / SEQUENCES as f64, d_logits);
+    loss_gradient(logits, batch, d_logits);
     model.backward(params, batch, &mut trace, &mut grads);
     grads
 }

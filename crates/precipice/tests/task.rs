@@ -101,8 +101,8 @@ fn bank() -> ItemBank {
 
 fn bank_spec(n_held_out: usize) -> RunSpec {
     let mut spec = spec(4, 6, 13);
-    *spec.task.items_mut() =
-        Some(ItemsSpec { file: "bank".to_owned(), array: "items".to_owned(), n_held_out, digest: None });
+    let TaskSpec::Copying(copying) = &mut spec.task else { unreachable!("copying") };
+    copying.items = Some(ItemsSpec { file: "bank".to_owned(), array: "items".to_owned(), n_held_out, digest: None });
     spec
 }
 

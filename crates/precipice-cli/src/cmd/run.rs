@@ -22,10 +22,9 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     interrupt::listen();
     let threads = args.threads.count();
     let label = format!(
-        "{} · N = {}, L = {} · {} steps · {threads} thread{}",
+        "{} · {} · {} steps · {threads} thread{}",
         spec.name,
-        spec.task.n_exemplars(),
-        spec.task.n_labels(),
+        spec.task.sizes(),
         commas(spec.train.steps),
         if threads == 1 { "" } else { "s" }
     );
@@ -66,11 +65,33 @@ fn to_json(report: &Report) -> Value {
     })
 }
 
+/// The final loss between those of the predictors, and how near the network is to gradient descent.
+fn regression_ending(column: &dyn Fn(&str) -> f64) -> String {
+    let loss = |name: &str| format!("{:.4}", column(name));
+    let mut text =
+        format!("final loss {}; answering 0 {}, gradient descent {}", loss("loss"), loss("zero_loss"), loss("gd_loss"));
+    let others = [("gd_plus_plus_loss", "GD++"), ("pool_loss", "exact posterior of the pool"), ("ridge_loss", "ridge")];
+    for (name, words) in others.into_iter().filter(|(name, _)| column(name).is_finite()) {
+        text += &format!(", {words} {}", loss(name));
+    }
+    for (name, words) in [("gd", "gradient descent"), ("gd_plus_plus", "GD++")] {
+        let cosine = column(&format!("{name}_sensitivity_cosine"));
+        if cosine.is_finite() {
+            let difference = column(&format!("{name}_prediction_difference"));
+            text += &format!(
+                "\nbeside {words}: cosine of sensitivities {cosine:.4}, mean difference of predictions {difference:.4}"
+            );
+        }
+    }
+    text
+}
+
 /// When the jump came, how wide, what the attention looks like, and where everything is.
 fn verdict(report: &Report, spec: &RunSpec) -> String {
     let manifest = &report.manifest;
     let column = |name: &str| manifest.final_row.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
-    let in_context = format!("{}accuracy", spec.task.in_context_prefix());
+    let in_context = spec.task.progress_column();
+    let is_regression = spec.task.regression().is_some();
     let mut lines = Vec::new();
     if report.was_stored {
         lines.push("already finished; this is the stored result (--force computes it again)".to_owned());
@@ -93,9 +114,16 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
         (RunOutcome::Stopped, _) => {
             format!("stopped after {steps} steps, state saved; the same command with --resume goes on")
         }
-        _ => format!("no jump within {steps} steps: accuracy {} at the end", fraction(column(&in_context))),
+        _ => {
+            let what = if is_regression { "share of the way to gradient descent" } else { "accuracy" };
+            format!("no jump within {steps} steps: {what} {} at the end", fraction(column(&in_context)))
+        }
     });
-    let mut ending = format!("final accuracy {}, loss {}", fraction(column("accuracy")), fraction(column("loss")));
+    let mut ending = if is_regression {
+        regression_ending(&column)
+    } else {
+        format!("final accuracy {}, loss {}", fraction(column("accuracy")), fraction(column("loss")))
+    };
     let named = [
         ("ic_accuracy", "on classes never seen"),
         ("ic_nearest_neighbor_accuracy", "nearest neighbor there"),

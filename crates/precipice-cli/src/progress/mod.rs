@@ -38,8 +38,10 @@ pub struct Progress {
     chart: Vec<ProgressBar>,
     points: Vec<(f64, f64)>,
     n_steps: u64,
-    /// Of the columns that show in-context learning.
-    prefix: &'static str,
+    /// The column that shows in-context learning, and what it is called.
+    column: String,
+    what: &'static str,
+    loss_column: String,
     /// Accuracy of a guess among the context's labels, and what it is called.
     guess: f64,
     guess_name: &'static str,
@@ -81,7 +83,9 @@ impl Progress {
             chart,
             points: Vec::new(),
             n_steps,
-            prefix: spec.task.in_context_prefix(),
+            column: spec.task.progress_column(),
+            what: if spec.task.regression().is_some() { "share of gradient descent" } else { "accuracy" },
+            loss_column: format!("{}loss", spec.task.in_context_prefix()),
             guess: spec.task.context_guess(),
             guess_name: spec.task.context_guess_name(),
             has_jumped: false,
@@ -98,11 +102,11 @@ impl Progress {
     }
 
     fn accuracy(&self, row: &Row) -> f64 {
-        row.get(&format!("{}accuracy", self.prefix))
+        row.get(&self.column)
     }
 
     fn loss(&self, row: &Row) -> f64 {
-        row.get(&format!("{}loss", self.prefix))
+        row.get(&self.loss_column)
     }
 
     fn say(&self, text: &str) {
@@ -124,7 +128,8 @@ impl Progress {
             };
             self.chart[i].set_message(format!("{:>4}{line}{note}", names[i]));
         }
-        let mut text = format!("    accuracy {} · loss {}", fraction(self.accuracy(row)), fraction(self.loss(row)));
+        let mut text =
+            format!("    {} {} · loss {}", self.what, fraction(self.accuracy(row)), fraction(self.loss(row)));
         if row.get("ila1").is_finite() {
             text += &format!(
                 " · attention label→item {} · query→label {}",
@@ -165,8 +170,9 @@ impl Recorder for Progress {
         let has_learned = accuracy > learned_threshold(self.guess);
         if has_learned && !self.has_jumped && !is_first {
             let text = format!(
-                "    step {}: the jump! accuracy {}, up from a guess of {} = {}",
+                "    step {}: the jump! {} {}, up from {} = {}",
                 commas(row.step),
+                self.what,
                 fraction(accuracy),
                 self.guess_name,
                 fraction(self.guess)
@@ -178,7 +184,8 @@ impl Recorder for Progress {
         if self.mode == Mode::Lines && is_due {
             let (step, total) = (commas(row.step), commas(self.n_steps));
             self.say(&format!(
-                "    step {step}/{total}: accuracy {}, loss {}",
+                "    step {step}/{total}: {} {}, loss {}",
+                self.what,
                 fraction(accuracy),
                 fraction(self.loss(row))
             ));

@@ -2,7 +2,6 @@
 
 use precipice::probe::interactions::PARTS;
 use precipice::probe::transition::transition_of;
-use precipice::spec::TaskSpec;
 
 use super::StoredRun;
 use crate::figure::{self, Series};
@@ -10,12 +9,7 @@ use crate::run_theory::{Comparison, Forecast, Formula, compare, half_step};
 
 impl StoredRun {
     pub(super) fn title(&self) -> String {
-        let task = &self.spec.task;
-        let mut title = format!("{} · N = {}, L = {}", self.spec.name, task.n_exemplars(), task.n_labels());
-        if let TaskSpec::Classification(task) = task {
-            title += &format!(", K = {}, B = {}", task.n_classes, task.burstiness);
-        }
-        title
+        format!("{} · {}", self.spec.name, self.spec.task.sizes())
     }
 
     pub(super) fn steps(&self) -> Vec<f64> {

@@ -76,7 +76,11 @@ pub(super) fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
         };
         let written = of_point.task.items().cloned();
         match &known {
-            Some((of_others, loaded)) if *of_others == written => of_point.task.items_mut().clone_from(loaded),
+            Some((of_others, loaded)) if *of_others == written => {
+                if let (Some(items), Some(loaded)) = (of_point.task.items_mut(), loaded) {
+                    items.clone_from(loaded);
+                }
+            }
             _ => {
                 items::load(&mut of_point)?;
                 known = Some((written, of_point.task.items().cloned()));

@@ -1,10 +1,13 @@
-//! Causal soft-max attention.
+//! Attention: causal soft-max, or over the context alone, or linear.
 //!
 //! ```text
 //! q_i = u_i W_Q,  k_j = u_j W_K,  v_j = u_j W_V            per head
 //! p_ij = softmax_{j <= i}(c q_i . k_j),  z_i = sum_j p_ij v_j      c = 1 or 1/sqrt(d_head)
 //! out_i = the heads' z_i side by side, or sum_h z_i W_O
 //! ```
+//!
+//! In the regression task every token sees the whole context and nobody sees the query. A linear layer
+//! has p_ij = q_i . k_j (von Oswald et al. 2023).
 
 use std::ops::Range;
 
@@ -12,7 +15,7 @@ use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
 use super::params::{Init, Layout};
 use crate::batch::Batch;
-use crate::spec::{ClampPattern, RunSpec};
+use crate::spec::{AttentionKind, ClampPattern, RunSpec};
 
 /// Shapes of an attention layer and the places of its parameters.
 #[derive(Clone, Debug)]
@@ -22,6 +25,11 @@ pub struct Attention {
     d_model: usize,
     n_tokens: usize,
     score_scale: f64,
+    is_linear: bool,
+    /// Whether tokens see the context alone, instead of what stands before them.
+    sees_context: bool,
+    /// Factor on what the heads write.
+    damping: f64,
     /// `[H]` where a head looks, if that is set by hand.
     clamps: Vec<Option<ClampPattern>>,
     /// `[H, C, E]` each
@@ -91,25 +99,46 @@ impl Attention {
     pub(super) fn new(spec: &RunSpec, idx: usize, layout: &mut Layout) -> Self {
         let (n_heads, d_head, d_model) = (spec.model.n_heads, spec.d_head(), spec.d_model());
         // Reddy 2024: variance 1/D with D the content width, not d_model.
-        let init = Init::Normal((1.0 / spec.task.d_item() as f64).sqrt());
+        let scaled = spec.model.init_scale.map(|scale| Init::Normal((scale / d_model as f64).sqrt()));
+        let init = scaled.unwrap_or(Init::Normal((1.0 / spec.task.d_item() as f64).sqrt()));
         let mut weight =
             |name: &str| layout.push(format!("blocks.{idx}.attn.{name}"), &[n_heads, d_model, d_head], init);
         let (w_q, w_k, w_v) = (weight("W_Q"), weight("W_K"), weight("W_V"));
         let w_o = spec.model.output_projection.then(|| {
-            let init = Init::Normal((1.0 / (n_heads * d_head) as f64).sqrt());
+            let init = scaled.unwrap_or(Init::Normal((1.0 / (n_heads * d_head) as f64).sqrt()));
             layout.push(format!("blocks.{idx}.attn.W_O"), &[n_heads, d_head, d_model], init)
         });
-        let score_scale = if spec.model.scale_scores { 1.0 / (d_head as f64).sqrt() } else { 1.0 };
+        let is_linear = spec.attention_kind(idx) == AttentionKind::Linear;
+        let score_scale = if spec.model.scale_scores && !is_linear { 1.0 / (d_head as f64).sqrt() } else { 1.0 };
         let mut clamps = vec![None; n_heads];
         for clamp in spec.model.clamps.iter().filter(|clamp| clamp.layer == idx) {
             clamps[clamp.head] = Some(clamp.pattern);
         }
-        Self { n_heads, d_head, d_model, n_tokens: spec.n_tokens(), score_scale, clamps, w_q, w_k, w_v, w_o }
+        Self {
+            n_heads,
+            d_head,
+            d_model,
+            n_tokens: spec.n_tokens(),
+            score_scale,
+            is_linear,
+            sees_context: spec.task.regression().is_some(),
+            damping: spec.model.damping,
+            clamps,
+            w_q,
+            w_k,
+            w_v,
+            w_o,
+        }
     }
 
     /// Places of W_Q, W_K and W_V.
     pub(super) fn places(&self) -> [Range<usize>; 3] {
         [self.w_q.clone(), self.w_k.clone(), self.w_v.clone()]
+    }
+
+    /// Place of W_O, where there is one.
+    pub(super) fn output_place(&self) -> Option<Range<usize>> {
+        self.w_o.clone()
     }
 
     /// Heads.
@@ -198,6 +227,10 @@ impl Attention {
         for i in 0..s * self.n_heads {
             self.attend(kernels, i / self.n_heads, i % self.n_heads, batch, trace);
         }
+        if self.damping != 1.0 {
+            let damping = T::from_f64(self.damping);
+            trace.z[..r * width].iter_mut().for_each(|z| *z *= damping);
+        }
         if let Some(ablation) = ablation {
             self.replace_head(ablation, r, trace);
         }
@@ -240,8 +273,10 @@ impl Attention {
         T::gemm(kernels, MatMut::new(pattern, rows, t), Fill::Set, q, k.t());
         for (i, row) in pattern.chunks_exact_mut(t).enumerate() {
             let query = t - rows + i;
-            let (visible, hidden) = row.split_at_mut(query + 1);
-            T::softmax(kernels, visible);
+            let (visible, hidden) = row.split_at_mut(if self.sees_context { t - 1 } else { query + 1 });
+            if !self.is_linear {
+                T::softmax(kernels, visible);
+            }
             hidden.fill(T::ZERO);
             if let Some(keys) = clamped_keys(self.clamps[h], query, batch.matches_of(s)) {
                 visible.fill(T::ZERO);
@@ -288,6 +323,10 @@ impl Attention {
                 T::gemm(kernels, MatMut::new(&mut g[place.clone()], e, c), Fill::Add, z.t(), d_out);
                 let d_z = MatMut::with_row_stride(&mut trace.d_z[h * e..], r, e, width);
                 T::gemm(kernels, d_z, Fill::Set, d_out, MatRef::new(&p[place], e, c).t());
+            }
+            if self.damping != 1.0 {
+                let damping = T::from_f64(self.damping);
+                trace.d_z[..r * width].iter_mut().for_each(|d| *d *= damping);
             }
         }
         for i in 0..s * self.n_heads {
@@ -356,14 +395,18 @@ impl Attention {
         let d_z = if self.w_o.is_some() { &trace.d_z[..] } else { d_out };
         let d_z = MatRef::with_row_stride(&d_z[s * rows * width + h * e..], rows, e, width);
         let pattern = &trace.pattern[(s * self.n_heads + h) * rows * t..][..rows * t];
-        // z_i = sum_j p_ij v_j
+        // z_i = damping sum_j p_ij v_j; the caller has the damping in d_z
         let d_scores = &mut trace.d_pattern[..];
         T::gemm(kernels, MatMut::new(d_scores, rows, t), Fill::Set, d_z, v.t());
         let keys = s * t * width + h * e;
         let d_v = MatMut::with_row_stride(&mut trace.d_v[keys..], t, e, width);
         T::gemm(kernels, d_v, Fill::Set, MatRef::new(pattern, rows, t).t(), d_z);
-        // p = softmax(s): ds_ij = p_ij (dp_ij - sum_k p_ik dp_ik)
-        for (d_row, p_row) in d_scores.chunks_exact_mut(t).zip(pattern.chunks_exact(t)) {
+        // p = softmax(s): ds_ij = p_ij (dp_ij - sum_k p_ik dp_ik); linear: ds_ij = dp_ij where j is visible
+        for (i, (d_row, p_row)) in d_scores.chunks_exact_mut(t).zip(pattern.chunks_exact(t)).enumerate() {
+            if self.is_linear {
+                d_row[if self.sees_context { t - 1 } else { t - rows + i + 1 }..].fill(T::ZERO);
+                continue;
+            }
             let mean = T::dot(kernels, p_row, d_row);
             d_row.iter_mut().zip(p_row).for_each(|(d, &p)| *d = p * (*d - mean));
         }

@@ -13,7 +13,7 @@ use crate::spec::{Positions, RunSpec};
 pub struct EmbedDims {
     /// Width of the position code; the first columns.
     pub d_pos: usize,
-    /// Width of items and label vectors; the columns that follow.
+    /// Width of the content, items and label vectors or (x, y); the columns that follow.
     pub d_item: usize,
     /// Width of the residual stream; the rest is the empty buffer.
     pub d_model: usize,
@@ -24,6 +24,8 @@ pub(super) struct Embed<T> {
     dims: EmbedDims,
     /// `[L, D]`
     label_table: Vec<T>,
+    /// Whether an exemplar is one token.
+    is_paired: bool,
     positions: PositionCode<T>,
 }
 
@@ -40,7 +42,7 @@ enum PositionCode<T> {
 
 impl<T: Real> Embed<T> {
     pub(super) fn new(spec: &RunSpec, label_table: &[f32], layout: &mut Layout) -> Self {
-        let dims = EmbedDims { d_pos: spec.d_pos(), d_item: spec.task.d_item(), d_model: spec.d_model() };
+        let dims = EmbedDims { d_pos: spec.d_pos(), d_item: spec.d_content(), d_model: spec.d_model() };
         assert_eq!(label_table.len(), spec.task.n_labels() * dims.d_item, "label table is not [L, D]");
         let n_positions = spec.n_positions();
         let positions = match spec.model.positions {
@@ -53,7 +55,7 @@ impl<T: Real> Embed<T> {
             }
         };
         let label_table = label_table.iter().map(|&x| T::from_f64(f64::from(x))).collect();
-        Self { dims, label_table, positions }
+        Self { dims, label_table, is_paired: spec.has_paired_tokens(), positions }
     }
 
     pub(super) fn dims(&self) -> EmbedDims {
@@ -79,6 +81,11 @@ impl<T: Real> Embed<T> {
                 let (code, rest) = row.split_at_mut(d_pos);
                 self.write_position(p, position, code);
                 let (content, buffer) = rest.split_at_mut(d_item);
+                buffer.fill(T::ZERO);
+                if !batch.values.is_empty() {
+                    self.write_pair(batch, s, i, content);
+                    continue;
+                }
                 if i % 2 == 0 {
                     let item = &items[i / 2 * d_item..(i / 2 + 1) * d_item];
                     content.iter_mut().zip(item).for_each(|(x, &y)| *x = T::from_f64(f64::from(y)));
@@ -86,8 +93,23 @@ impl<T: Real> Embed<T> {
                     let label = batch.label_ids[s * n + i / 2] as usize;
                     content.copy_from_slice(&self.label_table[label * d_item..(label + 1) * d_item]);
                 }
-                buffer.fill(T::ZERO);
             }
+        }
+    }
+
+    /// Token i of a sequence of the regression task: (x, y), or one of them and zeros.
+    fn write_pair(&self, batch: &Batch, s: usize, i: usize, content: &mut [T]) {
+        let d = batch.d_item;
+        let (exemplar, has_x, has_y) =
+            if self.is_paired { (i, true, true) } else { (i / 2, i.is_multiple_of(2), !i.is_multiple_of(2)) };
+        content.fill(T::ZERO);
+        let value = |x: f32| T::from_f64(f64::from(x));
+        if has_x {
+            let item = &batch.items_of(s)[exemplar * d..(exemplar + 1) * d];
+            content.iter_mut().zip(item).for_each(|(to, &x)| *to = value(x));
+        }
+        if has_y && exemplar < batch.n_exemplars {
+            content[d] = value(batch.values_of(s)[exemplar]);
         }
     }
 

@@ -10,6 +10,7 @@ mod folded;
 mod minimal;
 mod mlp;
 mod norm;
+mod one_layer;
 mod params;
 pub mod plan;
 mod readout;
@@ -35,6 +36,7 @@ use embed::Embed;
 use folded::Folded;
 use mlp::Mlp;
 use norm::LayerNorm;
+use one_layer::OneLayer;
 use plan::{Form, Plan};
 use readout::ReadoutLayers;
 
@@ -49,6 +51,10 @@ pub struct Model<T> {
     minimal: Option<MinimalHead>,
     /// Where training computes the folded form.
     folded: Option<Folded>,
+    /// Where the network is one linear layer of the regression task.
+    one_layer: Option<OneLayer>,
+    /// Bound on the residual stream's entries after every layer.
+    token_clip: Option<f64>,
     ln_final: Option<LayerNorm>,
     readout: ReadoutLayers,
     d_model: usize,
@@ -78,8 +84,15 @@ impl<T: Real> Model<T> {
         let embed = Embed::new(spec, label_table, &mut layout);
         let minimal = spec.model.minimal.as_ref().map(|minimal| MinimalHead::new(spec, minimal, &mut layout));
         let n_blocks = if minimal.is_some() { 0 } else { spec.model.n_layers };
-        let blocks: Vec<Block> = (0..n_blocks).map(|idx| Block::new(spec, idx, &mut layout)).collect();
-        let ln_final = spec.model.layer_norm.then(|| LayerNorm::new("ln_final", d_model, &mut layout));
+        let blocks: Vec<Block> = if spec.model.tied_layers {
+            vec![Block::new(spec, 0, &mut layout); n_blocks]
+        } else {
+            (0..n_blocks).map(|idx| Block::new(spec, idx, &mut layout)).collect()
+        };
+        let one_layer = blocks.first().and_then(|block| OneLayer::new(spec, &block.attention));
+        // The value of the regression task is read as the last layer wrote it.
+        let has_final_norm = spec.model.layer_norm && spec.task.regression().is_none();
+        let ln_final = has_final_norm.then(|| LayerNorm::new("ln_final", d_model, &mut layout));
         let readout = ReadoutLayers::new(spec, &mut layout);
         let (n_layers, readout_overlap) = (spec.model.n_layers, spec.model.readout_overlap);
         let folded = (Plan::of(spec).form == Form::Folded)
@@ -92,6 +105,8 @@ impl<T: Real> Model<T> {
             blocks,
             minimal,
             folded,
+            one_layer,
+            token_clip: spec.model.token_clip,
             ln_final,
             readout,
             d_model,
@@ -179,6 +194,11 @@ impl<T: Real> Model<T> {
         let p = &params.values;
         trace.set_sequences(batch.n_sequences);
         let s = trace.n_sequences();
+        if let Some(one_layer) = self.one_layer.as_ref().filter(|_| trace.reads() == Reads::QueryOnly) {
+            let out = trace.readout.outputs(s);
+            one_layer.forward(self.kernels, p, batch, &mut trace.one_layer, out);
+            return;
+        }
         self.embed.forward(p, batch, &mut trace.blocks[0].resid_pre);
         if let Some(minimal) = &self.minimal {
             minimal.forward(self.kernels, p, batch, trace);
@@ -191,6 +211,10 @@ impl<T: Real> Model<T> {
             };
             let ablation = ablation.filter(|a| a.layer == idx);
             block.forward(self.kernels, p, batch, &mut now[idx], out, ablation);
+            if let Some(bound) = self.token_clip {
+                let bound = T::from_f64(bound);
+                out.iter_mut().for_each(|x| *x = clamp(*x, bound));
+            }
         }
         let rows = trace.final_rows();
         let input = match &self.ln_final {
@@ -207,6 +231,11 @@ impl<T: Real> Model<T> {
     pub fn backward(&self, params: &Params<T>, batch: &Batch, trace: &mut Trace<T>, grads: &mut Params<T>) {
         let (p, g) = (&params.values, &mut grads.values);
         let s = trace.n_sequences();
+        if let Some(one_layer) = self.one_layer.as_ref().filter(|_| trace.reads() == Reads::QueryOnly) {
+            let d_out = trace.readout.logits_and_gradient(s).1;
+            one_layer.backward(self.kernels, p, batch, &mut trace.one_layer, d_out, g);
+            return;
+        }
         let rows = trace.final_rows();
         let Trace { blocks, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, .. } = trace;
         let input = match &self.ln_final {
@@ -232,6 +261,13 @@ impl<T: Real> Model<T> {
         for (idx, block) in self.blocks.iter().enumerate().rev() {
             // The embedding of the first block has no parameters unless positions are learned.
             let wants_input = idx > 0 || self.embed.has_params();
+            if let Some(bound) = self.token_clip {
+                // out = clamp(x): no gradient where it is at the bound
+                let out = blocks.get(idx + 1).map_or(&resid_final[..], |next| &next.resid_pre[..]);
+                let bound = T::from_f64(bound);
+                let stopped = |x: T| x >= bound || x <= -bound;
+                d_resid.iter_mut().zip(out).filter(|(_, x)| stopped(**x)).for_each(|(d, _)| *d = T::ZERO);
+            }
             std::mem::swap(d_resid, d_rows);
             block.backward(self.kernels, p, batch, &mut blocks[idx], d_rows, d_resid, wants_input, g, scratch);
         }
@@ -333,6 +369,17 @@ impl Block {
             Some(ln) => ln.backward(p, &scratch[..m * c], m, &trace.ln1, g, d_in, c),
             None => T::axpy(kernels, T::ONE, &scratch[..m * c], d_in),
         }
+    }
+}
+
+/// NaN passes through, so that divergence is seen.
+fn clamp<T: Real>(x: T, bound: T) -> T {
+    if x > bound {
+        bound
+    } else if x < -bound {
+        -bound
+    } else {
+        x
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which of the equivalent forms of the network training computes, by counting its work.
 
-use crate::spec::{Positions, Readout, RunSpec};
+use crate::spec::{AttentionKind, Positions, Readout, RunSpec};
 
 /// A way to compute the loss and its gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,13 @@ impl Plan {
 /// are one-hot: only then do the layers fold into each other.
 fn can_fold(spec: &RunSpec) -> bool {
     let model = &spec.model;
-    model.n_layers == 2
+    let is_softmax = (0..model.n_layers).all(|layer| spec.attention_kind(layer) == AttentionKind::Softmax);
+    spec.task.regression().is_none()
+        && is_softmax
+        && !model.tied_layers
+        && model.damping == 1.0
+        && model.token_clip.is_none()
+        && model.n_layers == 2
         && model.n_heads == 1
         && !model.output_projection
         && !model.layer_norm
@@ -107,6 +113,9 @@ fn folded_flops(spec: &RunSpec) -> f64 {
 
 fn readout_flops(spec: &RunSpec) -> f64 {
     let (s, labels) = (spec.train.batch_size as f64, spec.task.n_labels() as f64);
+    if labels == 0.0 {
+        return 0.0;
+    }
     let (d_read, model) = (spec.d_read() as f64, &spec.model);
     let weights = match model.readout {
         Readout::Linear => d_read * labels,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! linear   logits = W x
+//! value    ŷ = -x_y, minus the y entry of the query's token: the regression task has no weights here
 //! mlp      h_0 = x, h_i = relu(W_i h_{i-1} + b_i) with ONE scalar b_i a layer, logits = W h   (Reddy 2024)
 //! ```
 
@@ -15,6 +16,9 @@ use crate::spec::{Readout, RunSpec};
 #[derive(Clone, Debug)]
 pub(super) struct ReadoutLayers {
     layers: Vec<Linear>,
+    /// Column that a network without these layers answers with.
+    y_column: Option<usize>,
+    d_read: usize,
 }
 
 /// `[d_out, d_in]`, with a scalar bias and a ReLU where it is hidden.
@@ -37,11 +41,16 @@ pub(super) struct ReadoutTrace<T> {
 impl<T: Real> ReadoutTrace<T> {
     pub(super) fn new(spec: &RunSpec, capacity: usize) -> Self {
         let outs: Vec<Vec<T>> = widths(spec).map(|(_, d_out)| vec![T::ZERO; capacity * d_out]).collect();
-        Self { d_outs: outs.clone(), outs, n_labels: spec.task.n_labels() }
+        Self { d_outs: outs.clone(), outs, n_labels: spec.n_outputs() }
     }
 
     pub(super) fn logits(&self, s: usize) -> &[T] {
         self.outs.last().map_or(&[], |out| &out[..s * self.n_labels])
+    }
+
+    /// Where the outputs are written, `[S]`, by a network without these layers.
+    pub(super) fn outputs(&mut self, s: usize) -> &mut [T] {
+        &mut self.outs[0][..s]
     }
 
     pub(super) fn logits_and_gradient(&mut self, s: usize) -> (&[T], &mut [T]) {
@@ -55,7 +64,7 @@ impl<T: Real> ReadoutTrace<T> {
 
 /// (d_in, d_out) of each layer.
 fn widths(spec: &RunSpec) -> impl Iterator<Item = (usize, usize)> {
-    let (d_read, n_labels) = (spec.d_read(), spec.task.n_labels());
+    let (d_read, n_labels) = (spec.d_read(), spec.n_outputs());
     let (hidden, width) = match spec.model.readout {
         Readout::Linear => (0, 0),
         Readout::Mlp => (spec.model.readout_layers, spec.model.readout_width),
@@ -65,6 +74,10 @@ fn widths(spec: &RunSpec) -> impl Iterator<Item = (usize, usize)> {
 
 impl ReadoutLayers {
     pub(super) fn new(spec: &RunSpec, layout: &mut Layout) -> Self {
+        if spec.task.regression().is_some() {
+            let y_column = spec.d_pos() + spec.task.d_item();
+            return Self { layers: Vec::new(), y_column: Some(y_column), d_read: spec.d_read() };
+        }
         let n_layers = widths(spec).count();
         let normal = |variance: f64| Init::Normal(variance.sqrt());
         let layers = widths(spec).enumerate().map(|(i, (d_in, d_out))| {
@@ -79,7 +92,7 @@ impl ReadoutLayers {
             let bias = hidden.then(|| layout.push(format!("readout.{i}.bias"), &[1], bias_init).start);
             Linear { d_in, d_out, weight, bias }
         });
-        Self { layers: layers.collect() }
+        Self { layers: layers.collect(), y_column: None, d_read: spec.d_read() }
     }
 
     /// The weights from the row read to one logit, where the readout is linear.
@@ -110,6 +123,11 @@ impl ReadoutLayers {
         s: usize,
         trace: &mut ReadoutTrace<T>,
     ) {
+        if let Some(column) = self.y_column {
+            let (rows, stride) = input;
+            trace.outs[0][..s].iter_mut().enumerate().for_each(|(i, out)| *out = -rows[i * stride + column]);
+            return;
+        }
         for (i, layer) in self.layers.iter().enumerate() {
             let (before, now) = trace.outs.split_at_mut(i);
             let x = layer.input(before.last(), input, s);
@@ -138,6 +156,14 @@ impl ReadoutLayers {
         trace: &mut ReadoutTrace<T>,
         d_input: &mut [T],
     ) {
+        if let Some(column) = self.y_column {
+            let rows = d_input.chunks_exact_mut(self.d_read).zip(&trace.d_outs[0][..s]);
+            rows.for_each(|(row, &d)| {
+                row.fill(T::ZERO);
+                row[column] = -d;
+            });
+            return;
+        }
         for (i, layer) in self.layers.iter().enumerate().rev() {
             let (d_before, d_now) = trace.d_outs.split_at_mut(i);
             let d_out = &mut d_now[0][..s * layer.d_out];

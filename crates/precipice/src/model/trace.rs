@@ -6,6 +6,7 @@ use super::attention::AttentionTrace;
 use super::minimal::MinimalTrace;
 use super::mlp::MlpTrace;
 use super::norm::NormTrace;
+use super::one_layer::OneLayerTrace;
 use super::readout::ReadoutTrace;
 use crate::spec::RunSpec;
 
@@ -76,6 +77,7 @@ pub struct Trace<T> {
     pub resid_final: Vec<T>,
     pub(super) ln_final: NormTrace<T>,
     pub(super) minimal: MinimalTrace<T>,
+    pub(super) one_layer: OneLayerTrace<T>,
     pub(super) readout: ReadoutTrace<T>,
     /// Gradient of the residual stream, `[M, C]`, and the same one block later.
     pub(super) d_resid: Vec<T>,
@@ -111,6 +113,7 @@ impl<T: Real> Trace<T> {
             resid_final: zeros(capacity * rows(n_layers - 1) * c),
             ln_final: NormTrace::new(spec, capacity),
             minimal: MinimalTrace::new(spec, capacity),
+            one_layer: OneLayerTrace::new(spec, capacity),
             readout: ReadoutTrace::new(spec, capacity),
             d_resid: zeros(capacity * t * c),
             d_rows: zeros(capacity * t * c),

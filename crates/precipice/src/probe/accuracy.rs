@@ -3,6 +3,7 @@
 use precipice_num::Kernels;
 
 use super::Tally;
+use super::query::Scores;
 use crate::batch::Batch;
 use crate::model::{Model, Params, Trace};
 use crate::record::Row;
@@ -38,9 +39,8 @@ impl Accuracy {
     }
 }
 
-impl Accuracy {
-    /// Adds the sequences of a batch, given the query's logits `[S, L]`.
-    pub fn add_logits(&mut self, logits: &[f32], batch: &Batch) {
+impl Scores for Accuracy {
+    fn add_outputs(&mut self, logits: &[f32], batch: &Batch) {
         let s = batch.n_sequences;
         self.n += s as u64;
         self.loss += cross_entropy(logits, &batch.answers[..s]);
@@ -57,8 +57,7 @@ impl Accuracy {
         }
     }
 
-    /// Adds another part.
-    pub fn add_counts(&mut self, other: Self) {
+    fn add_part(&mut self, other: Self) {
         self.n += other.n;
         self.loss += other.loss;
         self.correct += other.correct;
@@ -70,11 +69,11 @@ impl Accuracy {
 
 impl Tally for Accuracy {
     fn add(&mut self, _: &Model<f32>, _: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
-        self.add_logits(trace.logits(), batch);
+        self.add_outputs(trace.logits(), batch);
     }
 
     fn merge(&mut self, other: Self) {
-        self.add_counts(other);
+        self.add_part(other);
     }
 }
 

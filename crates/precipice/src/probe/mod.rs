@@ -5,6 +5,7 @@ pub mod attention;
 pub mod interactions;
 pub mod order_parameters;
 mod query;
+pub mod regression;
 pub mod survival;
 pub mod transition;
 
@@ -23,6 +24,7 @@ use attention::AttentionScores;
 use interactions::Interactions;
 use order_parameters::{OrderParameters, OrderSums};
 use query::QueryRooms;
+use regression::{Baselines, SquareError};
 
 /// Sequences that are evaluated together. Fewer than in training: evaluation is rare, memory is not.
 pub const CHUNK: usize = 4;
@@ -65,6 +67,8 @@ pub struct Observer {
     full_rooms: Vec<Mutex<Room>>,
     /// Nearest-neighbor accuracy on each evaluation set; it does not change.
     nearest_neighbor: Vec<f64>,
+    /// What a network of the regression task is compared with.
+    baselines: Option<Baselines>,
 }
 
 /// The results of the probes at one step.
@@ -87,10 +91,12 @@ impl Observer {
             let trace = Trace::new(spec, capacity, Reads::All);
             Mutex::new(Room { batch: trainer.task().workspace(capacity), trace })
         };
-        let full_rooms = if spec.probes.enabled { (0..N_SHARDS).map(room).collect() } else { Vec::new() };
+        let baselines = Baselines::new(spec, trainer.task());
+        let full_rooms =
+            if spec.probes.enabled && baselines.is_none() { (0..N_SHARDS).map(room).collect() } else { Vec::new() };
         let sets = if trainer.task().has_real_items() { trainer.task().eval_sets() } else { &[] };
         let nearest_neighbor = sets.iter().map(|&set| accuracy::nearest_neighbor(spec, trainer.task(), set)).collect();
-        Self { spec: spec.clone(), query_rooms, full_rooms, nearest_neighbor }
+        Self { spec: spec.clone(), query_rooms, full_rooms, nearest_neighbor, baselines }
     }
 
     /// One row of the log, and the report behind it where probes are enabled.
@@ -98,9 +104,13 @@ impl Observer {
         let step = trainer.state().step;
         let mut row = Row { step, sequences: step * self.spec.train.batch_size as u64, columns: Vec::new() };
         row.push("train_loss", train_loss);
+        if let Some(baselines) = &self.baselines {
+            self.observe_regression(trainer, baselines, &mut row, workers);
+            return (row, None);
+        }
         for (idx, &set) in trainer.task().eval_sets().iter().enumerate() {
             let prefix = set.prefix();
-            let accuracy = self.query_rooms.accuracy(trainer, set, self.spec.eval.sequences, workers);
+            let accuracy: Accuracy = self.query_rooms.scores(trainer, set, self.spec.eval.sequences, workers);
             accuracy.push_columns(prefix, &mut row);
             if let Some(&value) = self.nearest_neighbor.get(idx) {
                 row.push(format!("{prefix}nearest_neighbor_accuracy"), value);
@@ -118,6 +128,27 @@ impl Observer {
             return (row, Some(report));
         }
         (row, None)
+    }
+
+    /// Loss of the network and of the predictors; where probes are enabled, how near it is to gradient descent.
+    fn observe_regression(&self, trainer: &Trainer, baselines: &Baselines, row: &mut Row, workers: &dyn Workers) {
+        let error: SquareError = self.query_rooms.scores(trainer, Set::Eval, self.spec.eval.sequences, workers);
+        row.push("loss", error.loss());
+        baselines.push_columns(row);
+        let (zero, descent) = (row.get("zero_loss"), row.get("gd_loss"));
+        row.push("gd_share", (zero - error.loss()) / (zero - descent));
+        if !self.spec.probes.enabled {
+            return;
+        }
+        let descents = baselines.losses.iter().map(|(predictor, _)| predictor);
+        let descents: Vec<_> = descents.filter(|predictor| predictor.name().starts_with("gd")).collect();
+        let compared = regression::compare(&self.spec, trainer, &descents, self.spec.probes.sequences);
+        for (predictor, comparison) in descents.iter().zip(compared) {
+            let name = predictor.name();
+            row.push(format!("{name}_prediction_difference"), comparison.prediction_difference);
+            row.push(format!("{name}_sensitivity_difference"), comparison.sensitivity_difference);
+            row.push(format!("{name}_sensitivity_cosine"), comparison.sensitivity_cosine);
+        }
     }
 
     /// Everything that is read inside the network.

@@ -1,14 +1,21 @@
-//! Accuracies, for which only the query is read: forward passes in the form that training computes.
+//! Accuracies and losses, for which only the query is read: forward passes in the form that training computes.
 
 use std::sync::{Mutex, PoisonError};
 
-use super::accuracy::Accuracy;
 use crate::batch::Batch;
 use crate::model::{FoldedTrace, Reads, Trace};
 use crate::spec::RunSpec;
 use crate::task::Set;
 use crate::train::{self, N_SHARDS, Trainer, shard_range};
 use crate::workers::Workers;
+
+/// Sums over sequences that need the network's outputs alone.
+pub trait Scores: Send + Default {
+    /// Adds the sequences of a batch, given the query's logits `[S, L]` or the predicted values `[S]`.
+    fn add_outputs(&mut self, outputs: &[f32], batch: &Batch);
+    /// Adds another part.
+    fn add_part(&mut self, other: Self);
+}
 
 /// Room for the forward passes, kept between evaluations.
 #[derive(Debug)]
@@ -43,12 +50,18 @@ impl QueryRooms {
     }
 
     /// Over the first sequences of a set, in fixed shards added in order.
-    pub(super) fn accuracy(&self, trainer: &Trainer, set: Set, n_sequences: usize, workers: &dyn Workers) -> Accuracy {
+    pub(super) fn scores<A: Scores>(
+        &self,
+        trainer: &Trainer,
+        set: Set,
+        n_sequences: usize,
+        workers: &dyn Workers,
+    ) -> A {
         let (model, params) = (trainer.model(), &trainer.state().params);
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         workers.run_parts(&mut prepared, &self.prepared_cuts, &|part, to| model.prepare(params, part, to));
         let prepared = &*prepared;
-        let parts: [Mutex<Accuracy>; N_SHARDS] = Default::default();
+        let parts: [Mutex<A>; N_SHARDS] = std::array::from_fn(|_| Mutex::new(A::default()));
         workers.run(N_SHARDS, &|idx| {
             let (batch, activations) = &mut *self.rooms[idx].lock().unwrap_or_else(PoisonError::into_inner);
             let mut part = parts[idx].lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,18 +72,18 @@ impl QueryRooms {
                 match activations {
                     Activations::Plain(trace) => {
                         model.forward(params, batch, trace, None);
-                        part.add_logits(trace.logits(), batch);
+                        part.add_outputs(trace.logits(), batch);
                     }
                     Activations::Folded(trace) => {
                         model.forward_folded(params, prepared, batch, trace);
-                        part.add_logits(trace.logits_and_gradient().0, batch);
+                        part.add_outputs(trace.logits_and_gradient().0, batch);
                     }
                 }
             }
         });
         let parts = parts.map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner));
-        parts.into_iter().fold(Accuracy::default(), |mut all, part| {
-            all.add_counts(part);
+        parts.into_iter().fold(A::default(), |mut all, part| {
+            all.add_part(part);
             all
         })
     }

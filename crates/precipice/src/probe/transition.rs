@@ -44,10 +44,13 @@ pub fn learned_threshold(guess: f64) -> f64 {
 
 /// What the rows of a run say: whether it learned in context, when, and whether it knows labels by heart.
 pub fn transition_of(spec: &RunSpec, rows: &[Row]) -> (Learned, Option<Transition>) {
-    let prefix = spec.task.in_context_prefix();
-    let [accuracy, loss] = ["accuracy", "loss"].map(|column| format!("{prefix}{column}"));
-    let series: Vec<_> = rows.iter().map(|row| (row.step as f64, row.get(&accuracy), row.get(&loss))).collect();
+    let loss = format!("{}loss", spec.task.in_context_prefix());
+    let progress = spec.task.progress_column();
+    let series: Vec<_> = rows.iter().map(|row| (row.step as f64, row.get(&progress), row.get(&loss))).collect();
     let (learned, transition) = detect(&series, spec.task.context_guess());
+    if spec.task.regression().is_some() {
+        return (learned, transition);
+    }
     let by_heart = rows.last().map_or(f64::NAN, |row| row.get("iw_accuracy"));
     let knows = by_heart > learned_threshold(1.0 / spec.task.n_labels() as f64);
     let learned = match learned {

@@ -11,6 +11,9 @@ pub enum TaskSpec {
     /// In-context classification (Reddy 2024): items belong to classes whose labels are fixed, so that
     /// a label can be read from the context or learned by heart.
     Classification(ClassificationSpec),
+    /// In-context linear regression (von Oswald et al. 2023): answer with the value of the context's own
+    /// linear function at the query.
+    Regression(RegressionSpec),
 }
 
 impl Default for TaskSpec {
@@ -97,6 +100,109 @@ impl ClassificationSpec {
     }
 }
 
+/// In-context linear regression: y = w . x + noise, with a w of its own for every context.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegressionSpec {
+    /// N, pairs (x, y) in a context.
+    pub n_exemplars: usize,
+    /// d, width of an input x.
+    pub d_item: usize,
+    /// How the coordinates of x are distributed before the covariance mixes them.
+    pub inputs: InputKind,
+    /// Width of the uniform distribution; standard deviation of the Gaussian.
+    pub input_scale: f64,
+    /// Mixes the coordinates: x = C^(1/2) z. Its diagonal, or all its rows. None for the identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub covariance: Option<Covariance>,
+    /// sigma^2, variance of the noise in the context's y; the query's y has none.
+    pub noise: f64,
+    /// tau, standard deviation of a coordinate of w.
+    pub label_scale: f64,
+    /// M, functions in all, fixed by the `world` seed; none for a new one in every context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tasks: Option<usize>,
+}
+
+impl Default for RegressionSpec {
+    fn default() -> Self {
+        Self {
+            n_exemplars: 10,
+            d_item: 10,
+            inputs: InputKind::Uniform,
+            input_scale: 1.0,
+            covariance: None,
+            noise: 0.0,
+            label_scale: 1.0,
+            n_tasks: None,
+        }
+    }
+}
+
+impl RegressionSpec {
+    /// s2: variance of a coordinate of x before the covariance.
+    pub fn input_variance(&self) -> f64 {
+        let square = self.input_scale * self.input_scale;
+        match self.inputs {
+            InputKind::Uniform => square / 12.0,
+            InputKind::Gaussian => square,
+        }
+    }
+
+    /// kappa = E x^4 / s2^2 of a coordinate.
+    pub fn input_kurtosis(&self) -> f64 {
+        match self.inputs {
+            InputKind::Uniform => 9.0 / 5.0,
+            InputKind::Gaussian => 3.0,
+        }
+    }
+
+    /// Half the mean square of y: the loss of answering 0.
+    pub fn zero_loss(&self) -> f64 {
+        let d = self.d_item;
+        let trace = self.covariance.as_ref().map_or(d as f64, |covariance| covariance.trace(d));
+        0.5 * self.label_scale * self.label_scale * self.input_variance() * trace
+    }
+}
+
+/// Distribution of a coordinate of x.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputKind {
+    /// U(-input_scale / 2, input_scale / 2).
+    Uniform,
+    /// N(0, input_scale^2).
+    Gaussian,
+}
+
+/// A symmetric positive definite matrix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Covariance {
+    /// Only its diagonal.
+    Diagonal(Vec<f64>),
+    /// All its rows.
+    Full(Vec<Vec<f64>>),
+}
+
+impl Covariance {
+    /// `[d, d]` where the shape is right.
+    pub fn matrix(&self, d: usize) -> Option<Vec<f64>> {
+        match self {
+            Covariance::Diagonal(values) => (values.len() == d).then(|| {
+                let mut matrix = vec![0.0; d * d];
+                values.iter().enumerate().for_each(|(i, &value)| matrix[i * d + i] = value);
+                matrix
+            }),
+            Covariance::Full(rows) => (rows.len() == d && rows.iter().all(|row| row.len() == d)).then(|| rows.concat()),
+        }
+    }
+
+    fn trace(&self, d: usize) -> f64 {
+        self.matrix(d).map_or(f64::NAN, |matrix| (0..d).map(|i| matrix[i * d + i]).sum())
+    }
+}
+
 /// An array of real items, classes x instances x D.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,6 +230,7 @@ impl TaskSpec {
         match self {
             TaskSpec::Copying(_) => "copying",
             TaskSpec::Classification(_) => "classification",
+            TaskSpec::Regression(_) => "regression",
         }
     }
 
@@ -132,22 +239,25 @@ impl TaskSpec {
         match self {
             TaskSpec::Copying(task) => task.n_exemplars,
             TaskSpec::Classification(task) => task.n_exemplars,
+            TaskSpec::Regression(task) => task.n_exemplars,
         }
     }
 
-    /// L.
+    /// L; regression has none.
     pub fn n_labels(&self) -> usize {
         match self {
             TaskSpec::Copying(task) => task.n_labels,
             TaskSpec::Classification(task) => task.n_labels,
+            TaskSpec::Regression(_) => 0,
         }
     }
 
     /// L, to be changed.
-    pub fn n_labels_mut(&mut self) -> &mut usize {
+    pub fn n_labels_mut(&mut self) -> Option<&mut usize> {
         match self {
-            TaskSpec::Copying(task) => &mut task.n_labels,
-            TaskSpec::Classification(task) => &mut task.n_labels,
+            TaskSpec::Copying(task) => Some(&mut task.n_labels),
+            TaskSpec::Classification(task) => Some(&mut task.n_labels),
+            TaskSpec::Regression(_) => None,
         }
     }
 
@@ -156,13 +266,14 @@ impl TaskSpec {
         match self {
             TaskSpec::Copying(task) => task.d_item,
             TaskSpec::Classification(task) => task.d_item,
+            TaskSpec::Regression(task) => task.d_item,
         }
     }
 
-    /// K, classes that can be learned by heart; none in copying.
+    /// K, classes that can be learned by heart; only classification has them.
     pub fn n_classes(&self) -> usize {
         match self {
-            TaskSpec::Copying(_) => 0,
+            TaskSpec::Copying(_) | TaskSpec::Regression(_) => 0,
             TaskSpec::Classification(task) => task.n_classes,
         }
     }
@@ -170,25 +281,32 @@ impl TaskSpec {
     /// B, copies of the query's class in the contexts that test in-context learning.
     pub fn copies(&self) -> usize {
         match self {
-            TaskSpec::Copying(_) => 1,
+            TaskSpec::Copying(_) | TaskSpec::Regression(_) => 1,
             TaskSpec::Classification(task) => task.copies(),
         }
     }
 
-    /// B / N: accuracy of a guess among the context's labels.
+    /// B / N: accuracy of a guess among the context's labels. In regression 0, the share of the way to
+    /// gradient descent that answering 0 has made.
     pub fn context_guess(&self) -> f64 {
+        if self.regression().is_some() {
+            return 0.0;
+        }
         self.copies() as f64 / self.n_exemplars() as f64
     }
 
     /// What that guess is called.
     pub fn context_guess_name(&self) -> &'static str {
+        if self.regression().is_some() {
+            return "answering 0";
+        }
         if self.copies() == 1 { "1/N" } else { "B/N" }
     }
 
-    /// eps; nothing is noisy in copying.
+    /// eps; 0 where there are no classes.
     pub fn within_class_noise(&self) -> f64 {
         match self {
-            TaskSpec::Copying(_) => 0.0,
+            TaskSpec::Copying(_) | TaskSpec::Regression(_) => 0.0,
             TaskSpec::Classification(task) => task.within_class_noise,
         }
     }
@@ -198,21 +316,51 @@ impl TaskSpec {
         match self {
             TaskSpec::Copying(task) => task.items.as_ref(),
             TaskSpec::Classification(task) => task.items.as_ref(),
+            TaskSpec::Regression(_) => None,
         }
     }
 
     /// The same, to be changed.
-    pub fn items_mut(&mut self) -> &mut Option<ItemsSpec> {
+    pub fn items_mut(&mut self) -> Option<&mut ItemsSpec> {
         match self {
-            TaskSpec::Copying(task) => &mut task.items,
-            TaskSpec::Classification(task) => &mut task.items,
+            TaskSpec::Copying(task) => task.items.as_mut(),
+            TaskSpec::Classification(task) => task.items.as_mut(),
+            TaskSpec::Regression(_) => None,
+        }
+    }
+
+    /// The regression task, if it is one: nothing there has labels.
+    pub fn regression(&self) -> Option<&RegressionSpec> {
+        match self {
+            TaskSpec::Regression(task) => Some(task),
+            TaskSpec::Copying(_) | TaskSpec::Classification(_) => None,
+        }
+    }
+
+    /// The column that rises from [`TaskSpec::context_guess`] to 1 as the task is learned.
+    pub fn progress_column(&self) -> String {
+        match self.regression() {
+            Some(_) => "gd_share".to_owned(),
+            None => format!("{}accuracy", self.in_context_prefix()),
+        }
+    }
+
+    /// Sizes of the task, for titles.
+    pub fn sizes(&self) -> String {
+        let n = self.n_exemplars();
+        match self {
+            TaskSpec::Copying(task) => format!("N = {n}, L = {}", task.n_labels),
+            TaskSpec::Classification(task) => {
+                format!("N = {n}, L = {}, K = {}, B = {}", task.n_labels, task.n_classes, task.burstiness)
+            }
+            TaskSpec::Regression(task) => format!("N = {n}, d = {}", task.d_item),
         }
     }
 
     /// Prefix of the columns that show in-context learning: what else could answer in copying?
     pub fn in_context_prefix(&self) -> &'static str {
         match self {
-            TaskSpec::Copying(_) => "",
+            TaskSpec::Copying(_) | TaskSpec::Regression(_) => "",
             TaskSpec::Classification(_) => "ic_",
         }
     }

@@ -5,6 +5,8 @@ use super::{
     TaskSpec,
 };
 
+mod regression;
+
 /// A field whose value cannot be run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{field} = {value}: {expected}")]
@@ -76,6 +78,9 @@ impl RunSpec {
     }
 
     fn validate_task(&self) -> Result<(), SpecError> {
+        if let TaskSpec::Regression(task) = &self.task {
+            return regression::validate_task(task);
+        }
         let field = |name: &str| format!("task.{}.{name}", self.task.family());
         within(&field("n_exemplars"), self.task.n_exemplars(), 2, 4096)?;
         within(&field("n_labels"), self.task.n_labels(), 2, WIDTH_MAX)?;
@@ -87,6 +92,7 @@ impl RunSpec {
                 let of_context = classification.n_exemplars / classification.copies();
                 (if classification.distinct_labels { of_context } else { 0 }, "n_exemplars / burstiness")
             }
+            TaskSpec::Regression(_) => unreachable!("it has no labels"),
         };
         if self.task.n_labels() < needed {
             let expected =
@@ -98,12 +104,16 @@ impl RunSpec {
 
     fn validate_model(&self) -> Result<(), SpecError> {
         let model = &self.model;
+        self.validate_attention()?;
+        if self.task.regression().is_some() {
+            self.validate_regression_model()?;
+        }
         if let Some(minimal) = &model.minimal {
             self.validate_minimal(minimal)?;
             return self.validate_clamps();
         }
         self.validate_overlap()?;
-        within("model.d_pos", model.d_pos, 1, WIDTH_MAX)?;
+        within("model.d_pos", model.d_pos, usize::from(!self.has_paired_tokens()), WIDTH_MAX)?;
         within("model.d_buffer", model.d_buffer, 0, WIDTH_MAX)?;
         within("model.n_layers", model.n_layers, 1, 64)?;
         within("model.n_heads", model.n_heads, 1, 256)?;
@@ -196,6 +206,9 @@ impl RunSpec {
     }
 
     fn validate_positions(&self) -> Result<(), SpecError> {
+        if self.has_paired_tokens() {
+            return Ok(());
+        }
         let n_positions = self.n_positions();
         within("model.n_positions", n_positions, 1, WIDTH_MAX)?;
         if self.n_tokens() > n_positions {
@@ -325,7 +338,8 @@ mod tests {
     fn defaults_are_valid_and_l_equal_n_is_legal() {
         good().validate().unwrap();
         let mut spec = good();
-        *spec.task.n_labels_mut() = spec.task.n_exemplars();
+        let n_exemplars = spec.task.n_exemplars();
+        *spec.task.n_labels_mut().unwrap() = n_exemplars;
         spec.validate().unwrap();
     }
 

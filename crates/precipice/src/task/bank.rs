@@ -96,6 +96,7 @@ impl ItemBank {
         }
         let n_trained = n_classes.saturating_sub(n_held_out);
         let (of_training, of_held_out) = match task {
+            TaskSpec::Regression(_) => unreachable!("its inputs never come from a file"),
             TaskSpec::Copying(copying) => {
                 let needed = (copying.n_exemplars, "those of a context of n_exemplars are distinct");
                 (needed, (if n_held_out > 0 { needed.0 } else { 0 }, needed.1))

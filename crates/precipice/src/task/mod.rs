@@ -4,6 +4,8 @@ mod bank;
 mod classification;
 mod copying;
 pub mod oracle;
+pub mod predictors;
+mod regression;
 
 pub use bank::{ItemBank, ItemBankError};
 
@@ -13,6 +15,7 @@ use crate::batch::Batch;
 use crate::spec::{RunSpec, Seeds, TaskSpec};
 use classification::Classification;
 use copying::Copying;
+use regression::Regression;
 
 /// Which sequences to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +78,12 @@ impl Address {
 enum Purpose {
     LabelTable = 1,
     ClassMeans = 2,
+    TaskPool = 3,
     Items = 8,
     Structure = 16,
     NovelMeans = 24,
+    Weights = 32,
+    Noise = 40,
 }
 
 fn stream(seed: u64, purpose: u8, step: u64, lane: u32) -> StreamId {
@@ -99,6 +105,7 @@ pub struct Task {
 enum Family {
     Copying(Copying),
     Classification(Classification),
+    Regression(Regression),
 }
 
 impl Task {
@@ -120,6 +127,11 @@ impl Task {
             TaskSpec::Classification(classification) => {
                 Family::Classification(Classification::new(classification, n_positions, seeds, bank))
             }
+            TaskSpec::Regression(regression) => {
+                // Pairs have no positions; any room will do.
+                let n_positions = n_positions.max(spec.n_tokens());
+                Family::Regression(Regression::new(regression, spec.n_tokens(), n_positions, seeds))
+            }
         };
         let (n_exemplars, n_labels, d_item) = (spec.task.n_exemplars(), spec.task.n_labels(), spec.task.d_item());
         Ok(Self { n_exemplars, n_labels, d_item, seeds, has_real_items, family })
@@ -134,6 +146,7 @@ impl Task {
             match &self.family {
                 Family::Copying(task) => task.fill_sequence(kernels, set, address, s, batch),
                 Family::Classification(task) => task.fill_sequence(kernels, set, address, s, batch),
+                Family::Regression(task) => task.fill_sequence(kernels, address, s, batch),
             }
         }
     }
@@ -148,7 +161,10 @@ impl Task {
 
     /// An empty batch with room for `capacity` sequences of this task.
     pub fn workspace(&self, capacity: usize) -> Batch {
-        Batch::with_capacity(capacity, self.n_exemplars, self.d_item)
+        match &self.family {
+            Family::Regression(task) => task.workspace(capacity),
+            _ => Batch::with_capacity(capacity, self.n_exemplars, self.d_item),
+        }
     }
 
     /// The label vectors, `[L, D]`: N(0, 1/D), fixed by the `world` seed.
@@ -160,6 +176,7 @@ impl Task {
     pub fn eval_sets(&self) -> &'static [Set] {
         match &self.family {
             Family::Copying(copying) => copying.eval_sets(),
+            Family::Regression(_) => &[Set::Eval],
             Family::Classification(_) => &[Set::Eval, Set::InContext, Set::Swapped, Set::InWeights],
         }
     }
@@ -167,8 +184,16 @@ impl Task {
     /// The set that probes look at: every context of it holds the answer.
     pub fn probed_set(&self) -> Set {
         match &self.family {
-            Family::Copying(_) => Set::Eval,
+            Family::Copying(_) | Family::Regression(_) => Set::Eval,
             Family::Classification(_) => Set::InContext,
+        }
+    }
+
+    /// The functions of a finite pool of regression tasks, `[M, d]`.
+    pub fn pool(&self) -> Option<&[f32]> {
+        match &self.family {
+            Family::Regression(task) => task.pool(),
+            _ => None,
         }
     }
 

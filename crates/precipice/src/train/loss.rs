@@ -1,4 +1,4 @@
-//! Cross-entropy of the query's label.
+//! Cross-entropy of the query's label; half the square error of its value.
 
 use precipice_num::{Kernels, Real};
 
@@ -43,4 +43,23 @@ fn rows<'a, T>(logits: &'a [T], answers: &'a [u32]) -> impl Iterator<Item = (&'a
 pub fn log_sum_exp<T: Real>(row: &[T]) -> f64 {
     let max = row.iter().map(|x| x.to_f64()).fold(f64::NEG_INFINITY, f64::max);
     max + libm::log(row.iter().map(|x| libm::exp(x.to_f64() - max)).sum())
+}
+
+/// Half the square error of a prediction.
+pub fn square(prediction: f64, value: f64) -> f64 {
+    0.5 * (prediction - value) * (prediction - value)
+}
+
+/// Writes d(loss)/d(prediction) = scale (prediction - value) and returns the sum of [`square`].
+pub fn square_gradient<T: Real>(
+    predictions: &[T],
+    values: impl Iterator<Item = f64>,
+    scale: f64,
+    d_predictions: &mut [T],
+) -> f64 {
+    let pairs = predictions.iter().map(|prediction| prediction.to_f64()).zip(values);
+    pairs.zip(d_predictions).fold(0.0, |loss, ((prediction, value), d)| {
+        *d = T::from_f64(scale * (prediction - value));
+        loss + square(prediction, value)
+    })
 }

@@ -224,7 +224,11 @@ impl Trainer {
         let range = shard_range(self.train.batch_size, idx);
         let scale = 1.0 / self.train.batch_size as f64;
         let loss = |(logits, d_logits): (&[f32], &mut [f32]), batch: &Batch| {
-            loss::cross_entropy_gradient(kernels, logits, &batch.answers[..batch.n_sequences], scale, d_logits)
+            if batch.values.is_empty() {
+                loss::cross_entropy_gradient(kernels, logits, &batch.answers[..batch.n_sequences], scale, d_logits)
+            } else {
+                loss::square_gradient(logits, batch.query_values(), scale, d_logits)
+            }
         };
         for (chunk, first) in range.clone().step_by(CHUNK).enumerate() {
             batch.n_sequences = (range.end - first).min(CHUNK);

@@ -1,0 +1,117 @@
+//! Specs of the regression task, and of the attention that it asks for.
+
+use precipice_num::Cholesky;
+
+use super::{SpecError, WIDTH_MAX, error, positive, within};
+use crate::spec::{AttentionKind, Covariance, ModelSpec, RegressionSpec, RunSpec};
+
+/// Beyond it single precision overflows in a few layers.
+const SCALE_MAX: f64 = 1e6;
+const TASKS_MAX: usize = 1 << 24;
+
+pub(super) fn validate_task(task: &RegressionSpec) -> Result<(), SpecError> {
+    let field = |name: &str| format!("task.regression.{name}");
+    within(&field("n_exemplars"), task.n_exemplars, 1, 4096)?;
+    within(&field("d_item"), task.d_item, 1, WIDTH_MAX)?;
+    for (name, scale) in [("input_scale", task.input_scale), ("label_scale", task.label_scale)] {
+        positive(&field(name), scale)?;
+        within(&field(name), scale, 0.0, SCALE_MAX)?;
+    }
+    if !(0.0..=SCALE_MAX).contains(&task.noise) {
+        let expected = format!("must be a variance, from 0 to {SCALE_MAX}");
+        return Err(error(&field("noise"), task.noise, expected));
+    }
+    if let Some(n_tasks) = task.n_tasks {
+        within(&field("n_tasks"), n_tasks, 1, TASKS_MAX)?;
+    }
+    task.covariance
+        .as_ref()
+        .map_or(Ok(()), |covariance| validate_covariance(&field("covariance"), covariance, task.d_item))
+}
+
+fn validate_covariance(field: &str, covariance: &Covariance, d: usize) -> Result<(), SpecError> {
+    let Some(matrix) = covariance.matrix(d) else {
+        let found = match covariance {
+            Covariance::Diagonal(values) => format!("a diagonal of {}", values.len()),
+            Covariance::Full(rows) => {
+                let lens: Vec<String> = rows.iter().map(|row| row.len().to_string()).collect();
+                format!("{} rows of {}", rows.len(), lens.join(", "))
+            }
+        };
+        let expected = format!("must have d_item = {d} numbers, its diagonal, or {d} rows of {d}");
+        return Err(error(field, found, expected));
+    };
+    for i in 0..d {
+        for j in 0..i {
+            let (below, above) = (matrix[i * d + j], matrix[j * d + i]);
+            if below != above {
+                let expected = format!("must be symmetric, but row {i} column {j} is {below}, its mirror {above}");
+                return Err(error(field, "a matrix", expected));
+            }
+        }
+    }
+    if Cholesky::new(&matrix, d).is_none() {
+        return Err(error(field, "a matrix", "must be positive definite, all its eigenvalues above 0"));
+    }
+    Ok(())
+}
+
+impl RunSpec {
+    /// Kinds, damping, clip and first scale of the attention layers.
+    pub(super) fn validate_attention(&self) -> Result<(), SpecError> {
+        let model = &self.model;
+        let n_kinds = model.attention.len();
+        if n_kinds > 1 && n_kinds != model.n_layers {
+            let expected = format!("must be one kind for all layers, or n_layers = {} of them", model.n_layers);
+            return Err(error("model.attention", format!("{n_kinds} kinds"), expected));
+        }
+        if model.tied_layers && n_kinds > 1 {
+            return Err(error("model.attention", format!("{n_kinds} kinds"), "must be one where tied_layers = true"));
+        }
+        if !(model.damping.is_finite() && model.damping.abs() <= SCALE_MAX) {
+            return Err(error("model.damping", model.damping, "must be a finite number"));
+        }
+        if model.damping != 1.0 && !model.output_projection {
+            return Err(error("model.damping", model.damping, "must be 1 without output_projection"));
+        }
+        for (field, value) in [("model.token_clip", model.token_clip), ("model.init_scale", model.init_scale)] {
+            value.map_or(Ok(()), |value| positive(field, value))?;
+        }
+        let is_default = n_kinds == 0 && !model.tied_layers && model.damping == 1.0 && model.token_clip.is_none();
+        if model.minimal.is_some() && !is_default {
+            let expected = "must be left alone with model.minimal: attention, tied_layers, damping, token_clip";
+            return Err(error("model.attention", "set", expected));
+        }
+        let is_linear = (0..model.n_layers).any(|layer| self.attention_kind(layer) == AttentionKind::Linear);
+        if is_linear && self.task.regression().is_none() && self.probes.enabled {
+            let expected = "linear attention has no fractions to measure: set probes.enabled = false";
+            return Err(error("model.attention", "linear", expected));
+        }
+        Ok(())
+    }
+
+    /// What the regression task has no use for must be left alone.
+    pub(super) fn validate_regression_model(&self) -> Result<(), SpecError> {
+        let (model, default) = (&self.model, ModelSpec::default());
+        let refuse = |field: &str, value: String, expected: &str| Err(error(field, value, expected));
+        if model.minimal.is_some() {
+            return refuse("model.minimal", "set".to_owned(), "must be absent: the regression task has no labels");
+        }
+        if model.readout != default.readout || model.readout_overlap != 0.0 {
+            let expected = "must be left alone: the regression task reads the query's y entry";
+            return refuse("model.readout", "set".to_owned(), expected);
+        }
+        if !model.clamps.is_empty() {
+            return refuse("model.clamps", format!("{} entries", model.clamps.len()), "must be empty in regression");
+        }
+        if !self.probes.ablations.is_empty() {
+            let found = format!("{} entries", self.probes.ablations.len());
+            return refuse("probes.ablations", found, "must be empty in regression");
+        }
+        if self.has_paired_tokens() && model.d_pos != 0 {
+            let expected = "must be 0 where tokens = \"pairs\": the order of the pairs says nothing";
+            return refuse("model.d_pos", model.d_pos.to_string(), expected);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! Predictors of the regression task that need no training: what a network's loss is compared with.
+
+use precipice_num::{Cholesky, Kernels};
+
+use super::{Set, Task};
+use crate::batch::Batch;
+use crate::spec::RegressionSpec;
+
+/// A rule from a context and a query to a prediction of the query's y.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Predictor {
+    /// 0, which is the mean of y.
+    Zero,
+    /// The mean of the context's y.
+    Average,
+    /// Steps of gradient descent on |W x - y|^2 / (2N) from W = 0.
+    GradientDescent {
+        /// K.
+        steps: usize,
+        /// eta.
+        rate: f64,
+    },
+    /// The same, and every step moves the inputs too: x <- x - gamma X^T X x (von Oswald et al. 2023, GD++).
+    GradientDescentPlusPlus {
+        /// K.
+        steps: usize,
+        /// eta.
+        rate: f64,
+        /// gamma.
+        shrinkage: f64,
+    },
+    /// Least squares with the penalty lambda |w|^2: the posterior mean where lambda = sigma^2 / tau^2.
+    /// lambda = 0 is least squares, the shortest solution where there are several.
+    Ridge {
+        /// lambda.
+        penalty: f64,
+    },
+    /// The posterior mean over a finite pool of functions.
+    Pool {
+        /// The functions, `[M, d]`.
+        functions: Vec<f32>,
+        /// sigma^2; at 0 the functions that fit best share the answer.
+        noise: f64,
+    },
+}
+
+impl Predictor {
+    /// As the column of its loss is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Predictor::Zero => "zero",
+            Predictor::Average => "average",
+            Predictor::GradientDescent { .. } => "gd",
+            Predictor::GradientDescentPlusPlus { .. } => "gd_plus_plus",
+            Predictor::Ridge { .. } => "ridge",
+            Predictor::Pool { .. } => "pool",
+        }
+    }
+
+    /// The prediction at a query `[d]`, given x `[N, d]` and y `[N]` of the context.
+    pub fn predict(&self, xs: &[f64], ys: &[f64], query: &[f64]) -> f64 {
+        match self {
+            Predictor::Zero => 0.0,
+            Predictor::Average => ys.iter().sum::<f64>() / ys.len() as f64,
+            &Predictor::GradientDescent { steps, rate } => descend(xs, ys, query, steps, rate, 0.0),
+            &Predictor::GradientDescentPlusPlus { steps, rate, shrinkage } => {
+                descend(xs, ys, query, steps, rate, shrinkage)
+            }
+            &Predictor::Ridge { penalty } => ridge(xs, ys, query, penalty),
+            Predictor::Pool { functions, noise } => pooled(functions, *noise, xs, ys, query),
+        }
+    }
+
+    /// Predictions for the sequences of a batch.
+    pub fn predictions<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = f64> + 'a {
+        (0..batch.n_sequences).map(move |s| {
+            let [xs, query, ys] = context(batch, s);
+            self.predict(&xs, &ys, &query)
+        })
+    }
+
+    /// Sum of half the square errors over a batch.
+    pub fn loss(&self, batch: &Batch) -> f64 {
+        self.predictions(batch).zip(batch.query_values()).map(|(p, y)| 0.5 * (p - y) * (p - y)).sum()
+    }
+}
+
+/// x, the query and y of one sequence.
+pub fn context(batch: &Batch, s: usize) -> [Vec<f64>; 3] {
+    let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+    let (xs, query) = batch.items_of(s).split_at(batch.n_exemplars * batch.d_item);
+    [wide(xs), wide(query), wide(&batch.values_of(s)[..batch.n_exemplars])]
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+/// K steps on tokens: y_j <- y_j - (eta / N) sum_i y_i x_i . x_j and x_j <- x_j - gamma sum_i x_i x_i . x_j, from
+/// the same old values; minus the query's y is the prediction.
+fn descend(xs: &[f64], ys: &[f64], query: &[f64], steps: usize, rate: f64, shrinkage: f64) -> f64 {
+    let (n, d) = (ys.len(), query.len());
+    let (mut xs, mut ys) = ([xs, query].concat(), [ys, &[0.0]].concat());
+    let (mut pull, mut gram) = (vec![0.0; d], vec![0.0; d * d]);
+    for _ in 0..steps {
+        pull.fill(0.0);
+        gram.fill(0.0);
+        for (x, &y) in xs.chunks_exact(d).zip(&ys).take(n) {
+            pull.iter_mut().zip(x).for_each(|(p, x)| *p += rate / n as f64 * y * x);
+            if shrinkage != 0.0 {
+                for (row, &a) in gram.chunks_exact_mut(d).zip(x) {
+                    row.iter_mut().zip(x).for_each(|(g, x)| *g += shrinkage * a * x);
+                }
+            }
+        }
+        for (x, y) in xs.chunks_exact_mut(d).zip(&mut ys) {
+            *y -= dot(&pull, x);
+            if shrinkage != 0.0 {
+                let moved: Vec<f64> = gram.chunks_exact(d).zip(&*x).map(|(row, &old)| old - dot(row, x)).collect();
+                x.copy_from_slice(&moved);
+            }
+        }
+    }
+    -ys[n]
+}
+
+/// x_q^T (X^T X + lambda)^-1 X^T y, in the smaller of the two spaces.
+fn ridge(xs: &[f64], ys: &[f64], query: &[f64], penalty: f64) -> f64 {
+    let (n, d) = (ys.len(), query.len());
+    let row = |i: usize| &xs[i * d..(i + 1) * d];
+    let size = n.min(d);
+    let mut gram = vec![0.0; size * size];
+    for i in 0..size {
+        for j in 0..=i {
+            gram[i * size + j] = if n < d { dot(row(i), row(j)) } else { (0..n).map(|k| row(k)[i] * row(k)[j]).sum() };
+        }
+        gram[i * size + i] += penalty;
+    }
+    let mut side: Vec<f64> =
+        if n < d { ys.to_vec() } else { (0..d).map(|i| (0..n).map(|k| row(k)[i] * ys[k]).sum()).collect() };
+    // A repeated input makes the system singular; a penalty far below its scale picks the shortest solution.
+    let factor = Cholesky::new(&gram, size).unwrap_or_else(|| {
+        let trace: f64 = (0..size).map(|i| gram[i * size + i]).sum();
+        (0..size).for_each(|i| gram[i * size + i] += 1e-10 * trace.max(f64::MIN_POSITIVE));
+        Cholesky::new(&gram, size).expect("a Gram matrix with a ridge is positive definite")
+    });
+    factor.solve(&mut side);
+    if n < d { (0..n).map(|i| side[i] * dot(row(i), query)).sum() } else { dot(&side, query) }
+}
+
+fn pooled(functions: &[f32], noise: f64, xs: &[f64], ys: &[f64], query: &[f64]) -> f64 {
+    let d = query.len();
+    let function = |w: &[f32]| w.iter().map(|&w| f64::from(w)).collect::<Vec<_>>();
+    let misfit = |w: &[f64]| xs.chunks_exact(d).zip(ys).map(|(x, y)| (y - dot(w, x)) * (y - dot(w, x))).sum::<f64>();
+    let all: Vec<(f64, f64)> = functions.chunks_exact(d).map(function).map(|w| (misfit(&w), dot(&w, query))).collect();
+    let best = all.iter().map(|(misfit, _)| *misfit).fold(f64::INFINITY, f64::min);
+    // Inputs are single precision: misfits that differ by less than its rounding are equal.
+    let rounding = 1e-12 * (1.0 + dot(ys, ys));
+    let weight = |misfit: f64| match noise {
+        0.0 => f64::from(u8::from(misfit <= best + rounding)),
+        noise => libm::exp((best - misfit) / (2.0 * noise)),
+    };
+    let (sum, norm) = all
+        .iter()
+        .fold((0.0, 0.0), |(sum, norm), &(misfit, answer)| (sum + weight(misfit) * answer, norm + weight(misfit)));
+    sum / norm
+}
+
+/// Contexts on which rates are tuned; other ones than those of the evaluation.
+const N_TUNING: usize = 1024;
+/// Step of the evaluation seed's sequences that they are.
+const TUNING_STEP: u64 = 1;
+
+/// The predictors that a run of the task is compared with, with the rates of `steps` steps tuned on
+/// contexts of their own.
+pub fn predictors(task: &Task, spec: &RegressionSpec, steps: usize) -> Vec<Predictor> {
+    let mut batch = task.workspace(N_TUNING);
+    batch.n_sequences = N_TUNING;
+    task.fill(Kernels::detect(), Set::Eval, TUNING_STEP, 0, &mut batch);
+    let (plain, plus_plus) = tune(&batch, steps);
+    let mut all = vec![Predictor::Zero, Predictor::Average, plain];
+    if steps > 1 {
+        all.push(plus_plus);
+    }
+    all.push(Predictor::Ridge { penalty: spec.noise / (spec.label_scale * spec.label_scale) });
+    if let Some(functions) = task.pool() {
+        all.push(Predictor::Pool { functions: functions.to_vec(), noise: spec.noise });
+    }
+    all
+}
+
+/// Best rates of gradient descent and of GD++ on a batch, by golden sections, one coordinate after the
+/// other until neither moves.
+pub fn tune(batch: &Batch, steps: usize) -> (Predictor, Predictor) {
+    // Scale: one over the largest eigenvalue of the mean Gram matrix is at least d over its trace.
+    let square: f64 = batch.items.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / batch.items.len() as f64;
+    let n = batch.n_exemplars as f64;
+    let plain = |rate: f64| Predictor::GradientDescent { steps, rate };
+    let rate_max = 2.0 / square;
+    let rate = golden(0.0, rate_max, |rate| plain(rate).loss(batch));
+    if steps == 1 {
+        return (plain(rate), Predictor::GradientDescentPlusPlus { steps, rate, shrinkage: 0.0 });
+    }
+    let both = |rate, shrinkage| Predictor::GradientDescentPlusPlus { steps, rate, shrinkage };
+    let (mut best_rate, mut shrinkage) = (rate, 0.0);
+    for _ in 0..12 {
+        shrinkage = golden(0.0, 1.0 / (square * n), |shrinkage| both(best_rate, shrinkage).loss(batch));
+        best_rate = golden(0.0, 2.0 * rate_max, |rate| both(rate, shrinkage).loss(batch));
+    }
+    (plain(rate), both(best_rate, shrinkage))
+}
+
+/// The minimum of a function with one valley, to 1e-4 of the interval.
+fn golden(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
+    const RATIO: f64 = 0.618_033_988_749_894_9;
+    let width = high - low;
+    let (mut a, mut b) = (high - RATIO * width, low + RATIO * width);
+    let (mut at_a, mut at_b) = (f(a), f(b));
+    while high - low > 1e-4 * width {
+        // Beyond the valley a descent may diverge to NaN: that side loses.
+        if at_a <= at_b || at_b.is_nan() {
+            (high, b, at_b) = (b, a, at_a);
+            a = high - RATIO * (high - low);
+            at_a = f(a);
+        } else {
+            (low, a, at_a) = (a, b, at_b);
+            b = low + RATIO * (high - low);
+            at_b = f(b);
+        }
+    }
+    low.midpoint(high)
+}
