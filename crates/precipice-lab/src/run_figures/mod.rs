@@ -3,6 +3,7 @@
 mod curves;
 mod landscape;
 mod looks;
+mod regression;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -98,7 +99,13 @@ pub fn draw(kind: Kind, run: &StoredRun) -> Result<Figure, LabError> {
     if run.rows.is_empty() {
         return Err(problem(format!("{} has no rows yet", run.run_dir.root().display())));
     }
+    if !applies(kind, &run.spec) && run.spec.task.regression().is_some() {
+        return Err(problem(
+            "is not drawn of a regression run, which has no labels; it has a learning-curve".to_owned(),
+        ));
+    }
     let figure = match kind {
+        Kind::LearningCurve if run.spec.task.regression().is_some() => figure::bands(&run.regression_curves()),
         Kind::LearningCurve => figure::learning_curve(&run.learning_curve()),
         Kind::Attention => figure::attention(&run.attention()?),
         Kind::Interactions => figure::interactions(&run.interactions().map_err(problem)?),
@@ -146,6 +153,9 @@ pub fn draw_all(run: &StoredRun) -> (Vec<PathBuf>, Vec<String>) {
 }
 
 fn applies(kind: Kind, spec: &RunSpec) -> bool {
+    if spec.task.regression().is_some() {
+        return kind == Kind::LearningCurve;
+    }
     match kind {
         Kind::LearningCurve | Kind::Attention => true,
         Kind::Interactions => spec.probes.enabled && !spec.model.layer_norm && spec.model.minimal.is_none(),
