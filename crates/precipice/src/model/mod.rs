@@ -5,6 +5,7 @@
 //! the S query rows in the last block of a network that is only read there ([`Reads`]).
 
 mod attention;
+pub mod construct;
 mod embed;
 mod folded;
 mod minimal;

@@ -111,6 +111,23 @@ impl<T: Real> Params<T> {
         params
     }
 
+    fn tensor(&self, name: &str) -> &TensorInfo {
+        let found = self.layout.tensors.iter().find(|tensor| tensor.name == name);
+        found.unwrap_or_else(|| panic!("no tensor {name}"))
+    }
+
+    /// Shape of a tensor that must be there.
+    pub(super) fn tensor_shape(&self, name: &str) -> Vec<usize> {
+        self.tensor(name).shape.clone()
+    }
+
+    /// A tensor of heads `[H, rows, width]`, all zeros from now on: the first head's values and its width.
+    pub(super) fn first_head(&mut self, name: &str) -> (&mut [T], usize) {
+        let TensorInfo { shape, range, .. } = self.tensor(name).clone();
+        self.values[range.clone()].fill(T::ZERO);
+        (&mut self.values[range.start..range.start + shape[1] * shape[2]], shape[2])
+    }
+
     /// One tensor by name.
     pub fn get(&self, name: &str) -> Option<&[T]> {
         let tensor = self.layout.tensors.iter().find(|tensor| tensor.name == name)?;

@@ -192,11 +192,12 @@ pub fn predictors(task: &Task, spec: &RegressionSpec, steps: usize) -> Vec<Predi
 /// Best rates of gradient descent and of GD++ on a batch, by golden sections, one coordinate after the
 /// other until neither moves.
 pub fn tune(batch: &Batch, steps: usize) -> (Predictor, Predictor) {
-    // Scale: one over the largest eigenvalue of the mean Gram matrix is at least d over its trace.
     let square: f64 = batch.items.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / batch.items.len() as f64;
-    let n = batch.n_exemplars as f64;
+    let (n, d) = (batch.n_exemplars as f64, batch.d_item as f64);
+    // About the largest eigenvalue of X^T X (Marchenko and Pastur 1967): beyond one over it a step overshoots.
+    let largest = square * (n.sqrt() + d.sqrt()) * (n.sqrt() + d.sqrt());
     let plain = |rate: f64| Predictor::GradientDescent { steps, rate };
-    let rate_max = 2.0 / square;
+    let rate_max = 4.0 * n / largest;
     let rate = golden(0.0, rate_max, |rate| plain(rate).loss(batch));
     if steps == 1 {
         return (plain(rate), Predictor::GradientDescentPlusPlus { steps, rate, shrinkage: 0.0 });
@@ -204,8 +205,8 @@ pub fn tune(batch: &Batch, steps: usize) -> (Predictor, Predictor) {
     let both = |rate, shrinkage| Predictor::GradientDescentPlusPlus { steps, rate, shrinkage };
     let (mut best_rate, mut shrinkage) = (rate, 0.0);
     for _ in 0..12 {
-        shrinkage = golden(0.0, 1.0 / (square * n), |shrinkage| both(best_rate, shrinkage).loss(batch));
-        best_rate = golden(0.0, 2.0 * rate_max, |rate| both(rate, shrinkage).loss(batch));
+        shrinkage = golden(0.0, 1.0 / largest, |shrinkage| both(best_rate, shrinkage).loss(batch));
+        best_rate = golden(0.0, rate_max, |rate| both(rate, shrinkage).loss(batch));
     }
     (plain(rate), both(best_rate, shrinkage))
 }

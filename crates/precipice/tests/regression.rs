@@ -1,0 +1,241 @@
+//! The regression task: what it draws, its predictors, and weights that are algorithms.
+
+use precipice::batch::Batch;
+use precipice::model::construct::{Construction, start_from, write_copying};
+use precipice::model::{Model, Params, Reads, Trace};
+use precipice::record::MemoryRecorder;
+use precipice::run::{Inputs, Outcome, run};
+use precipice::spec::*;
+use precipice::task::predictors::{Predictor, context, predictors};
+use precipice::task::{Set, Task};
+use precipice::workers::Sequential;
+use precipice_num::Kernels;
+
+fn spec(task: RegressionSpec, model: ModelSpec) -> RunSpec {
+    let mut spec =
+        RunSpec { name: "regression".to_owned(), task: TaskSpec::Regression(task), model, ..RunSpec::default() };
+    spec.probes.sequences = 64;
+    spec.eval.sequences = 512;
+    spec.resolve();
+    spec.validate().unwrap();
+    spec
+}
+
+fn layers(n_layers: usize) -> ModelSpec {
+    ModelSpec {
+        attention: vec![AttentionKind::Linear],
+        n_layers,
+        d_pos: 0,
+        d_buffer: 0,
+        output_projection: true,
+        n_positions: None,
+        d_head: None,
+        ..ModelSpec::default()
+    }
+}
+
+fn batch_of(task: RegressionSpec, n_sequences: usize) -> Batch {
+    Task::new(&spec(task, layers(1)), None).unwrap().batch(Set::Eval, 0, n_sequences)
+}
+
+/// Largest difference between a network with weights set by hand and a predictor, in f64.
+fn difference(spec: &RunSpec, set: impl Fn(&mut Params<f64>), expected: impl Fn(&[Vec<f64>; 3]) -> f64) -> f64 {
+    let task = Task::new(spec, None).unwrap();
+    let model = Model::<f64>::new(spec, &task.label_table(), Kernels::detect());
+    let mut params = Params::zeros(model.layout().clone());
+    set(&mut params);
+    let batch = task.batch(Set::Eval, 0, 32);
+    let mut largest = 0.0_f64;
+    for reads in [Reads::All, Reads::QueryOnly] {
+        let mut trace = Trace::new(spec, 32, reads);
+        model.forward(&params, &batch, &mut trace, None);
+        for (s, answer) in trace.logits().iter().enumerate() {
+            let expected = expected(&context(&batch, s));
+            assert!(expected.abs() > 1e-6, "a prediction that says nothing: {expected}");
+            largest = largest.max((answer - expected).abs());
+        }
+    }
+    largest
+}
+
+fn by(predictor: Predictor) -> impl Fn(&[Vec<f64>; 3]) -> f64 {
+    move |[xs, query, ys]| predictor.predict(xs, ys, query)
+}
+
+#[test]
+fn constructions_equal_their_algorithms() {
+    let task = RegressionSpec { n_exemplars: 7, d_item: 4, noise: 0.1, ..RegressionSpec::default() };
+    for steps in [1, 2, 5] {
+        for is_tied in [false, true] {
+            let network = spec(task.clone(), ModelSpec { tied_layers: is_tied, n_heads: 1, ..layers(steps) });
+            let n_written = if is_tied { 1 } else { steps };
+            let write = |construction: Construction| {
+                move |params: &mut Params<f64>| {
+                    (0..n_written).for_each(|layer| construction.write(params, layer, 7, 0));
+                }
+            };
+            let descent = write(Construction::GradientDescent { rate: 4.0 });
+            let expected = by(Predictor::GradientDescent { steps, rate: 4.0 });
+            assert!(difference(&network, descent, expected) < 1e-10);
+            let plus_plus = write(Construction::GradientDescentPlusPlus { rate: 4.0, shrinkage: 0.3 });
+            let expected = by(Predictor::GradientDescentPlusPlus { steps, rate: 4.0, shrinkage: 0.3 });
+            assert!(difference(&network, plus_plus, expected) < 1e-10);
+        }
+    }
+}
+
+#[test]
+fn a_descent_may_start_anywhere() {
+    let task = RegressionSpec { n_exemplars: 6, d_item: 3, ..RegressionSpec::default() };
+    let start = [0.5, -1.5, 2.0];
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    let step = |[xs, query, ys]: &[Vec<f64>; 3]| {
+        let residual = |(x, y): (&[f64], &f64)| (y - dot(&start, x)) * dot(x, query);
+        xs.chunks(3).zip(ys).map(residual).sum::<f64>() * 2.0 / 6.0
+    };
+    let write = |params: &mut Params<f64>| {
+        Construction::GradientDescent { rate: 2.0 }.write(params, 0, 6, 0);
+        start_from(params, 0, &start);
+    };
+    assert!(difference(&spec(task, layers(1)), write, step) < 1e-10);
+}
+
+#[test]
+fn a_copying_layer_makes_pairs_of_a_stream() {
+    let task = RegressionSpec { n_exemplars: 5, d_item: 4, ..RegressionSpec::default() };
+    let kinds = vec![AttentionKind::Softmax, AttentionKind::Linear];
+    let stream = ModelSpec { tokens: Tokens::Stream, d_pos: 11, attention: kinds, ..layers(2) };
+    let write = |params: &mut Params<f64>| {
+        write_copying(params, 0, 11, 60.0);
+        Construction::GradientDescent { rate: 3.0 }.write(params, 1, 5, 11);
+    };
+    let expected = by(Predictor::GradientDescent { steps: 1, rate: 3.0 });
+    assert!(difference(&spec(task, stream), write, expected) < 1e-10);
+}
+
+#[test]
+fn soft_max_attention_is_a_kernel_smoother() {
+    let task = RegressionSpec { n_exemplars: 9, d_item: 3, ..RegressionSpec::default() };
+    let smoother = |[xs, query, ys]: &[Vec<f64>; 3]| {
+        let kernel = |x: &[f64]| libm::exp(5.0 * x.iter().zip(query).map(|(x, q)| x * q).sum::<f64>());
+        let weights: Vec<f64> = xs.chunks(3).map(kernel).collect();
+        weights.iter().zip(ys).map(|(w, y)| w * y).sum::<f64>() / weights.iter().sum::<f64>()
+    };
+    let network = spec(task, ModelSpec { attention: Vec::new(), ..layers(1) });
+    let write = |params: &mut Params<f64>| Construction::KernelSmoother { sharpness: 5.0 }.write(params, 0, 9, 0);
+    assert!(difference(&network, write, smoother) < 1e-10);
+}
+
+#[test]
+fn batches_hold_linear_functions_of_the_inputs() {
+    // As many exemplars as unknowns: least squares finds w, and the query confirms it.
+    let batch = batch_of(RegressionSpec::default(), 200);
+    let exact = Predictor::Ridge { penalty: 0.0 };
+    let close = |(p, y): (f64, f64)| u32::from((p - y).abs() < 1e-2 * (1.0 + y.abs()));
+    let n_close: u32 = exact.predictions(&batch).zip(batch.query_values()).map(close).sum();
+    // Rounding of single precision times the condition of ten random inputs.
+    assert!(n_close > 195, "{n_close}");
+    assert!(batch.items.iter().all(|x| x.abs() < 0.5), "U(-1/2, 1/2)");
+    let mean_square = |values: &[f32]| values.iter().map(|&x| f64::from(x * x)).sum::<f64>() / values.len() as f64;
+    // 22,000 numbers of variance 1/12 and kurtosis 9/5: standard error .6 % of the variance, five of them 3 %.
+    assert!((mean_square(&batch.items) * 12.0 - 1.0).abs() < 0.03);
+}
+
+#[test]
+fn covariance_noise_and_pools_are_as_asked() {
+    let rows = vec![vec![2.0, 0.6], vec![0.6, 0.5]];
+    let gaussian = RegressionSpec {
+        d_item: 2,
+        inputs: InputKind::Gaussian,
+        covariance: Some(Covariance::Full(rows)),
+        ..RegressionSpec::default()
+    };
+    let batch = batch_of(gaussian.clone(), 2000);
+    let moment = |i: usize, j: usize| {
+        let pairs = batch.items.chunks(2).map(|x| f64::from(x[i] * x[j]));
+        pairs.sum::<f64>() / (batch.items.len() / 2) as f64
+    };
+    // 22,000 pairs: standard errors below .02 on the diagonal and .008 beside it, five of them.
+    assert!(
+        (moment(0, 0) - 2.0).abs() < 0.1 && (moment(1, 1) - 0.5).abs() < 0.025 && (moment(0, 1) - 0.6).abs() < 0.04
+    );
+    let noisy = batch_of(RegressionSpec { noise: 0.25, ..gaussian.clone() }, 2000);
+    let difference = |s: usize| {
+        let pairs = noisy.values_of(s).iter().zip(batch.values_of(s)).map(|(a, b)| f64::from(a - b));
+        pairs.collect::<Vec<f64>>()
+    };
+    let noise: Vec<f64> = (0..2000).flat_map(|s| difference(s)[..10].to_vec()).collect();
+    let variance = noise.iter().map(|e| e * e).sum::<f64>() / noise.len() as f64;
+    // 20,000 Gaussian numbers: standard error 1 % of the variance.
+    assert!((variance - 0.25).abs() < 0.0125, "{variance}");
+    assert!((0..2000).all(|s| difference(s)[10] == 0.0), "the query's y has no noise");
+    let pooled = Task::new(&spec(RegressionSpec { n_tasks: Some(3), ..gaussian }, layers(1)), None).unwrap();
+    let batch = pooled.batch(Set::Train, 0, 300);
+    let pool = Predictor::Pool { functions: pooled.pool().unwrap().to_vec(), noise: 0.0 };
+    assert!(pool.loss(&batch) < 1e-6, "one of three functions fits every context");
+    let seen: std::collections::BTreeSet<u32> = batch.item_ids.iter().copied().collect();
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
+fn predictors_are_ordered_and_tuned() {
+    let task = RegressionSpec { noise: 0.05, n_exemplars: 20, n_tasks: Some(4), ..RegressionSpec::default() };
+    let whole = spec(task.clone(), layers(2));
+    let task_with_world = Task::new(&whole, None).unwrap();
+    let batch = task_with_world.batch(Set::Eval, 0, 2000);
+    let losses: Vec<(&str, f64)> = predictors(&task_with_world, &task, 2)
+        .iter()
+        .map(|predictor| (predictor.name(), predictor.loss(&batch) / 2000.0))
+        .collect();
+    let loss = |name: &str| losses.iter().find(|(found, _)| *found == name).unwrap().1;
+    assert!(loss("pool") < loss("ridge") && loss("ridge") < loss("gd_plus_plus"), "{losses:?}");
+    assert!(loss("gd_plus_plus") < loss("gd") && loss("gd") < loss("zero") && loss("zero") < loss("average"), "{losses:?}");
+    // One step's best rate: N / (s2 (N + d + kappa - 2)) = 6.0606, here to the curvature of 1,024 contexts.
+    let plain = spec(RegressionSpec::default(), layers(1));
+    let plain_task = Task::new(&plain, None).unwrap();
+    let tuned = predictors(&plain_task, &RegressionSpec::default(), 1).swap_remove(2);
+    let Predictor::GradientDescent { steps: 1, rate } = tuned else { panic!("{tuned:?}") };
+    assert!((rate - 6.0606).abs() < 0.3, "{rate}");
+}
+
+#[test]
+fn ridge_takes_the_shortest_solution_and_survives_repetition() {
+    let exact = Predictor::Ridge { penalty: 0.0 };
+    // One equation, two unknowns: w = (.6, .8) y.
+    assert!((exact.predict(&[0.6, 0.8], &[2.0], &[1.0, 1.0]) - 2.8).abs() < 1e-12);
+    let repeated = exact.predict(&[0.6, 0.8, 0.6, 0.8], &[2.0, 2.0], &[1.0, 1.0]);
+    assert!((repeated - 2.8).abs() < 1e-6, "{repeated}");
+    assert!((Predictor::Ridge { penalty: 1.0 }.predict(&[0.6, 0.8], &[2.0], &[0.6, 0.8]) - 1.0).abs() < 1e-12);
+    assert!(exact.predict(&[0.0, 0.0], &[0.0], &[1.0, 1.0]).abs() < 1e-12, "a blank context");
+}
+
+#[test]
+fn the_first_numbers_of_the_task_do_not_change() {
+    let batch = batch_of(RegressionSpec::default(), 1);
+    let found = [batch.items[0], batch.items[109], batch.values[0], batch.values[10]].map(f32::to_bits);
+    assert_eq!(found, FIRST, "{found:?}");
+}
+
+const FIRST: [u32; 4] = [3_202_304_667, 3_171_255_928, 3_201_963_537, 1_066_126_047];
+
+/// A layer learns the step, abruptly, and any number of threads and both ways to compute it agree.
+#[test]
+fn training_finds_gradient_descent() {
+    let task = RegressionSpec { n_exemplars: 4, d_item: 2, input_scale: 2.0, ..RegressionSpec::default() };
+    let mut spec = spec(task, ModelSpec { init_scale: Some(0.02), ..layers(1) });
+    spec.train.steps = 600;
+    spec.train.optimizer = OptimizerSpec::Adam(AdamSpec {
+        learning_rate: 1e-2,
+        adam_beta1: 0.9,
+        adam_beta2: 0.98,
+        epsilon: 1e-8,
+        decay: 0.0,
+    });
+    let mut recorder = MemoryRecorder::default();
+    let inputs = Inputs { items: None, start: None, workers: &Sequential, kernels: Kernels::detect() };
+    let (_, outcome) = run(&spec, inputs, &mut recorder).unwrap();
+    assert_eq!(outcome, Outcome::Finished);
+    let (first, last) = (&recorder.rows[0], recorder.rows.last().unwrap());
+    assert!(first.get("gd_share").abs() < 0.05 && last.get("gd_share") > 0.95, "{first:?} {last:?}");
+    assert!(last.get("gd_sensitivity_cosine") > 0.99 && last.get("loss") < last.get("zero_loss"));
+}
