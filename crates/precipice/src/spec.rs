@@ -94,6 +94,9 @@ pub struct ModelSpec {
     /// The attention's weights begin with variance init_scale / d_model. Default: variance 1 / D.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_scale: Option<f64>,
+    /// Factor on the first values of the weights by which values read x and keys read y, in regression: a descent
+    /// has neither, and their product is what a run can be trapped by.
+    pub misread_scale: f64,
 }
 
 /// What an attention layer does with its scores.
@@ -182,6 +185,7 @@ impl Default for ModelSpec {
             damping: 1.0,
             token_clip: None,
             init_scale: None,
+            misread_scale: 1.0,
         }
     }
 }

@@ -189,7 +189,10 @@ fn predictors_are_ordered_and_tuned() {
         .collect();
     let loss = |name: &str| losses.iter().find(|(found, _)| *found == name).unwrap().1;
     assert!(loss("pool") < loss("ridge") && loss("ridge") < loss("gd_plus_plus"), "{losses:?}");
-    assert!(loss("gd_plus_plus") < loss("gd") && loss("gd") < loss("zero") && loss("zero") < loss("average"), "{losses:?}");
+    assert!(
+        loss("gd_plus_plus") < loss("gd") && loss("gd") < loss("zero") && loss("zero") < loss("average"),
+        "{losses:?}"
+    );
     // One step's best rate: N / (s2 (N + d + kappa - 2)) = 6.0606, here to the curvature of 1,024 contexts.
     let plain = spec(RegressionSpec::default(), layers(1));
     let plain_task = Task::new(&plain, None).unwrap();

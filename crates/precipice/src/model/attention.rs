@@ -136,6 +136,16 @@ impl Attention {
         [self.w_q.clone(), self.w_k.clone(), self.w_v.clone()]
     }
 
+    /// Multiplies the weights by which values read the columns `x` and keys read `y`.
+    pub(super) fn scale_misreading<T: Real>(&self, p: &mut [T], x: Range<usize>, y: usize, factor: T) {
+        for h in 0..self.n_heads {
+            let (values, keys) = (self.of_head(&self.w_v, h), self.of_head(&self.w_k, h));
+            let e = self.d_head;
+            p[values][x.start * e..x.end * e].iter_mut().for_each(|w| *w *= factor);
+            p[keys][y * e..(y + 1) * e].iter_mut().for_each(|w| *w *= factor);
+        }
+    }
+
     /// Place of W_O, where there is one.
     pub(super) fn output_place(&self) -> Option<Range<usize>> {
         self.w_o.clone()

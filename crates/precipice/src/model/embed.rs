@@ -62,6 +62,12 @@ impl<T: Real> Embed<T> {
         self.dims
     }
 
+    /// Columns of x and of y in the regression task.
+    pub(super) fn columns_of_pair(&self) -> (Range<usize>, usize) {
+        let y = self.dims.d_pos + self.dims.d_item - 1;
+        (self.dims.d_pos..y, y)
+    }
+
     pub(super) fn label_table(&self) -> &[T] {
         &self.label_table
     }

@@ -63,6 +63,7 @@ pub struct Model<T> {
     skipped: usize,
     n_layers: usize,
     readout_overlap: f64,
+    misread_scale: f64,
 }
 
 /// One block: x <- x + attention(LN x), then x <- x + mlp(LN x) where there is an MLP.
@@ -114,6 +115,7 @@ impl<T: Real> Model<T> {
             skipped,
             n_layers,
             readout_overlap,
+            misread_scale: spec.model.misread_scale,
         }
     }
 
@@ -123,6 +125,13 @@ impl<T: Real> Model<T> {
         let mut params = Params::init(self.layout.clone(), seed);
         if self.readout_overlap != 0.0 {
             self.give_head_start(&mut params.values);
+        }
+        if self.misread_scale != 1.0 {
+            let (x, y) = self.embed.columns_of_pair();
+            let factor = T::from_f64(self.misread_scale);
+            for block in &self.blocks {
+                block.attention.scale_misreading(&mut params.values, x.clone(), y, factor);
+            }
         }
         params
     }

@@ -82,6 +82,9 @@ impl RunSpec {
             let expected = "must be left alone with model.minimal: attention, tied_layers, damping, token_clip";
             return Err(error("model.attention", "set", expected));
         }
+        if model.misread_scale != 1.0 && self.task.regression().is_none() {
+            return Err(error("model.misread_scale", model.misread_scale, "must be 1 outside the regression task"));
+        }
         let is_linear = (0..model.n_layers).any(|layer| self.attention_kind(layer) == AttentionKind::Linear);
         if is_linear && self.task.regression().is_none() && self.probes.enabled {
             let expected = "linear attention has no fractions to measure: set probes.enabled = false";
@@ -108,6 +111,7 @@ impl RunSpec {
             let found = format!("{} entries", self.probes.ablations.len());
             return refuse("probes.ablations", found, "must be empty in regression");
         }
+        within("model.misread_scale", model.misread_scale, 0.0, SCALE_MAX)?;
         if self.has_paired_tokens() && model.d_pos != 0 {
             let expected = "must be 0 where tokens = \"pairs\": the order of the pairs says nothing";
             return refuse("model.d_pos", model.d_pos.to_string(), expected);
