@@ -6,7 +6,8 @@
 //! Reading order: `loss` (the formula), `flow` (gradient flow and its cliff), `descent` (steps of
 //! finite size, with noise), `manifold` (why the flow is two-dimensional, and its saddle),
 //! `landscape` (surfaces over two parameters), `scaling` (when the cliff comes), `fit` (a measured
-//! path and the flow that follows it best); `integrate` and `schedule` are tools.
+//! path and the flow that follows it best); `integrate` and `schedule` are tools. `regression` is another
+//! theory, of the linear layer that learns a step of gradient descent.
 
 mod descent;
 mod fit;
@@ -15,6 +16,7 @@ mod integrate;
 mod landscape;
 mod loss;
 mod manifold;
+pub mod regression;
 mod scaling;
 mod schedule;
 
