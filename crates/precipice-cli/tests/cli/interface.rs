@@ -255,7 +255,10 @@ fn claims_are_listed() {
     let listed = Scratch::new().run(&["reproduce", "--list", "--json"]).ok().json();
     let ids: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|claim| claim["id"].as_str()).collect();
     let of = |source: &str, n: usize| (1..=n).map(|i| format!("{source}-{i}")).collect::<Vec<_>>();
-    assert_eq!(ids, [of("essay", 6), of("reddy", 7)].concat());
+    let mut oswald = of("oswald", 8);
+    // The seventh needs the sine task, which is not there.
+    oswald.remove(6);
+    assert_eq!(ids, [of("essay", 6), oswald, of("reddy", 7)].concat());
 }
 
 /// The order of overrides does not matter, keys may be quoted, and a loss that ends infinite is a

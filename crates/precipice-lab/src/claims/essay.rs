@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use precipice::probe::interactions::PARTS;
-use precipice::probe::transition::{learned_threshold, median, transition_of};
+use precipice::probe::transition::{Transition, learned_threshold, median, transition_of};
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 
@@ -12,6 +12,7 @@ use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings, summary};
 use crate::error::LabError;
 use crate::session::{self, Keep, Options};
 use crate::spec_file::{self, Changes};
+use crate::store::RunDir;
 
 pub(super) fn claims() -> Vec<Claim> {
     vec![
@@ -55,14 +56,23 @@ pub(super) struct Finished {
     pub spec: RunSpec,
     pub rows: Vec<Row>,
     figures: Vec<PathBuf>,
+    pub run_dir: RunDir,
 }
 
 impl Finished {
-    fn last(&self, column: &str) -> f64 {
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub fn jump(&self) -> Option<Transition> {
+        transition_of(&self.spec, &self.rows).1
+    }
+
+    pub fn last(&self, column: &str) -> f64 {
         self.rows.last().map_or(f64::NAN, |row| row.get(column))
     }
 
-    fn figure(&self, name: &str) -> Option<PathBuf> {
+    pub fn figure(&self, name: &str) -> Option<PathBuf> {
         self.figures.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name)).cloned()
     }
 
@@ -101,7 +111,13 @@ pub(super) fn run_seeds(
         if report.manifest.outcome == crate::store::RunOutcome::Stopped {
             return Err(LabError::Stopped { path: report.run_dir.root().to_owned() });
         }
-        finished.push(Finished { seed, spec, rows: report.run_dir.rows()?, figures: report.figures });
+        finished.push(Finished {
+            seed,
+            spec,
+            rows: report.run_dir.rows()?,
+            figures: report.figures,
+            run_dir: report.run_dir,
+        });
     }
     Ok(finished)
 }

@@ -2,6 +2,7 @@
 
 mod essay;
 mod formula;
+mod oswald;
 mod reddy;
 mod scaling;
 
@@ -132,6 +133,7 @@ pub fn register() -> Vec<Claim> {
     let mut claims = essay::claims();
     claims.push(formula::claim());
     claims.push(scaling::claim());
+    claims.extend(oswald::claims());
     claims.extend(reddy::claims());
     claims.sort_by_key(|claim| claim.id);
     claims
