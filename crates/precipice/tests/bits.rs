@@ -45,12 +45,23 @@ impl Workers for Reversed {
     }
 }
 
-/// Both forms of the training step.
-fn forms() -> [RunSpec; 2] {
+/// Both forms of the training step, and the regression task with one layer by its statistic.
+fn forms() -> [RunSpec; 3] {
     let mut plain = small();
     plain.model.layer_norm = true;
-    let specs = [small(), plain];
-    assert_eq!(specs.each_ref().map(|spec| Plan::of(spec).form), [Form::Folded, Form::Plain]);
+    let mut regression = small();
+    regression.task = TaskSpec::Regression(RegressionSpec::default());
+    regression.model = ModelSpec {
+        attention: vec![AttentionKind::Linear],
+        n_layers: 1,
+        d_pos: 0,
+        d_buffer: 0,
+        output_projection: true,
+        init_scale: Some(0.01),
+        ..ModelSpec::default()
+    };
+    let specs = [small(), plain, regression];
+    assert_eq!(specs.each_ref().map(|spec| Plan::of(spec).form), [Form::Folded, Form::Plain, Form::Plain]);
     specs
 }
 

@@ -303,7 +303,7 @@ fn hashes_of_the_built_in_specs_are_stable() {
 }
 
 const HASHES: [(&str, &str); 11] = [
-    ("regression", ""),
+    ("regression", "471663266ddb40ec"),
     ("copying", "133e78f2b45cc358"),
     ("copying-small", "9672592f2b96a150"),
     ("copying-no-curriculum", "946c0c43a44e5597"),

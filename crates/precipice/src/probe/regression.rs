@@ -2,7 +2,7 @@
 
 use precipice_num::Kernels;
 
-use super::query::Scores;
+use super::query::{QueryRooms, Scores};
 use crate::batch::Batch;
 use crate::model::{Reads, Trace};
 use crate::record::Row;
@@ -11,6 +11,7 @@ use crate::task::predictors::{Predictor, predictors};
 use crate::task::{Set, Task};
 use crate::train::Trainer;
 use crate::train::loss::square;
+use crate::workers::Workers;
 
 /// Sum of half the square errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -36,6 +37,12 @@ impl Scores for SquareError {
         self.n += other.n;
         self.loss += other.loss;
     }
+}
+
+/// The loss on the evaluation set of `spec`, which may be another task than the network was trained on.
+pub fn evaluate(spec: &RunSpec, trainer: &Trainer, workers: &dyn Workers) -> SquareError {
+    let n = spec.eval.sequences;
+    QueryRooms::new(spec, trainer, n).scores(trainer, Set::Eval, n, workers)
 }
 
 /// Predictors with their losses on the evaluation set, which do not change during a run.
