@@ -8,6 +8,7 @@ use precipice::run::{Inputs, Outcome, run};
 use precipice::spec::*;
 use precipice::task::predictors::{Predictor, context, predictors};
 use precipice::task::{Set, Task};
+use precipice::theory::regression::{Correlated, White, pool_optimum};
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
 
@@ -199,6 +200,101 @@ fn predictors_are_ordered_and_tuned() {
     let tuned = predictors(&plain_task, &RegressionSpec::default(), 1).swap_remove(2);
     let Predictor::GradientDescent { steps: 1, rate } = tuned else { panic!("{tuned:?}") };
     assert!((rate - 6.0606).abs() < 0.3, "{rate}");
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+/// Mean of half the square error of a rule on 20,000 contexts, and its standard error.
+fn simulated(task: RegressionSpec, answer: impl Fn(&[f64], &[f64], &[f64]) -> f64) -> (f64, f64) {
+    let batch = batch_of(task, 20_000);
+    let losses: Vec<f64> = (0..batch.n_sequences)
+        .zip(batch.query_values())
+        .map(|(s, y)| {
+            let [xs, query, ys] = context(&batch, s);
+            0.5 * (answer(&xs, &ys, &query) - y).powi(2)
+        })
+        .collect();
+    let n = losses.len() as f64;
+    let mean = losses.iter().sum::<f64>() / n;
+    let variance = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / n;
+    (mean, (variance / n).sqrt())
+}
+
+/// Within four standard errors, each of which is below 2 % of the value: a chance of 1 in 16,000.
+fn agree(name: &str, expected: f64, (mean, error): (f64, f64)) {
+    assert!(error < 0.02 * mean, "{name}: {mean} +- {error}");
+    assert!((mean - expected).abs() < 4.0 * error, "{name}: {mean} +- {error}, closed form {expected}");
+}
+
+/// x_q^T M X^T y / N.
+fn through(m: &[f64], xs: &[f64], ys: &[f64], query: &[f64]) -> f64 {
+    let d = query.len();
+    let step = |i: usize| xs.chunks_exact(d).zip(ys).map(|(x, y)| x[i] * y).sum::<f64>() / ys.len() as f64;
+    let step: Vec<f64> = (0..d).map(step).collect();
+    query.iter().enumerate().map(|(i, q)| q * dot(&m[i * d..(i + 1) * d], &step)).sum()
+}
+
+#[test]
+fn closed_forms_agree_with_simulation() {
+    let task = RegressionSpec { noise: 0.1, n_exemplars: 8, d_item: 5, ..RegressionSpec::default() };
+    for inputs in [InputKind::Uniform, InputKind::Gaussian] {
+        let task = RegressionSpec { inputs, ..task.clone() };
+        let white = White {
+            n_exemplars: 8,
+            d_item: 5,
+            variance: task.input_variance(),
+            kurtosis: task.input_kurtosis(),
+            noise: task.noise,
+        };
+        for factor in [0.5, 1.0, 1.3] {
+            let rate = factor * white.optimal_rate();
+            let step = Predictor::GradientDescent { steps: 1, rate };
+            agree("one step", white.loss(rate), simulated(task.clone(), |xs, ys, query| step.predict(xs, ys, query)));
+        }
+    }
+    // The saddle: one direction of w is learned, by values that read x and keys that read y.
+    let white = White { n_exemplars: 10, d_item: 10, variance: 1.0 / 12.0, kurtosis: 1.8, noise: 0.0 };
+    let direction: Vec<f64> = (0..10).map(|i| f64::from(i) - 3.0).collect();
+    let square = dot(&direction, &direction);
+    let saddle = |xs: &[f64], ys: &[f64], query: &[f64]| {
+        let along: f64 = xs.chunks_exact(10).zip(ys).map(|(x, y)| y * dot(x, &direction)).sum();
+        dot(query, &direction) * along / square * white.optimal_rate() / 10.0
+    };
+    agree("saddle", white.rank_one_saddle_loss(), simulated(RegressionSpec::default(), saddle));
+}
+
+#[test]
+fn closed_forms_of_covariances_and_pools_agree_with_simulation() {
+    let rows = vec![vec![2.0, 0.6, 0.1], vec![0.6, 0.5, 0.0], vec![0.1, 0.0, 0.3]];
+    let gaussian = RegressionSpec {
+        inputs: InputKind::Gaussian,
+        n_exemplars: 6,
+        d_item: 3,
+        noise: 0.2,
+        ..RegressionSpec::default()
+    };
+    let task = RegressionSpec { covariance: Some(Covariance::Full(rows.clone())), ..gaussian.clone() };
+    let theory = Correlated { n_exemplars: 6, covariance: rows.concat(), d_item: 3, noise: 0.2 };
+    let best = theory.optimum();
+    for m in [best.clone(), best.iter().map(|m| 0.6 * m).collect()] {
+        agree("covariance", theory.loss(&m), simulated(task.clone(), |xs, ys, query| through(&m, xs, ys, query)));
+    }
+    // The best M of a pool: no direction is better on contexts of the pool, beyond their noise.
+    let pooled = RegressionSpec { n_tasks: Some(4), ..gaussian };
+    let functions = Task::new(&spec(pooled.clone(), layers(1)), None).unwrap().pool().unwrap().to_vec();
+    let functions: Vec<f64> = functions.into_iter().map(f64::from).collect();
+    let best = pool_optimum(&functions, 3, 6, 0.2);
+    let loss = |m: &[f64]| simulated(pooled.clone(), |xs, ys, query| through(m, xs, ys, query)).0;
+    let at_best = loss(&best);
+    for at in 0..9 {
+        for step in [-0.1, 0.1] {
+            let mut moved = best.clone();
+            moved[at] += step;
+            assert!(loss(&moved) > at_best, "M[{at}] + {step}");
+        }
+    }
 }
 
 #[test]

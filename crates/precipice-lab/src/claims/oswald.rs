@@ -226,9 +226,7 @@ fn regression(spec: &mut RunSpec) -> &mut precipice::spec::RegressionSpec {
 }
 
 fn roll_out(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
-    // What is wrong with a layer grows with every application, so this one is trained on the published batch.
-    let changes = overrides(&["train.batch_size=2048", "eval.sequences=20000", "eval.every=500"]);
-    let (runs, words) = free(run_seeds(settings, watcher, SPEC, &changes, n_seeds(settings))?);
+    let (runs, words) = free(run_seeds(settings, watcher, SPEC, &[], n_seeds(settings))?);
     let (mut cases, mut damped_losses) = (Vec::new(), Vec::new());
     for run in &runs {
         let state = state(run)?;
