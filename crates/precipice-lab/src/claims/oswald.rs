@@ -325,7 +325,8 @@ fn saddle(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, La
     let (mut cases, mut words) = (Vec::new(), Vec::new());
     for (name, scale) in [("as drawn", 1.0), ("without misreading", 0.0)] {
         let scale = format!("model.misread_scale={scale:?}");
-        let changes = ["probes.enabled=false", "eval.sequences=5000", "eval.every=25", "checkpoint.every=5000", &scale];
+        let changes =
+            ["probes.enabled=false", "eval.sequences=40000", "eval.every=50", "checkpoint.every=5000", &scale];
         let runs = run_seeds(settings, watcher, SPEC, &overrides(&changes), 32)?;
         let t50 = |run: &Finished| run.jump().map_or(f64::INFINITY, |jump| jump.t50);
         let typical = median(runs.iter().map(t50));
