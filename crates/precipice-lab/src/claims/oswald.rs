@@ -63,7 +63,7 @@ pub(super) fn claims() -> Vec<Claim> {
         claim(
             "oswald-8",
             "seeds that stay on a plateau sit on the rank-one saddle in which values read x and keys read y",
-            "32 seeds: those with t50 > 1,000 spend it within .004 of the saddle's loss .3956, the others do not; \
+            "32 seeds: those with t50 > 1,000 spend it within .004 of the saddle's loss .3956; \
              without those first weights all 32 jump, and none later than 1.1 x the median",
             saddle,
         ),
