@@ -19,6 +19,13 @@ use crate::numbers::fraction;
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(&args.run);
     let mut spec = run_dir.spec()?;
+    if spec.task.regression().is_some() {
+        bail!(
+            "{}: is a regression run, which has no labels to attend to; how near it is to gradient descent stands in \
+             its log (precipice export)",
+            args.run.display()
+        );
+    }
     let steps = checkpoint::steps(&run_dir.checkpoints())?;
     let Some(step) = args.step.or(steps.last().copied()) else {
         bail!("{}: has no checkpoints; `precipice run --resume` makes some", args.run.display());

@@ -315,3 +315,28 @@ const HASHES: [(&str, &str); 11] = [
     ("han", "3748a1b6ee9968f6"),
     ("han-small", "b786350a5b78d296"),
 ];
+
+/// A short regression run, its errors, and what is asked of it that needs labels.
+#[test]
+fn regression_runs_and_refuses() {
+    let scratch = Scratch::new();
+    let small = ["-s", "eval.sequences=200", "-s", "probes.sequences=32", "--steps", "20", "-q", "--out", "run"];
+    let ran = scratch.run(&[&["run", "regression"], &small[..]].concat()).ok();
+    assert!(ran.stdout.contains("gradient descent") && ran.stdout.contains("learning-curve.svg"), "{}", ran.stdout);
+    assert!(scratch.run(&["verify", "run"]).ok().stdout.starts_with("same bits"));
+    for refused in [&["probe", "run"][..], &["figure", "attention", "run", "-o", "a.svg"], &["theory", "fit", "run"]] {
+        assert_eq!(scratch.run(refused).code, Some(2), "{refused:?}");
+    }
+    for (change, reason) in [
+        ("task.regression.n_exemplars=0", "must be from 1"),
+        ("task.regression.noise=-1", "variance"),
+        ("task.regression.n_tasks=0", "must be from 1"),
+        ("task.regression.covariance=[1, 2]", "d_item = 10"),
+        ("task.regression.covariance=[1,1,1,1,1,1,1,1,1,-1]", "positive definite"),
+        ("model.d_pos=3", "must be 0"),
+        ("model.attention=[\"linear\", \"linear\"]", "one kind"),
+    ] {
+        let refused = scratch.run(&["run", "regression", "-s", change, "--out", "bad"]);
+        assert!(refused.code == Some(2) && refused.stderr.contains(reason), "{change}: {}", refused.stderr);
+    }
+}

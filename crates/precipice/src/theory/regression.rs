@@ -255,5 +255,9 @@ mod tests {
             assert!((slope - expected).abs() < 1e-8, "{t}: {slope} {expected}");
         }
         close(white.logistic(start, 1e6), white.optimal_rate(), 9);
+        // An aligned start m0 has the size m0 sqrt(d).
+        let half = white.half_time(start * 10.0_f64.sqrt());
+        let reached = white.logistic(start, half) / white.optimal_rate();
+        assert!((reached - 0.5).abs() < start, "{reached}");
     }
 }
