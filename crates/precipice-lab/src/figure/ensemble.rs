@@ -12,6 +12,8 @@ use super::{Figure, FigureError, check, style};
 pub struct Ensemble {
     /// Heading of the page.
     pub title: String,
+    /// What the curves show, a fraction.
+    pub y_name: String,
     /// Groups of runs.
     pub members: Vec<EnsembleMember>,
 }
@@ -65,7 +67,7 @@ pub fn ensemble(data: &Ensemble) -> Result<Figure, FigureError> {
         let (times, shares) = staircase(&member.survival, member.last);
         lower.series(&times, &shares, entry);
     }
-    upper.draw(&mut canvas, "accuracy, 10–90 %", false);
+    upper.draw(&mut canvas, &format!("{}, 10–90 %", data.y_name), false);
     lower.draw(&mut canvas, "not yet jumped", true);
     Ok(canvas.finish(lower_area.bottom() + STEP_AXIS_SPACE))
 }
@@ -99,7 +101,7 @@ mod tests {
             survival: Survival::new(&[observation(150.0), observation(300.0)]),
             last: 300.0,
         };
-        let data = Ensemble { title: "t".to_owned(), members: vec![member] };
+        let data = Ensemble { title: "t".to_owned(), y_name: "accuracy".to_owned(), members: vec![member] };
         assert!(ensemble(&data).unwrap().svg().contains("not yet jumped"));
         assert!(ensemble(&Ensemble { members: Vec::new(), ..data }).is_err());
         let (times, shares) = staircase(&Survival { times: vec![5.0], shares: vec![0.5] }, 9.0);

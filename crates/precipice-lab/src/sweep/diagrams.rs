@@ -57,9 +57,15 @@ pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFig
     Ok(SweepFigures { figures, n_left_out })
 }
 
-/// Accuracies that a report knows, with their names.
+/// What success is called in regression.
+const REGRESSION: &str = "share of gradient descent";
+
+/// What a report knows of success, with names: accuracies, or in regression the share of gradient descent.
 fn accuracies(report: &SweepReport) -> Vec<(&'static str, &'static str)> {
     let known = |column: &str| report.runs.iter().any(|run| run.final_row.contains_key(column));
+    if known("gd_share") {
+        return vec![(REGRESSION, "gd_share")];
+    }
     let named = [("in context", "ic_accuracy"), ("by heart", "iw_accuracy")];
     let named: Vec<_> = named.into_iter().filter(|(_, column)| known(column)).collect();
     if named.is_empty() { vec![("accuracy", "accuracy")] } else { named }
@@ -84,7 +90,8 @@ pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport) -> Phas
             Some(at) => PhaseCell::Value(median(points[at].iter().map(|run| last(run, column))), String::new()),
             None => PhaseCell::Absent,
         };
-        let name = if name == "accuracy" { name.to_owned() } else { format!("accuracy {name}") };
+        let is_whole = name == "accuracy" || name == REGRESSION;
+        let name = if is_whole { name.to_owned() } else { format!("accuracy {name}") };
         PhaseMap { name, unit: PhaseUnit::Fraction, cells: grid().map(cell).collect() }
     };
     let time = |(i, j): (usize, usize)| {
@@ -122,10 +129,12 @@ pub fn dependence(title: &str, x: &Axis, report: &SweepReport) -> Bands {
         let (x, values) = at.into_iter().unzip();
         BandSeries { name: name.to_owned(), x, values }
     };
+    let measured = accuracies(report);
+    let what = if measured[0].0 == REGRESSION { REGRESSION } else { "accuracy" };
     let panel = BandPanel {
         heading: String::new(),
-        y_name: "final accuracy".to_owned(),
-        series: accuracies(report).into_iter().map(series).collect(),
+        y_name: format!("final {what}"),
+        series: measured.into_iter().map(series).collect(),
         references: Vec::new(),
         marks: Vec::new(),
     };
@@ -141,13 +150,14 @@ fn numbers(axis: &Axis) -> Option<Vec<f64>> {
 fn learning_curves(title: &str, report: &SweepReport) -> Result<(Ensemble, usize), LabError> {
     let points = by_point(&report.runs);
     let n_left_out = points.len().saturating_sub(MEMBERS_MAX);
-    let mut members = Vec::new();
+    let (mut members, mut y_name) = (Vec::new(), "accuracy");
     for point in points.iter().take(MEMBERS_MAX) {
         let mut curves = Vec::new();
         for run in point {
             // Only what is drawn: a thousand logs would fill the memory.
             let run_dir = RunDir::new(&run.run_dir);
-            let column = format!("{}accuracy", run_dir.spec()?.task.in_context_prefix());
+            let column = run_dir.spec()?.task.progress_column();
+            y_name = if column == "gd_share" { REGRESSION } else { "accuracy" };
             curves.push(run_dir.rows()?.iter().map(|row| (row.step as f64, row.get(&column))).collect());
         }
         let swept = point[0].swept.iter();
@@ -156,7 +166,7 @@ fn learning_curves(title: &str, report: &SweepReport) -> Result<(Ensemble, usize
         let name = if label.is_empty() { format!("{} seeds", point.len()) } else { label };
         members.push(member(name, &curves, &observations(point)));
     }
-    Ok((Ensemble { title: title.to_owned(), members }, n_left_out))
+    Ok((Ensemble { title: title.to_owned(), y_name: y_name.to_owned(), members }, n_left_out))
 }
 
 /// Points of an aligned curve, and where it ends at the latest.
