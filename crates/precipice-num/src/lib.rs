@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`kernels`] (which instructions this processor has, and the two arithmetics),
 //! [`mat`] (views), [`gemm`] (matrix products), [`softmax`], [`elementwise`], [`math`]
-//! (exp, ln, sine and cosine), [`cholesky`] (small systems), [`rng`] (counter-based random numbers),
-//! [`real`] (f32 or f64).
+//! (exp, ln, sine and cosine), [`cholesky`] and [`eigen`] (small symmetric systems), [`minimize`],
+//! [`rng`] (counter-based random numbers), [`real`] (f32 or f64).
 //!
 //! This is the only crate with `unsafe` code. It is optimized even in test builds, so everything
 //! here is compiled for concrete f32 and f64, never left generic for the crates above.
@@ -17,12 +17,14 @@
 //! ```
 
 pub mod cholesky;
+pub mod eigen;
 pub mod elementwise;
 pub mod gemm;
 pub mod kernels;
 mod lanes;
 pub mod mat;
 pub mod math;
+pub mod minimize;
 pub mod real;
 pub mod rng;
 mod sixteen;
@@ -30,8 +32,10 @@ pub mod softmax;
 mod transpose;
 
 pub use cholesky::Cholesky;
+pub use eigen::SymmetricEigen;
 pub use gemm::Fill;
 pub use kernels::{Arithmetic, Kernels, Simd};
 pub use mat::{MatMut, MatRef};
+pub use minimize::golden_section;
 pub use real::Real;
 pub use rng::{Rng, StreamId};

@@ -8,7 +8,7 @@ use precipice::run::{Inputs, Outcome, run};
 use precipice::spec::*;
 use precipice::task::predictors::{Predictor, context, predictors};
 use precipice::task::{Set, Task};
-use precipice::theory::regression::{Correlated, White, pool_optimum};
+use precipice::theory::regression::{Correlated, Filter, Spectra, White, pool_optimum};
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
 
@@ -263,6 +263,30 @@ fn closed_forms_agree_with_simulation() {
         dot(query, &direction) * along / square * white.optimal_rate() / 10.0
     };
     agree("saddle", white.rank_one_saddle_loss(), simulated(RegressionSpec::default(), saddle));
+}
+
+/// Several steps, GD++ and ridge on noisy contexts: averages over w, query and noise against draws of them.
+#[test]
+fn filters_agree_with_simulation() {
+    let task = RegressionSpec { noise: 0.1, n_exemplars: 8, d_item: 5, ..RegressionSpec::default() };
+    let mut spectra = Spectra::new(8, 5, task.input_variance(), task.noise);
+    let contexts = Task::new(&spec(task.clone(), layers(1)), None).unwrap().batch(Set::Train, 0, 20_000);
+    (0..contexts.n_sequences).for_each(|s| spectra.push(&contexts.items_of(s)[..8 * 5]));
+    assert_eq!(spectra.n_contexts(), 20_000);
+    let (steps, rate, shrinkage, penalty) = (3, 4.0, 0.2, 0.1);
+    for (filter, predictor) in [
+        (Filter::Descent { steps, rate }, Predictor::GradientDescent { steps, rate }),
+        (
+            Filter::DescentPlusPlus { steps, rate, shrinkage },
+            Predictor::GradientDescentPlusPlus { steps, rate, shrinkage },
+        ),
+        (Filter::Ridge { penalty }, Predictor::Ridge { penalty }),
+    ] {
+        let drawn = simulated(task.clone(), |xs, ys, query| predictor.predict(xs, ys, query));
+        let exact = spectra.loss(filter);
+        assert!(exact.standard_error < 0.3 * drawn.1, "{exact:?}: averages are sharper than draws");
+        agree(predictor.name(), exact.value, drawn);
+    }
 }
 
 #[test]

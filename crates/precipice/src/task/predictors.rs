@@ -1,10 +1,11 @@
 //! Predictors of the regression task that need no training: what a network's loss is compared with.
 
-use precipice_num::{Cholesky, Kernels};
+use precipice_num::{Cholesky, Kernels, SymmetricEigen};
 
 use super::{Set, Task};
 use crate::batch::Batch;
 use crate::spec::RegressionSpec;
+use crate::theory::regression::Filter;
 
 /// A rule from a context and a query to a prediction of the query's y.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,45 +190,95 @@ pub fn predictors(task: &Task, spec: &RegressionSpec, steps: usize) -> Vec<Predi
     all
 }
 
-/// Best rates of gradient descent and of GD++ on a batch, by golden sections, one coordinate after the
-/// other until neither moves.
+/// Best rates of gradient descent and of GD++ on a batch.
 pub fn tune(batch: &Batch, steps: usize) -> (Predictor, Predictor) {
-    let square: f64 = batch.items.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / batch.items.len() as f64;
-    let (n, d) = (batch.n_exemplars as f64, batch.d_item as f64);
-    // About the largest eigenvalue of X^T X (Marchenko and Pastur 1967): beyond one over it a step overshoots.
-    let largest = square * (n.sqrt() + d.sqrt()) * (n.sqrt() + d.sqrt());
-    let plain = |rate: f64| Predictor::GradientDescent { steps, rate };
-    let rate_max = 4.0 * n / largest;
-    let rate = golden(0.0, rate_max, |rate| plain(rate).loss(batch));
-    if steps == 1 {
-        return (plain(rate), Predictor::GradientDescentPlusPlus { steps, rate, shrinkage: 0.0 });
-    }
-    let both = |rate, shrinkage| Predictor::GradientDescentPlusPlus { steps, rate, shrinkage };
-    let (mut best_rate, mut shrinkage) = (rate, 0.0);
-    for _ in 0..12 {
-        shrinkage = golden(0.0, 1.0 / largest, |shrinkage| both(best_rate, shrinkage).loss(batch));
-        best_rate = golden(0.0, rate_max, |rate| both(rate, shrinkage).loss(batch));
-    }
-    (plain(rate), both(best_rate, shrinkage))
+    let n = batch.n_exemplars;
+    let contexts: Vec<Decomposed> =
+        (0..batch.n_sequences).zip(batch.query_values()).map(|(s, y)| Decomposed::new(batch, s, y)).collect();
+    let loss = |filter: Filter| contexts.iter().map(|context| context.loss(filter, n as f64)).sum::<f64>();
+    let total: f64 = contexts.iter().flat_map(|context| &context.values).sum();
+    let largest = Filter::edge(total / (contexts.len() * batch.d_item) as f64, n, batch.d_item);
+    let Filter::Descent { rate, .. } = Filter::best_descent(steps, largest, loss) else { unreachable!() };
+    let plain = Predictor::GradientDescent { steps, rate };
+    let (rate, shrinkage) = if steps == 1 {
+        // Inputs that move after the only step are never read.
+        (rate, 0.0)
+    } else {
+        let best = Filter::best_descent_plus_plus(steps, n, largest, loss);
+        let Filter::DescentPlusPlus { rate, shrinkage, .. } = best else { unreachable!() };
+        (rate, shrinkage)
+    };
+    (plain, Predictor::GradientDescentPlusPlus { steps, rate, shrinkage })
 }
 
-/// The minimum of a function with one valley, to 1e-4 of the interval.
-fn golden(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
-    const RATIO: f64 = 0.618_033_988_749_894_9;
-    let width = high - low;
-    let (mut a, mut b) = (high - RATIO * width, low + RATIO * width);
-    let (mut at_a, mut at_b) = (f(a), f(b));
-    while high - low > 1e-4 * width {
-        // Beyond the valley a descent may diverge to NaN: that side loses.
-        if at_a <= at_b || at_b.is_nan() {
-            (high, b, at_b) = (b, a, at_a);
-            a = high - RATIO * (high - low);
-            at_a = f(a);
-        } else {
-            (low, a, at_a) = (a, b, at_b);
-            b = low + RATIO * (high - low);
-            at_b = f(b);
+/// A context along the eigenvectors v of S = X^T X / N, where an answer costs d operations a step instead of some N d.
+struct Decomposed {
+    /// Eigenvalues, `[d]`.
+    values: Vec<f64>,
+    /// (v . x_q) (v . X^T y), `[d]`.
+    overlaps: Vec<f64>,
+    /// y of the query.
+    answer: f64,
+}
+
+impl Decomposed {
+    fn new(batch: &Batch, s: usize, answer: f64) -> Self {
+        let [xs, query, ys] = context(batch, s);
+        let d = query.len();
+        let (mut gram, mut pull) = (vec![0.0; d * d], vec![0.0; d]);
+        for (x, &y) in xs.chunks_exact(d).zip(&ys) {
+            pull.iter_mut().zip(x).for_each(|(p, x)| *p += y * x);
+            for (row, &a) in gram.chunks_exact_mut(d).zip(x) {
+                row.iter_mut().zip(x).for_each(|(g, x)| *g += a * x / ys.len() as f64);
+            }
+        }
+        let SymmetricEigen { values, vectors } = SymmetricEigen::new(&gram, d);
+        let overlaps = vectors.chunks_exact(d).map(|v| dot(v, &query) * dot(v, &pull)).collect();
+        Self { values, overlaps, answer }
+    }
+
+    /// Half the square error: the predicted w is (1 - r) (N S)^-1 X^T y.
+    fn loss(&self, filter: Filter, n: f64) -> f64 {
+        let along = |(&value, &overlap): (&f64, &f64)| match value {
+            // X^T y is 0 where X is.
+            value if value <= 0.0 => 0.0,
+            value => overlap * (1.0 - filter.left(value, n)) / (n * value),
+        };
+        let answer: f64 = self.values.iter().zip(&self.overlaps).map(along).sum();
+        0.5 * (answer - self.answer) * (answer - self.answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{RunSpec, TaskSpec};
+
+    #[test]
+    fn along_eigenvectors_an_answer_is_the_same() {
+        for n_exemplars in [3, 9] {
+            let regression = RegressionSpec { n_exemplars, d_item: 5, noise: 0.1, ..RegressionSpec::default() };
+            let spec = RunSpec { task: TaskSpec::Regression(regression), ..RunSpec::default() };
+            let batch = Task::new(&spec, None).unwrap().batch(Set::Eval, 0, 20);
+            let (steps, rate, shrinkage) = (3, 4.0, 0.2);
+            let pairs = [
+                (Predictor::GradientDescent { steps, rate }, Filter::Descent { steps, rate }),
+                (
+                    Predictor::GradientDescentPlusPlus { steps, rate, shrinkage },
+                    Filter::DescentPlusPlus { steps, rate, shrinkage },
+                ),
+                (Predictor::Ridge { penalty: 0.3 }, Filter::Ridge { penalty: 0.3 }),
+            ];
+            for (predictor, filter) in pairs {
+                let losses = (0..20).zip(batch.query_values()).map(|(s, y)| {
+                    let [xs, query, ys] = context(&batch, s);
+                    let exact = predictor.predict(&xs, &ys, &query) - y;
+                    (0.5 * exact * exact, Decomposed::new(&batch, s, y).loss(filter, n_exemplars as f64))
+                });
+                for (expected, found) in losses {
+                    assert!((found - expected).abs() < 1e-12 * (1.0 + expected), "{filter:?}: {found} {expected}");
+                }
+            }
         }
     }
-    low.midpoint(high)
 }
