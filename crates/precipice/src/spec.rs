@@ -7,7 +7,9 @@ mod task;
 mod train;
 mod validate;
 
-pub use task::{ClassificationSpec, CopyingSpec, Covariance, InputKind, ItemsSpec, RegressionSpec, TaskSpec};
+pub use task::{
+    ClassificationSpec, CopyingSpec, Covariance, FunctionKind, InputKind, ItemsSpec, RegressionSpec, TaskSpec,
+};
 pub use train::{AdamSpec, OptimizerSpec, ScheduleShape, ScheduleSpec, SgdSpec, TrainSpec};
 pub use validate::SpecError;
 
@@ -97,6 +99,47 @@ pub struct ModelSpec {
     /// Factor on the first values of the weights by which values read x and keys read y, in regression: a descent
     /// has neither, and their product is what a run can be trapped by.
     pub misread_scale: f64,
+    /// A learned embedding of the pairs before attention, in regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingSpec>,
+    /// Attention begins as this algorithm, in regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub construction: Option<Construction>,
+}
+
+/// e = (x, y) W_E, then e + mlp(e): the content of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddingSpec {
+    /// Width of e.
+    pub d_embed: usize,
+    /// Hidden width of the MLP, which has the nonlinearity of the MLP blocks.
+    pub d_mlp: usize,
+}
+
+/// An algorithm that one attention layer computes exactly; see [`crate::model::construct`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Construction {
+    /// A step of gradient descent on |W x - y|^2 / (2N): the update of y is -(eta/N) sum_i y_i x_i . x.
+    GradientDescent {
+        /// eta.
+        rate: f64,
+    },
+    /// The same and x <- x - gamma X^T X x.
+    #[serde(rename = "gd-plus-plus")]
+    GradientDescentPlusPlus {
+        /// eta.
+        rate: f64,
+        /// gamma.
+        shrinkage: f64,
+    },
+    /// The Nadaraya-Watson smoother with the kernel e^(s x_i . x), by a soft-max layer with unit score scale:
+    /// the answer is the mean of the context's y under it.
+    KernelSmoother {
+        /// s.
+        sharpness: f64,
+    },
 }
 
 /// What an attention layer does with its scores.
@@ -186,6 +229,8 @@ impl Default for ModelSpec {
             token_clip: None,
             init_scale: None,
             misread_scale: 1.0,
+            embedding: None,
+            construction: None,
         }
     }
 }
@@ -356,9 +401,11 @@ impl RunSpec {
         self.task.regression().is_some() && self.model.tokens == Tokens::Pairs
     }
 
-    /// Width of a token's content: an item or a label vector, or x and y of the regression task.
+    /// Width of a token's content: an item or a label vector, or x and y of the regression task, or what an embedding
+    /// makes of them.
     pub fn d_content(&self) -> usize {
-        self.task.d_item() + usize::from(self.task.regression().is_some())
+        let d_pair = self.task.d_item() + usize::from(self.task.regression().is_some());
+        self.model.embedding.map_or(d_pair, |embedding| embedding.d_embed)
     }
 
     /// Numbers that the network answers with: a logit for each label, or one value.

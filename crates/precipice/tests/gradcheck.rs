@@ -38,6 +38,15 @@ fn regression_networks() {
     let stream = ModelSpec { tokens: Tokens::Stream, d_pos: 12, n_layers: 2, attention: kinds, ..pairs.clone() };
     check_spec("a stream of tokens", network(ModelSpec { positions: Positions::Learned, ..stream }));
     let noisy = RegressionSpec { noise: 0.3, n_tasks: Some(3), ..RegressionSpec::default() };
+    let embedding = Some(EmbeddingSpec { d_embed: 6, d_mlp: 7 });
+    let embedded = ModelSpec {
+        embedding,
+        activation: Activation::Gelu,
+        ..ModelSpec { attention: linear.clone(), ..pairs.clone() }
+    };
+    check_spec("an embedding", network(embedded.clone()));
+    let construction = Some(Construction::GradientDescent { rate: 2.0 });
+    check_spec("an embedding before a constructed step", network(ModelSpec { construction, ..embedded }));
     check_spec("noise and a pool", regression(noisy, ModelSpec { attention: linear, ..pairs }));
 }
 

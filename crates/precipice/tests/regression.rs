@@ -51,7 +51,7 @@ fn difference(spec: &RunSpec, set: impl Fn(&mut Params<f64>), expected: impl Fn(
         let mut trace = Trace::new(spec, 32, reads);
         model.forward(&params, &batch, &mut trace, None);
         for (s, answer) in trace.logits().iter().enumerate() {
-            let expected = expected(&context(&batch, s));
+            let expected = expected(&context(&batch, s, FunctionKind::Linear));
             assert!(expected.abs() > 1e-6, "a prediction that says nothing: {expected}");
             largest = largest.max((answer - expected).abs());
         }
@@ -133,7 +133,7 @@ fn batches_hold_linear_functions_of_the_inputs() {
     let batch = batch_of(RegressionSpec::default(), 200);
     let exact = Predictor::Ridge { penalty: 0.0 };
     let close = |(p, y): (f64, f64)| u32::from((p - y).abs() < 1e-2 * (1.0 + y.abs()));
-    let n_close: u32 = exact.predictions(&batch).zip(batch.query_values()).map(close).sum();
+    let n_close: u32 = exact.predictions(&batch, FunctionKind::Linear).zip(batch.query_values()).map(close).sum();
     // Rounding of single precision times the condition of ten random inputs.
     assert!(n_close > 195, "{n_close}");
     assert!(batch.items.iter().all(|x| x.abs() < 0.5), "U(-1/2, 1/2)");
@@ -173,7 +173,7 @@ fn covariance_noise_and_pools_are_as_asked() {
     let pooled = Task::new(&spec(RegressionSpec { n_tasks: Some(3), ..gaussian }, layers(1)), None).unwrap();
     let batch = pooled.batch(Set::Train, 0, 300);
     let pool = Predictor::Pool { functions: pooled.pool().unwrap().to_vec(), noise: 0.0 };
-    assert!(pool.loss(&batch) < 1e-6, "one of three functions fits every context");
+    assert!(pool.loss(&batch, FunctionKind::Linear) < 1e-6, "one of three functions fits every context");
     let seen: std::collections::BTreeSet<u32> = batch.item_ids.iter().copied().collect();
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
 }
@@ -186,7 +186,7 @@ fn predictors_are_ordered_and_tuned() {
     let batch = task_with_world.batch(Set::Eval, 0, 2000);
     let losses: Vec<(&str, f64)> = predictors(&task_with_world, &task, 2)
         .iter()
-        .map(|predictor| (predictor.name(), predictor.loss(&batch) / 2000.0))
+        .map(|predictor| (predictor.name(), predictor.loss(&batch, FunctionKind::Linear) / 2000.0))
         .collect();
     let loss = |name: &str| losses.iter().find(|(found, _)| *found == name).unwrap().1;
     assert!(loss("pool") < loss("ridge") && loss("ridge") < loss("gd_plus_plus"), "{losses:?}");
@@ -212,7 +212,7 @@ fn simulated(task: RegressionSpec, answer: impl Fn(&[f64], &[f64], &[f64]) -> f6
     let losses: Vec<f64> = (0..batch.n_sequences)
         .zip(batch.query_values())
         .map(|(s, y)| {
-            let [xs, query, ys] = context(&batch, s);
+            let [xs, query, ys] = context(&batch, s, FunctionKind::Linear);
             0.5 * (answer(&xs, &ys, &query) - y).powi(2)
         })
         .collect();

@@ -100,7 +100,8 @@ impl Attention {
         let (n_heads, d_head, d_model) = (spec.model.n_heads, spec.d_head(), spec.d_model());
         // Reddy 2024: variance 1/D with D the content width, not d_model.
         let scaled = spec.model.init_scale.map(|scale| Init::Normal((scale / d_model as f64).sqrt()));
-        let init = scaled.unwrap_or(Init::Normal((1.0 / spec.task.d_item() as f64).sqrt()));
+        let d_content = spec.model.embedding.map_or(spec.task.d_item(), |embedding| embedding.d_embed);
+        let init = scaled.unwrap_or(Init::Normal((1.0 / d_content as f64).sqrt()));
         let mut weight =
             |name: &str| layout.push(format!("blocks.{idx}.attn.{name}"), &[n_heads, d_model, d_head], init);
         let (w_q, w_k, w_v) = (weight("W_Q"), weight("W_K"), weight("W_V"));

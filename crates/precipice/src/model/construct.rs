@@ -6,29 +6,7 @@
 use precipice_num::Real;
 
 use super::Params;
-
-/// An algorithm that one linear attention layer computes exactly.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Construction {
-    /// A step of gradient descent on |W x - y|^2 / (2N): the update of y is -(eta/N) sum_i y_i x_i . x.
-    GradientDescent {
-        /// eta.
-        rate: f64,
-    },
-    /// The same and x <- x - gamma X^T X x.
-    GradientDescentPlusPlus {
-        /// eta.
-        rate: f64,
-        /// gamma.
-        shrinkage: f64,
-    },
-    /// The Nadaraya-Watson smoother with the kernel e^(s x_i . x), by a soft-max layer with unit score scale:
-    /// the answer is the mean of the context's y under it.
-    KernelSmoother {
-        /// s.
-        sharpness: f64,
-    },
-}
+pub use crate::spec::Construction;
 
 impl Construction {
     /// Writes the algorithm into the first head of a layer, where the other heads then write nothing. The first

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use precipice_num::Real;
+use precipice_num::{Kernels, Real};
 
+use super::embedding::{Embedding, EmbeddingTrace};
 use super::params::{Init, Layout};
 use crate::batch::Batch;
 use crate::spec::{Positions, RunSpec};
@@ -26,6 +27,8 @@ pub(super) struct Embed<T> {
     label_table: Vec<T>,
     /// Whether an exemplar is one token.
     is_paired: bool,
+    /// What makes contents of pairs, if they are not taken as they are.
+    embedding: Option<Embedding>,
     positions: PositionCode<T>,
 }
 
@@ -55,7 +58,8 @@ impl<T: Real> Embed<T> {
             }
         };
         let label_table = label_table.iter().map(|&x| T::from_f64(f64::from(x))).collect();
-        Self { dims, label_table, is_paired: spec.has_paired_tokens(), positions }
+        let embedding = spec.model.embedding.map(|embedding| Embedding::new(spec, embedding, layout));
+        Self { dims, label_table, is_paired: spec.has_paired_tokens(), embedding, positions }
     }
 
     pub(super) fn dims(&self) -> EmbedDims {
@@ -73,11 +77,18 @@ impl<T: Real> Embed<T> {
     }
 
     pub(super) fn has_params(&self) -> bool {
-        matches!(self.positions, PositionCode::Learned(_))
+        matches!(self.positions, PositionCode::Learned(_)) || self.embedding.is_some()
     }
 
     /// Writes `[M, C]`.
-    pub(super) fn forward(&self, p: &[T], batch: &Batch, out: &mut [T]) {
+    pub(super) fn forward(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        batch: &Batch,
+        trace: &mut EmbeddingTrace<T>,
+        out: &mut [T],
+    ) {
         let EmbedDims { d_pos, d_item, d_model } = self.dims;
         let (t, n) = (batch.n_tokens(), batch.n_exemplars);
         for s in 0..batch.n_sequences {
@@ -89,7 +100,8 @@ impl<T: Real> Embed<T> {
                 let (content, buffer) = rest.split_at_mut(d_item);
                 buffer.fill(T::ZERO);
                 if !batch.values.is_empty() {
-                    self.write_pair(batch, s, i, content);
+                    let pair = if self.embedding.is_some() { trace.pair(s * t + i) } else { content };
+                    self.write_pair(batch, s, i, pair);
                     continue;
                 }
                 if i % 2 == 0 {
@@ -99,6 +111,12 @@ impl<T: Real> Embed<T> {
                     let label = batch.label_ids[s * n + i / 2] as usize;
                     content.copy_from_slice(&self.label_table[label * d_item..(label + 1) * d_item]);
                 }
+            }
+        }
+        if let Some(embedding) = &self.embedding {
+            let contents = embedding.forward(kernels, p, batch.n_sequences * t, trace);
+            for (row, content) in out.chunks_exact_mut(d_model).zip(contents.chunks_exact(d_item)) {
+                row[d_pos..d_pos + d_item].copy_from_slice(content);
             }
         }
     }
@@ -133,10 +151,23 @@ impl<T: Real> Embed<T> {
         }
     }
 
-    /// Adds the gradient of learned positions, given d_resid `[M, C]`.
-    pub(super) fn backward(&self, batch: &Batch, d_resid: &[T], g: &mut [T]) {
+    /// Adds the gradients of learned positions and of an embedding, given d_resid `[M, C]`.
+    pub(super) fn backward(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        batch: &Batch,
+        d_resid: &[T],
+        trace: &mut EmbeddingTrace<T>,
+        g: &mut [T],
+    ) {
+        let EmbedDims { d_pos, d_item, d_model } = self.dims;
+        if let Some(embedding) = &self.embedding {
+            let rows = batch.n_sequences * batch.n_tokens();
+            let contents = d_resid.chunks_exact(d_model).map(|row| &row[d_pos..d_pos + d_item]);
+            embedding.backward(kernels, p, contents.take(rows), trace, g);
+        }
         let PositionCode::Learned(place) = &self.positions else { return };
-        let EmbedDims { d_pos, d_model, .. } = self.dims;
         let table = &mut g[place.clone()];
         let t = batch.n_tokens();
         for row in 0..batch.n_sequences * t {

@@ -1,11 +1,11 @@
-//! MLP block between attention layers: out = act(x W_in + b_in) W_out + b_out.
+//! MLP of a block or of an embedding: out = act(x W_in + b_in) W_out + b_out.
 
 use std::ops::Range;
 
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
 use super::params::{Init, Layout};
-use crate::spec::{Activation, RunSpec};
+use crate::spec::Activation;
 
 #[derive(Clone, Debug)]
 pub(super) struct Mlp {
@@ -31,23 +31,28 @@ pub(super) struct MlpTrace<T> {
 }
 
 impl<T: Real> MlpTrace<T> {
-    pub(super) fn new(spec: &RunSpec, rows: usize) -> Self {
-        let zeros = || vec![T::ZERO; rows * spec.model.d_mlp];
+    pub(super) fn new(d_mlp: usize, rows: usize) -> Self {
+        let zeros = || vec![T::ZERO; rows * d_mlp];
         Self { pre: zeros(), post: zeros(), d_pre: zeros() }
     }
 }
 
 impl Mlp {
-    pub(super) fn new(spec: &RunSpec, idx: usize, layout: &mut Layout) -> Self {
-        let (d_model, d_mlp) = (spec.d_model(), spec.model.d_mlp);
+    /// Tensors `prefix.W_in` and so on; the weights begin with these gains over their fan-in as variances.
+    pub(super) fn new(
+        prefix: &str,
+        [d_model, d_mlp]: [usize; 2],
+        activation: Activation,
+        [gain_in, gain_out]: [f64; 2],
+        layout: &mut Layout,
+    ) -> Self {
         let std = |fan_in: usize, gain: f64| Init::Normal((gain / fan_in as f64).sqrt());
-        let name = |tensor: &str| format!("blocks.{idx}.mlp.{tensor}");
-        // Gain 2 keeps the variance through a ReLU (He et al. 2015).
-        let w_in = layout.push(name("W_in"), &[d_model, d_mlp], std(d_model, 2.0));
+        let name = |tensor: &str| format!("{prefix}.{tensor}");
+        let w_in = layout.push(name("W_in"), &[d_model, d_mlp], std(d_model, gain_in));
         let b_in = layout.push(name("b_in"), &[d_mlp], Init::Constant(0.0));
-        let w_out = layout.push(name("W_out"), &[d_mlp, d_model], std(d_mlp, 1.0));
+        let w_out = layout.push(name("W_out"), &[d_mlp, d_model], std(d_mlp, gain_out));
         let b_out = layout.push(name("b_out"), &[d_model], Init::Constant(0.0));
-        Self { d_model, d_mlp, activation: spec.model.activation, w_in, b_in, w_out, b_out }
+        Self { d_model, d_mlp, activation, w_in, b_in, w_out, b_out }
     }
 
     /// Adds the block's output to `out`; `x` and `out` are `[rows, C]`.

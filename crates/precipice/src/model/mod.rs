@@ -7,6 +7,7 @@
 mod attention;
 pub mod construct;
 mod embed;
+mod embedding;
 mod folded;
 mod minimal;
 mod mlp;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use precipice_num::{Kernels, Real};
 
 use crate::batch::Batch;
-use crate::spec::RunSpec;
+use crate::spec::{Construction, RunSpec};
 use attention::Attention;
 use embed::Embed;
 use folded::Folded;
@@ -62,8 +63,10 @@ pub struct Model<T> {
     /// Columns of the final row that the readout does not read.
     skipped: usize,
     n_layers: usize,
+    is_tied: bool,
     readout_overlap: f64,
     misread_scale: f64,
+    construction: Option<(Construction, usize)>,
 }
 
 /// One block: x <- x + attention(LN x), then x <- x + mlp(LN x) where there is an MLP.
@@ -114,8 +117,10 @@ impl<T: Real> Model<T> {
             d_model,
             skipped,
             n_layers,
+            is_tied: spec.model.tied_layers,
             readout_overlap,
             misread_scale: spec.model.misread_scale,
+            construction: spec.model.construction.map(|construction| (construction, spec.task.n_exemplars())),
         }
     }
 
@@ -132,6 +137,11 @@ impl<T: Real> Model<T> {
             for block in &self.blocks {
                 block.attention.scale_misreading(&mut params.values, x.clone(), y, factor);
             }
+        }
+        if let Some((construction, n_exemplars)) = self.construction {
+            let n_written = if self.is_tied { 1 } else { self.n_layers };
+            (0..n_written)
+                .for_each(|layer| construction.write(&mut params, layer, n_exemplars, self.embed.dims().d_pos));
         }
         params
     }
@@ -209,7 +219,7 @@ impl<T: Real> Model<T> {
             one_layer.forward(self.kernels, p, batch, &mut trace.one_layer, out);
             return;
         }
-        self.embed.forward(p, batch, &mut trace.blocks[0].resid_pre);
+        self.embed.forward(self.kernels, p, batch, &mut trace.embedding, &mut trace.blocks[0].resid_pre);
         if let Some(minimal) = &self.minimal {
             minimal.forward(self.kernels, p, batch, trace);
         }
@@ -247,7 +257,7 @@ impl<T: Real> Model<T> {
             return;
         }
         let rows = trace.final_rows();
-        let Trace { blocks, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, .. } = trace;
+        let Trace { blocks, embedding, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, .. } = trace;
         let input = match &self.ln_final {
             Some(_) => (&ln_final.out[..], self.d_model),
             None => (&resid_final[rows.start + self.skipped..], rows.stride),
@@ -269,7 +279,7 @@ impl<T: Real> Model<T> {
             }
         }
         for (idx, block) in self.blocks.iter().enumerate().rev() {
-            // The embedding of the first block has no parameters unless positions are learned.
+            // Most embeddings have no parameters.
             let wants_input = idx > 0 || self.embed.has_params();
             if let Some(bound) = self.token_clip {
                 // out = clamp(x): no gradient where it is at the bound
@@ -281,7 +291,7 @@ impl<T: Real> Model<T> {
             std::mem::swap(d_resid, d_rows);
             block.backward(self.kernels, p, batch, &mut blocks[idx], d_rows, d_resid, wants_input, g, scratch);
         }
-        self.embed.backward(batch, d_resid, g);
+        self.embed.backward(self.kernels, p, batch, d_resid, embedding, g);
     }
 }
 
@@ -292,7 +302,11 @@ impl Block {
         let attention = Attention::new(spec, idx, layout);
         let has_mlp = model.d_mlp > 0;
         let ln2 = (model.layer_norm && has_mlp).then(|| LayerNorm::new(&format!("blocks.{idx}.ln2"), d_model, layout));
-        let mlp = has_mlp.then(|| Mlp::new(spec, idx, layout));
+        // Gain 2 keeps the variance through a ReLU (He et al. 2015).
+        let mlp = has_mlp.then(|| {
+            let (prefix, widths) = (format!("blocks.{idx}.mlp"), [d_model, model.d_mlp]);
+            Mlp::new(&prefix, widths, model.activation, [2.0, 1.0], layout)
+        });
         Self { ln1, attention, ln2, mlp }
     }
 

@@ -54,6 +54,7 @@ pub(super) fn applies(spec: &RunSpec) -> bool {
         && model.d_mlp == 0
         && model.token_clip.is_none()
         && model.d_buffer == 0
+        && model.embedding.is_none()
 }
 
 impl<T: Real> OneLayerTrace<T> {

@@ -82,7 +82,8 @@ fn plain_flops(spec: &RunSpec) -> f64 {
         let is_last = idx + 1 == model.n_layers;
         let rows = if is_last { 1.0 } else { t };
         // No gradient of an input without parameters.
-        let has_input_gradient = idx > 0 || model.positions == Positions::Learned || model.layer_norm;
+        let has_input_gradient =
+            idx > 0 || model.positions == Positions::Learned || model.layer_norm || model.embedding.is_some();
         let maps = 2.0 * s * (2.0 * t + rows) * c * width;
         let maps = maps * if has_input_gradient { WITH_GRADIENTS } else { 2.0 };
         let attention = WITH_GRADIENTS * 4.0 * s * rows * t * width;
@@ -90,7 +91,12 @@ fn plain_flops(spec: &RunSpec) -> f64 {
         let mlp = WITH_GRADIENTS * 4.0 * s * rows * c * model.d_mlp as f64;
         maps + attention + projection + mlp
     };
-    (0..model.n_layers).map(layer).sum::<f64>() + readout_flops(spec)
+    let embedding = model.embedding.map_or(0.0, |embedding| {
+        let (d_embed, d_mlp) = (embedding.d_embed as f64, embedding.d_mlp as f64);
+        // Pairs are no parameters, so that they have no gradient.
+        4.0 * s * t * (spec.task.d_item() as f64 + 1.0) * d_embed + WITH_GRADIENTS * 4.0 * s * t * d_embed * d_mlp
+    });
+    embedding + (0..model.n_layers).map(layer).sum::<f64>() + readout_flops(spec)
 }
 
 fn folded_flops(spec: &RunSpec) -> f64 {

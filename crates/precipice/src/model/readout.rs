@@ -75,7 +75,7 @@ fn widths(spec: &RunSpec) -> impl Iterator<Item = (usize, usize)> {
 impl ReadoutLayers {
     pub(super) fn new(spec: &RunSpec, layout: &mut Layout) -> Self {
         if spec.task.regression().is_some() {
-            let y_column = spec.d_pos() + spec.task.d_item();
+            let y_column = spec.d_pos() + spec.d_content() - 1;
             return Self { layers: Vec::new(), y_column: Some(y_column), d_read: spec.d_read() };
         }
         let n_layers = widths(spec).count();

@@ -3,6 +3,7 @@
 use precipice_num::Real;
 
 use super::attention::AttentionTrace;
+use super::embedding::EmbeddingTrace;
 use super::minimal::MinimalTrace;
 use super::mlp::MlpTrace;
 use super::norm::NormTrace;
@@ -73,6 +74,7 @@ impl<T> BlockTrace<T> {
 pub struct Trace<T> {
     /// Activations of each block.
     pub blocks: Vec<BlockTrace<T>>,
+    pub(super) embedding: EmbeddingTrace<T>,
     /// Residual stream after the last block, `[R, C]`.
     pub resid_final: Vec<T>,
     pub(super) ln_final: NormTrace<T>,
@@ -104,12 +106,13 @@ impl<T: Real> Trace<T> {
             attention: AttentionTrace::new(spec, capacity, rows(idx)),
             ln1: NormTrace::new(spec, capacity * t),
             ln2: NormTrace::new(spec, if spec.model.d_mlp > 0 { capacity * rows(idx) } else { 0 }),
-            mlp: MlpTrace::new(spec, capacity * rows(idx)),
+            mlp: MlpTrace::new(spec.model.d_mlp, capacity * rows(idx)),
             n_tokens: t,
             rows_per_sequence: rows(idx),
         };
         Self {
             blocks: (0..n_layers).map(block).collect(),
+            embedding: EmbeddingTrace::new(spec, capacity),
             resid_final: zeros(capacity * rows(n_layers - 1) * c),
             ln_final: NormTrace::new(spec, capacity),
             minimal: MinimalTrace::new(spec, capacity),

@@ -6,7 +6,7 @@ use super::query::{QueryRooms, Scores};
 use crate::batch::Batch;
 use crate::model::{Reads, Trace};
 use crate::record::Row;
-use crate::spec::RunSpec;
+use crate::spec::{FunctionKind, RegressionSpec, RunSpec};
 use crate::task::predictors::{Predictor, predictors};
 use crate::task::{Set, Task};
 use crate::train::Trainer;
@@ -62,7 +62,7 @@ impl Baselines {
         for first in (0..n).step_by(super::CHUNK) {
             batch.n_sequences = (n - first).min(super::CHUNK);
             task.fill(Kernels::detect(), Set::Eval, 0, first, &mut batch);
-            sums.iter_mut().zip(&all).for_each(|(sum, predictor)| *sum += predictor.loss(&batch));
+            sums.iter_mut().zip(&all).for_each(|(sum, predictor)| *sum += predictor.loss(&batch, regression.functions));
         }
         Some(Self { losses: all.into_iter().zip(sums).map(|(predictor, sum)| (predictor, sum / n as f64)).collect() })
     }
@@ -86,23 +86,30 @@ pub struct Comparison {
     pub sensitivity_cosine: f64,
 }
 
-/// Step of the central differences, in units of the inputs' scale; exact but for rounding where the
-/// prediction is linear in the query.
-const DIFFERENCE: f32 = 0.05;
+/// Step of the central differences, in units of the inputs' scale. Where the prediction is linear in the query any is
+/// exact, but for rounding; sines want a smaller one.
+fn difference(task: &RegressionSpec) -> f32 {
+    let relative = match task.functions {
+        FunctionKind::Linear => 0.05,
+        FunctionKind::Sine => 0.001,
+    };
+    relative * task.input_scale as f32
+}
 
 /// Compares on the first sequences of the evaluation set, one comparison a predictor.
 pub fn compare(spec: &RunSpec, trainer: &Trainer, with: &[&Predictor], n_sequences: usize) -> Vec<Comparison> {
-    let scale = spec.task.regression().map_or(1.0, |task| task.input_scale as f32);
+    let task = spec.task.regression().expect("a regression spec");
+    let (functions, step) = (task.functions, difference(task));
     let mut trace = Trace::new(spec, n_sequences, Reads::QueryOnly);
     let mut network = |batch: &Batch| -> Vec<f64> {
         trainer.model().forward(&trainer.state().params, batch, &mut trace, None);
         trace.logits().iter().map(|&x| f64::from(x)).collect()
     };
     let batch = trainer.task().batch(Set::Eval, 0, n_sequences);
-    let ours = (network(&batch), sensitivities(&batch, scale, &mut network));
+    let ours = (network(&batch), sensitivities(&batch, step, &mut network));
     let compare = |predictor: &&Predictor| {
-        let mut theirs = |batch: &Batch| predictor.predictions(batch).collect::<Vec<f64>>();
-        let (predictions, slopes) = (theirs(&batch), sensitivities(&batch, scale, &mut theirs));
+        let mut theirs = |batch: &Batch| predictor.predictions(batch, functions).collect::<Vec<f64>>();
+        let (predictions, slopes) = (theirs(&batch), sensitivities(&batch, step, &mut theirs));
         let (n, d) = (n_sequences as f64, batch.d_item);
         let prediction_difference = ours.0.iter().zip(&predictions).map(|(a, b)| (a - b).abs()).sum::<f64>() / n;
         let pairs = || ours.1.chunks_exact(d).zip(slopes.chunks_exact(d));
@@ -118,9 +125,8 @@ pub fn compare(spec: &RunSpec, trainer: &Trainer, with: &[&Predictor], n_sequenc
 }
 
 /// ∂ŷ/∂x_q of every sequence, `[S, d]`.
-fn sensitivities(batch: &Batch, scale: f32, predict: &mut dyn FnMut(&Batch) -> Vec<f64>) -> Vec<f64> {
+fn sensitivities(batch: &Batch, step: f32, predict: &mut dyn FnMut(&Batch) -> Vec<f64>) -> Vec<f64> {
     let (n, d) = (batch.n_exemplars, batch.d_item);
-    let step = DIFFERENCE * scale;
     let mut slopes = vec![0.0; batch.n_sequences * d];
     for column in 0..d {
         let [above, below] = [step, -step].map(|step| {

@@ -13,6 +13,11 @@ impl RunSpec {
         let width = f(model.n_heads) * f(self.d_head());
         let maps = if model.output_projection { 4.0 } else { 3.0 };
         let block = maps * d_model * width + 2.0 * d_model * f(model.d_mlp) + f(model.d_mlp) + 5.0 * d_model;
+        let d_pair = f(self.task.d_item()) + 1.0;
+        let embedding = model.embedding.map_or(0.0, |embedding| {
+            let (d_embed, d_mlp) = (f(embedding.d_embed), f(embedding.d_mlp));
+            d_embed * (d_pair + 2.0 * d_mlp + 1.0) + d_mlp
+        });
         let n_labels = f(self.task.n_labels());
         let d_read = f(self.d_read());
         let readout = match model.readout {
@@ -22,7 +27,7 @@ impl RunSpec {
                 d_read * w + f(model.readout_layers) * w * w + w * n_labels
             }
         };
-        f(model.n_layers) * block + readout + f(self.n_positions()) * f(self.d_pos())
+        embedding + f(model.n_layers) * block + readout + f(self.n_positions()) * f(self.d_pos())
     }
 
     /// Upper estimate of the memory of a run, in bytes.
@@ -34,7 +39,10 @@ impl RunSpec {
         let block =
             t * (4.0 * f(self.d_model()) + 8.0 * width + 3.0 * f(self.model.d_mlp)) + f(self.model.n_heads) * t * t;
         let readout = 2.0 * f(self.task.n_labels()) + 2.0 * f(self.model.readout_layers) * f(self.model.readout_width);
-        let sequence = f(self.model.n_layers) * block + 6.0 * t * f(self.d_model()) + readout;
+        let embedding = self.model.embedding.map_or(0.0, |embedding| {
+            t * (f(self.task.d_item()) + 1.0 + 4.0 * f(embedding.d_embed) + 3.0 * f(embedding.d_mlp))
+        });
+        let sequence = embedding + f(self.model.n_layers) * block + 6.0 * t * f(self.d_model()) + readout;
         let of = |sequences: usize, chunk: usize| {
             f(train::N_SHARDS) * f(chunk.min(sequences.div_ceil(train::N_SHARDS))) * sequence
         };

@@ -100,10 +100,12 @@ impl ClassificationSpec {
     }
 }
 
-/// In-context linear regression: y = w . x + noise, with a w of its own for every context.
+/// In-context regression: y = w . x + noise, with a w of its own for every context, or a sine likewise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RegressionSpec {
+    /// Which functions contexts are examples of.
+    pub functions: FunctionKind,
     /// N, pairs (x, y) in a context.
     pub n_exemplars: usize,
     /// d, width of an input x.
@@ -117,7 +119,7 @@ pub struct RegressionSpec {
     pub covariance: Option<Covariance>,
     /// sigma^2, variance of the noise in the context's y; the query's y has none.
     pub noise: f64,
-    /// tau, standard deviation of a coordinate of w.
+    /// tau, standard deviation of a coordinate of w; factor on the amplitude of a sine.
     pub label_scale: f64,
     /// M, functions in all, fixed by the `world` seed; none for a new one in every context.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +129,7 @@ pub struct RegressionSpec {
 impl Default for RegressionSpec {
     fn default() -> Self {
         Self {
+            functions: FunctionKind::Linear,
             n_exemplars: 10,
             d_item: 10,
             inputs: InputKind::Uniform,
@@ -157,11 +160,52 @@ impl RegressionSpec {
         }
     }
 
+    /// Variance of what multiplies a feature of [`FunctionKind::features`].
+    pub fn weight_variance(&self) -> f64 {
+        let square = self.label_scale * self.label_scale;
+        match self.functions {
+            FunctionKind::Linear => square,
+            // E a^2 / 2 of a ~ U(low, high), for the phase is uniform over half a turn.
+            FunctionKind::Sine => {
+                let (low, high) = FunctionKind::AMPLITUDES;
+                square * (low * low + low * high + high * high) / 6.0
+            }
+        }
+    }
+
     /// Half the mean square of y: the loss of answering 0.
     pub fn zero_loss(&self) -> f64 {
+        if self.functions == FunctionKind::Sine {
+            // sin^2 has the mean 1/2 over half a turn.
+            return 0.5 * self.weight_variance();
+        }
         let d = self.d_item;
         let trace = self.covariance.as_ref().map_or(d as f64, |covariance| covariance.trace(d));
         0.5 * self.label_scale * self.label_scale * self.input_variance() * trace
+    }
+}
+
+/// The functions that contexts are examples of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FunctionKind {
+    /// y = w . x, w ~ N(0, label_scale^2 I).
+    Linear,
+    /// y = a sin(x + phase), a ~ U(.1, .5) label_scale, phase ~ U(0, pi); d_item = 1 (von Oswald et al. 2023, with the
+    /// amplitudes of their code).
+    Sine,
+}
+
+impl FunctionKind {
+    /// Range of a sine's amplitude, in units of label_scale.
+    pub const AMPLITUDES: (f64, f64) = (0.1, 0.5);
+
+    /// The features in which all these functions are linear: x itself, or (sin x, cos x).
+    pub fn features(self, x: &[f32]) -> Vec<f64> {
+        match self {
+            FunctionKind::Linear => x.iter().map(|&x| f64::from(x)).collect(),
+            FunctionKind::Sine => x.iter().flat_map(|&x| [libm::sin(f64::from(x)), libm::cos(f64::from(x))]).collect(),
+        }
     }
 }
 
@@ -353,6 +397,7 @@ impl TaskSpec {
             TaskSpec::Classification(task) => {
                 format!("N = {n}, L = {}, K = {}, B = {}", task.n_labels, task.n_classes, task.burstiness)
             }
+            TaskSpec::Regression(task) if task.functions == FunctionKind::Sine => format!("sines, N = {n}"),
             TaskSpec::Regression(task) => format!("N = {n}, d = {}", task.d_item),
         }
     }

@@ -4,7 +4,7 @@ use precipice_num::{Cholesky, Kernels, SymmetricEigen};
 
 use super::{Set, Task};
 use crate::batch::Batch;
-use crate::spec::RegressionSpec;
+use crate::spec::{FunctionKind, RegressionSpec};
 use crate::theory::regression::Filter;
 
 /// A rule from a context and a query to a prediction of the query's y.
@@ -72,25 +72,25 @@ impl Predictor {
         }
     }
 
-    /// Predictions for the sequences of a batch.
-    pub fn predictions<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = f64> + 'a {
+    /// Predictions for the sequences of a batch, in the features of its functions.
+    pub fn predictions<'a>(&'a self, batch: &'a Batch, functions: FunctionKind) -> impl Iterator<Item = f64> + 'a {
         (0..batch.n_sequences).map(move |s| {
-            let [xs, query, ys] = context(batch, s);
+            let [xs, query, ys] = context(batch, s, functions);
             self.predict(&xs, &ys, &query)
         })
     }
 
     /// Sum of half the square errors over a batch.
-    pub fn loss(&self, batch: &Batch) -> f64 {
-        self.predictions(batch).zip(batch.query_values()).map(|(p, y)| 0.5 * (p - y) * (p - y)).sum()
+    pub fn loss(&self, batch: &Batch, functions: FunctionKind) -> f64 {
+        self.predictions(batch, functions).zip(batch.query_values()).map(|(p, y)| 0.5 * (p - y) * (p - y)).sum()
     }
 }
 
-/// x, the query and y of one sequence.
-pub fn context(batch: &Batch, s: usize) -> [Vec<f64>; 3] {
-    let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+/// Features of x and of the query, and y, of one sequence.
+pub fn context(batch: &Batch, s: usize, functions: FunctionKind) -> [Vec<f64>; 3] {
     let (xs, query) = batch.items_of(s).split_at(batch.n_exemplars * batch.d_item);
-    [wide(xs), wide(query), wide(&batch.values_of(s)[..batch.n_exemplars])]
+    let ys = batch.values_of(s)[..batch.n_exemplars].iter().map(|&y| f64::from(y)).collect();
+    [functions.features(xs), functions.features(query), ys]
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -178,12 +178,12 @@ pub fn predictors(task: &Task, spec: &RegressionSpec, steps: usize) -> Vec<Predi
     let mut batch = task.workspace(N_TUNING);
     batch.n_sequences = N_TUNING;
     task.fill(Kernels::detect(), Set::Eval, TUNING_STEP, 0, &mut batch);
-    let (plain, plus_plus) = tune(&batch, steps);
+    let (plain, plus_plus) = tune(&batch, steps, spec.functions);
     let mut all = vec![Predictor::Zero, Predictor::Average, plain];
     if steps > 1 {
         all.push(plus_plus);
     }
-    all.push(Predictor::Ridge { penalty: spec.noise / (spec.label_scale * spec.label_scale) });
+    all.push(Predictor::Ridge { penalty: spec.noise / spec.weight_variance() });
     if let Some(functions) = task.pool() {
         all.push(Predictor::Pool { functions: functions.to_vec(), noise: spec.noise });
     }
@@ -191,13 +191,16 @@ pub fn predictors(task: &Task, spec: &RegressionSpec, steps: usize) -> Vec<Predi
 }
 
 /// Best rates of gradient descent and of GD++ on a batch.
-pub fn tune(batch: &Batch, steps: usize) -> (Predictor, Predictor) {
+pub fn tune(batch: &Batch, steps: usize, functions: FunctionKind) -> (Predictor, Predictor) {
     let n = batch.n_exemplars;
-    let contexts: Vec<Decomposed> =
-        (0..batch.n_sequences).zip(batch.query_values()).map(|(s, y)| Decomposed::new(batch, s, y)).collect();
+    let contexts: Vec<Decomposed> = (0..batch.n_sequences)
+        .zip(batch.query_values())
+        .map(|(s, y)| Decomposed::new(context(batch, s, functions), y))
+        .collect();
     let loss = |filter: Filter| contexts.iter().map(|context| context.loss(filter, n as f64)).sum::<f64>();
+    let d = contexts[0].values.len();
     let total: f64 = contexts.iter().flat_map(|context| &context.values).sum();
-    let largest = Filter::edge(total / (contexts.len() * batch.d_item) as f64, n, batch.d_item);
+    let largest = Filter::edge(total / (contexts.len() * d) as f64, n, d);
     let Filter::Descent { rate, .. } = Filter::best_descent(steps, largest, loss) else { unreachable!() };
     let plain = Predictor::GradientDescent { steps, rate };
     let (rate, shrinkage) = if steps == 1 {
@@ -222,8 +225,7 @@ struct Decomposed {
 }
 
 impl Decomposed {
-    fn new(batch: &Batch, s: usize, answer: f64) -> Self {
-        let [xs, query, ys] = context(batch, s);
+    fn new([xs, query, ys]: [Vec<f64>; 3], answer: f64) -> Self {
         let d = query.len();
         let (mut gram, mut pull) = (vec![0.0; d * d], vec![0.0; d]);
         for (x, &y) in xs.chunks_exact(d).zip(&ys) {
@@ -271,9 +273,9 @@ mod tests {
             ];
             for (predictor, filter) in pairs {
                 let losses = (0..20).zip(batch.query_values()).map(|(s, y)| {
-                    let [xs, query, ys] = context(&batch, s);
+                    let [xs, query, ys] = context(&batch, s, FunctionKind::Linear);
                     let exact = predictor.predict(&xs, &ys, &query) - y;
-                    (0.5 * exact * exact, Decomposed::new(&batch, s, y).loss(filter, n_exemplars as f64))
+                    (0.5 * exact * exact, Decomposed::new([xs, query, ys], y).loss(filter, n_exemplars as f64))
                 });
                 for (expected, found) in losses {
                     assert!((found - expected).abs() < 1e-12 * (1.0 + expected), "{filter:?}: {found} {expected}");

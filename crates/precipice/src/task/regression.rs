@@ -1,10 +1,10 @@
-//! In-context linear regression: every context has its own w, y = w . x, and the query asks for another y.
+//! In-context regression: every context has its own function, y = w . x or a sine, and the query asks for another y.
 
 use precipice_num::{Cholesky, Kernels, Rng};
 
 use super::{Address, Purpose, world_vectors};
 use crate::batch::Batch;
-use crate::spec::{InputKind, RegressionSpec, Seeds};
+use crate::spec::{FunctionKind, InputKind, RegressionSpec, Seeds};
 
 /// The regression task with its fixed world.
 #[derive(Clone, Debug)]
@@ -58,6 +58,11 @@ impl Regression {
         }
         let mut rng = Rng::new(address.stream(Purpose::Structure));
         batch.offsets[s] = rng.below((self.n_positions - self.n_tokens + 1) as u32);
+        let values = &mut batch.values[s * (n + 1)..(s + 1) * (n + 1)];
+        if self.spec.functions == FunctionKind::Sine {
+            self.fill_sine(address, items, values);
+            return self.add_noise(kernels, address, values);
+        }
         let mut fresh = vec![0.0; if self.pool.is_some() { 0 } else { d }];
         let w = match &self.pool {
             Some(pool) => {
@@ -71,12 +76,27 @@ impl Regression {
                 &fresh[..]
             }
         };
-        let values = &mut batch.values[s * (n + 1)..(s + 1) * (n + 1)];
         for (y, x) in values.iter_mut().zip(items.chunks_exact(d)) {
             *y = w.iter().zip(x).map(|(&w, &x)| w * x).sum();
         }
+        self.add_noise(kernels, address, values);
+    }
+
+    /// y = a sin(x + phase).
+    fn fill_sine(&self, address: Address, xs: &[f32], values: &mut [f32]) {
+        let mut rng = Rng::new(address.stream(Purpose::Weights));
+        let (low, high) = FunctionKind::AMPLITUDES;
+        let amplitude = self.spec.label_scale * (low + (high - low) * rng.uniform());
+        let phase = std::f64::consts::PI * rng.uniform();
+        for (y, &x) in values.iter_mut().zip(xs) {
+            *y = (amplitude * libm::sin(f64::from(x) + phase)) as f32;
+        }
+    }
+
+    /// To the context's y; the query's, the last, has none.
+    fn add_noise(&self, kernels: Kernels, address: Address, values: &mut [f32]) {
         if self.spec.noise > 0.0 {
-            let mut noise = vec![0.0; n];
+            let mut noise = vec![0.0; self.spec.n_exemplars];
             Rng::fill_normal(kernels, address.stream(Purpose::Noise), self.spec.noise.sqrt() as f32, &mut noise);
             values.iter_mut().zip(noise).for_each(|(y, e)| *y += e);
         }

@@ -3,7 +3,7 @@
 use precipice_num::Cholesky;
 
 use super::{SpecError, WIDTH_MAX, error, positive, within};
-use crate::spec::{AttentionKind, Covariance, ModelSpec, RegressionSpec, RunSpec};
+use crate::spec::{AttentionKind, Construction, Covariance, FunctionKind, ModelSpec, RegressionSpec, RunSpec};
 
 /// Beyond it single precision overflows in a few layers.
 const SCALE_MAX: f64 = 1e6;
@@ -23,6 +23,20 @@ pub(super) fn validate_task(task: &RegressionSpec) -> Result<(), SpecError> {
     }
     if let Some(n_tasks) = task.n_tasks {
         within(&field("n_tasks"), n_tasks, 1, TASKS_MAX)?;
+    }
+    if task.functions == FunctionKind::Sine {
+        let refuse = |name: &str, value: String| {
+            Err(error(&field(name), value, "must be left alone where functions = \"sine\""))
+        };
+        if task.d_item != 1 {
+            return Err(error(&field("d_item"), task.d_item, "must be 1 where functions = \"sine\""));
+        }
+        if let Some(n_tasks) = task.n_tasks {
+            return refuse("n_tasks", n_tasks.to_string());
+        }
+        if task.covariance.is_some() {
+            return refuse("covariance", "set".to_owned());
+        }
     }
     task.covariance
         .as_ref()
@@ -85,6 +99,15 @@ impl RunSpec {
         if model.misread_scale != 1.0 && self.task.regression().is_none() {
             return Err(error("model.misread_scale", model.misread_scale, "must be 1 outside the regression task"));
         }
+        if self.task.regression().is_none() {
+            let expected = "must be absent outside the regression task";
+            if model.embedding.is_some() {
+                return Err(error("model.embedding", "set", expected));
+            }
+            if model.construction.is_some() {
+                return Err(error("model.construction", "set", expected));
+            }
+        }
         let is_linear = (0..model.n_layers).any(|layer| self.attention_kind(layer) == AttentionKind::Linear);
         if is_linear && self.task.regression().is_none() && self.probes.enabled {
             let expected = "linear attention has no fractions to measure: set probes.enabled = false";
@@ -115,6 +138,41 @@ impl RunSpec {
         if self.has_paired_tokens() && model.d_pos != 0 {
             let expected = "must be 0 where tokens = \"pairs\": the order of the pairs says nothing";
             return refuse("model.d_pos", model.d_pos.to_string(), expected);
+        }
+        if let Some(embedding) = model.embedding {
+            within("model.embedding.d_embed", embedding.d_embed, 2, WIDTH_MAX)?;
+            within("model.embedding.d_mlp", embedding.d_mlp, 1, WIDTH_MAX)?;
+            if model.misread_scale != 1.0 {
+                let expected = "must be 1 with model.embedding, which mixes x and y";
+                return refuse("model.misread_scale", model.misread_scale.to_string(), expected);
+            }
+        }
+        self.validate_construction()
+    }
+
+    /// An algorithm needs layers of its kind, as wide as a token.
+    fn validate_construction(&self) -> Result<(), SpecError> {
+        let model = &self.model;
+        let Some(construction) = model.construction else { return Ok(()) };
+        let field = "model.construction";
+        let (kind, numbers) = match construction {
+            Construction::GradientDescent { rate } => (AttentionKind::Linear, vec![rate]),
+            Construction::GradientDescentPlusPlus { rate, shrinkage } => (AttentionKind::Linear, vec![rate, shrinkage]),
+            Construction::KernelSmoother { sharpness } => (AttentionKind::Softmax, vec![sharpness]),
+        };
+        if let Some(number) = numbers.iter().find(|number| !(number.abs() <= SCALE_MAX)) {
+            return Err(error(field, number, format!("must be from -{SCALE_MAX} to {SCALE_MAX}")));
+        }
+        if let Some(layer) = (0..model.n_layers).find(|&layer| self.attention_kind(layer) != kind) {
+            let name = if kind == AttentionKind::Linear { "linear" } else { "softmax" };
+            return Err(error(field, format!("for layer {layer}"), format!("needs model.attention = [\"{name}\"]")));
+        }
+        if !self.has_paired_tokens() {
+            return Err(error(field, "set", "needs model.tokens = \"pairs\""));
+        }
+        if !model.output_projection || model.d_buffer != 0 || self.d_head() < self.d_model() {
+            let expected = format!("needs output_projection, d_buffer = 0 and d_head of at least {}", self.d_model());
+            return Err(error(field, "set", expected));
         }
         Ok(())
     }
