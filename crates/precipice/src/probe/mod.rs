@@ -149,6 +149,9 @@ impl Observer {
             row.push(format!("{name}_sensitivity_difference"), comparison.sensitivity_difference);
             row.push(format!("{name}_sensitivity_cosine"), comparison.sensitivity_cosine);
         }
+        if let Some(value) = regression::own_value_attention(&self.spec, trainer, self.spec.probes.sequences) {
+            row.push("own_value_attention", value);
+        }
     }
 
     /// Everything that is read inside the network.

@@ -1,79 +1,11 @@
-//! A trained network of the regression task beside gradient descent: losses, predictions, sensitivities.
+//! A network beside a predictor: what they answer, and how the answers depend on the query.
 
-use precipice_num::Kernels;
-
-use super::query::{QueryRooms, Scores};
 use crate::batch::Batch;
 use crate::model::{Reads, Trace};
-use crate::record::Row;
-use crate::spec::{FunctionKind, RegressionSpec, RunSpec};
-use crate::task::predictors::{Predictor, predictors};
-use crate::task::{Set, Task};
+use crate::spec::{AttentionKind, FunctionKind, RegressionSpec, RunSpec, Tokens};
+use crate::task::Set;
+use crate::task::predictors::Predictor;
 use crate::train::Trainer;
-use crate::train::loss::square;
-use crate::workers::Workers;
-
-/// Sum of half the square errors.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct SquareError {
-    n: u64,
-    loss: f64,
-}
-
-impl SquareError {
-    /// Mean over the sequences.
-    pub fn loss(&self) -> f64 {
-        self.loss / self.n as f64
-    }
-}
-
-impl Scores for SquareError {
-    fn add_outputs(&mut self, outputs: &[f32], batch: &Batch) {
-        self.n += batch.n_sequences as u64;
-        self.loss += outputs.iter().zip(batch.query_values()).map(|(&p, y)| square(f64::from(p), y)).sum::<f64>();
-    }
-
-    fn add_part(&mut self, other: Self) {
-        self.n += other.n;
-        self.loss += other.loss;
-    }
-}
-
-/// The loss on the evaluation set of `spec`, which may be another task than the network was trained on.
-pub fn evaluate(spec: &RunSpec, trainer: &Trainer, workers: &dyn Workers) -> SquareError {
-    let n = spec.eval.sequences;
-    QueryRooms::new(spec, trainer, n).scores(trainer, Set::Eval, n, workers)
-}
-
-/// Predictors with their losses on the evaluation set, which do not change during a run.
-#[derive(Clone, Debug)]
-pub struct Baselines {
-    /// Each with its loss.
-    pub losses: Vec<(Predictor, f64)>,
-}
-
-impl Baselines {
-    /// On the evaluation set of a regression run.
-    pub fn new(spec: &RunSpec, task: &Task) -> Option<Self> {
-        let regression = spec.task.regression()?;
-        let all = predictors(task, regression, spec.model.n_layers);
-        let (n, mut batch) = (spec.eval.sequences, task.workspace(super::CHUNK));
-        let mut sums = vec![0.0; all.len()];
-        for first in (0..n).step_by(super::CHUNK) {
-            batch.n_sequences = (n - first).min(super::CHUNK);
-            task.fill(Kernels::detect(), Set::Eval, 0, first, &mut batch);
-            sums.iter_mut().zip(&all).for_each(|(sum, predictor)| *sum += predictor.loss(&batch, regression.functions));
-        }
-        Some(Self { losses: all.into_iter().zip(sums).map(|(predictor, sum)| (predictor, sum / n as f64)).collect() })
-    }
-
-    /// Appends `zero_loss` and its like.
-    pub fn push_columns(&self, row: &mut Row) {
-        for (predictor, loss) in &self.losses {
-            row.push(format!("{}_loss", predictor.name()), *loss);
-        }
-    }
-}
 
 /// Distance of a network from a predictor (von Oswald et al. 2023, section 3).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -141,4 +73,22 @@ fn sensitivities(batch: &Batch, step: f32, predict: &mut dyn FnMut(&Batch) -> Ve
         }
     }
     slopes
+}
+
+/// Attention that the x tokens of a stream pay to their own y, in the first layer: the mean over the first evaluation
+/// sequences, of the head where it is largest. None where tokens are pairs or the layer has no soft-max.
+pub fn own_value_attention(spec: &RunSpec, trainer: &Trainer, n_sequences: usize) -> Option<f64> {
+    if spec.model.tokens != Tokens::Stream || spec.attention_kind(0) != AttentionKind::Softmax {
+        return None;
+    }
+    let batch = trainer.task().batch(Set::Eval, 0, n_sequences);
+    let mut trace = Trace::new(spec, n_sequences, Reads::All);
+    trainer.model().forward(&trainer.state().params, &batch, &mut trace, None);
+    let (t, n) = (batch.n_tokens(), batch.n_exemplars);
+    let of_head = |head: usize| {
+        let maps = trace.blocks[0].attention.pattern.chunks_exact(t * t).skip(head).step_by(spec.model.n_heads);
+        let to_own = maps.take(n_sequences).flat_map(|map| (0..n).map(|i| f64::from(map[2 * i * t + 2 * i + 1])));
+        to_own.sum::<f64>() / (n_sequences * n) as f64
+    };
+    (0..spec.model.n_heads).map(of_head).max_by(f64::total_cmp)
 }

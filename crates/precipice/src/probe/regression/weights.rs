@@ -1,0 +1,90 @@
+//! What a head computes, whatever its four matrices are: where it looks and what it writes.
+
+use crate::model::Params;
+use crate::spec::RunSpec;
+
+/// The two maps of a single head (the QK and OV circuits of Elhage et al. 2021).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Circuits {
+    /// W_Q W_K^T, `[C, C]`: a token e_q looks at e with the score e_q qk e^T.
+    pub qk: Vec<f64>,
+    /// damping W_V W_O, `[C, C]`: it adds e ov of what it looks at.
+    pub ov: Vec<f64>,
+    /// d, the columns of x; y is the next one.
+    d_item: usize,
+}
+
+/// The step that a head comes nearest to (von Oswald et al. 2023, Proposition 1 and GD++).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DescentWeights {
+    /// eta / N.
+    pub rate_per_exemplar: f64,
+    /// gamma.
+    pub shrinkage: f64,
+}
+
+impl Circuits {
+    /// Of a layer with one head on pairs as they are; none for others.
+    pub fn of(spec: &RunSpec, params: &Params<f32>, layer: usize) -> Option<Self> {
+        let model = &spec.model;
+        let is_plain = spec.has_paired_tokens() && model.d_buffer == 0 && model.embedding.is_none();
+        if !is_plain || model.n_heads != 1 || !model.output_projection {
+            return None;
+        }
+        let layer = if model.tied_layers { 0 } else { layer };
+        let get = |name: &str| params.get(&format!("blocks.{layer}.attn.{name}"));
+        let [w_q, w_k, w_v, w_o] = [get("W_Q")?, get("W_K")?, get("W_V")?, get("W_O")?];
+        let (c, e) = (spec.d_model(), spec.d_head());
+        let wide = |x: f32| f64::from(x);
+        let product = |entry: &dyn Fn(usize, usize, usize) -> f64| -> Vec<f64> {
+            (0..c * c).map(|at| (0..e).map(|k| entry(at / c, at % c, k)).sum()).collect()
+        };
+        let qk = product(&|i, j, k| wide(w_q[i * e + k]) * wide(w_k[j * e + k]));
+        let ov = product(&|i, j, k| model.damping * wide(w_v[i * e + k]) * wide(w_o[k * c + j]));
+        Some(Self { qk, ov, d_item: spec.task.d_item() })
+    }
+
+    fn width(&self) -> usize {
+        self.d_item + 1
+    }
+
+    /// The mean of a diagonal over x.
+    fn mean_over_x(&self, matrix: &[f64]) -> f64 {
+        (0..self.d_item).map(|i| matrix[i * self.width() + i]).sum::<f64>() / self.d_item as f64
+    }
+
+    /// eta/N = -ov_yy qk_xx and gamma = -ov_xx qk_xx, means over the diagonal of x.
+    pub fn descent(&self) -> DescentWeights {
+        let (looks, y) = (self.mean_over_x(&self.qk), self.d_item * self.width() + self.d_item);
+        DescentWeights { rate_per_exemplar: -self.ov[y] * looks, shrinkage: -self.mean_over_x(&self.ov) * looks }
+    }
+
+    /// Parameters of one layer a share of the way from this head (0) to the constructed step of that rate (1). Both are
+    /// scaled so that they read -y, which leaves what they compute as it is; only y is written.
+    pub fn towards_descent(&self, params: &Params<f32>, rate_per_exemplar: f64, share: f64) -> Params<f32> {
+        let (c, d) = (self.width(), self.d_item);
+        let reads: Vec<f64> = (0..c).map(|row| self.ov[row * c + d]).collect();
+        let between = |from: f64, to: f64| ((1.0 - share) * from + share * to) as f32;
+        let mut out = params.clone();
+        let layout = out.layout.clone();
+        for tensor in layout.tensors() {
+            let width = tensor.shape[2];
+            let values = &mut out.values[tensor.range.clone()];
+            values.fill(0.0);
+            for i in 0..c {
+                match tensor.name.rsplit('.').next() {
+                    Some("W_Q") => (0..c).for_each(|j| {
+                        let constructed = if i == j && i < d { rate_per_exemplar } else { 0.0 };
+                        values[i * width + j] = between(-reads[d] * self.qk[i * c + j], constructed);
+                    }),
+                    Some("W_K") => values[i * width + i] = 1.0,
+                    Some("W_V") => {
+                        values[i * width + d] = between(-reads[i] / reads[d], if i == d { -1.0 } else { 0.0 });
+                    }
+                    _ => values[i * width + i] = if i == d { 1.0 } else { 0.0 },
+                }
+            }
+        }
+        out
+    }
+}
