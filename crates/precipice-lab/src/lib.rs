@@ -3,7 +3,7 @@
 //! Reading order: [`session`] (train into a run directory, resume), [`sweep`] (many of
 //! them), [`verify`], [`store`] (the run
 //! directory), [`spec_file`] and [`items`] (what goes in), [`run_figures`] and [`figure`] (what
-//! comes out), [`claims`] (the register that `precipice reproduce` runs), [`mod@bench`],
+//! comes out), [`regression_report`] (a network beside gradient descent), [`claims`] (the register that `precipice reproduce` runs), [`mod@bench`],
 //! [`threads`], [`error`].
 #![forbid(unsafe_code)]
 
@@ -14,6 +14,7 @@ pub mod error;
 pub mod figure;
 pub mod items;
 pub mod landscape;
+pub mod regression_report;
 pub mod run_figures;
 pub mod run_theory;
 pub mod session;

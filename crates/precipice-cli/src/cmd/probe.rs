@@ -1,11 +1,14 @@
 //! `precipice probe`: look inside a trained network.
 
+mod regression;
+
 use anyhow::{Context, bail};
 use precipice::batch::Batch;
 use precipice::model::Trace;
 use precipice::probe::interactions::{Interactions, PARTS};
 use precipice::probe::{Observer, ProbeReport, look};
 use precipice::record::Row;
+use precipice_lab::regression_report::RegressionReport;
 use precipice_lab::store::manifest::number;
 use precipice_lab::store::{RunDir, checkpoint};
 use precipice_lab::{run_figures, threads};
@@ -19,18 +22,22 @@ use crate::numbers::fraction;
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(&args.run);
     let mut spec = run_dir.spec()?;
-    if spec.task.regression().is_some() {
-        bail!(
-            "{}: is a regression run, which has no labels to attend to; how near it is to gradient descent stands in \
-             its log (precipice export)",
-            args.run.display()
-        );
-    }
     let steps = checkpoint::steps(&run_dir.checkpoints())?;
     let Some(step) = args.step.or(steps.last().copied()) else {
         bail!("{}: has no checkpoints; `precipice run --resume` makes some", args.run.display());
     };
     let trainer = run_figures::at_step(&run_dir, &spec, step)?;
+    if spec.task.regression().is_some() {
+        let pool = threads::Pool::new(args.threads.count())?;
+        let report = RegressionReport::new(&spec, &trainer, &pool);
+        if args.json {
+            say_json(&regression::to_json(&report))?;
+        } else {
+            let figures = format!("\nfigures: precipice figure generalization {}", args.run.display());
+            say(&(regression::to_text(&report) + &figures))?;
+        }
+        return Ok(Ending::Done);
+    }
     // Probes can be looked at even where the run did not log them.
     spec.probes.enabled = true;
     let pool = threads::Pool::new(args.threads.count())?;

@@ -38,11 +38,15 @@ pub enum Kind {
     TheoryOverMeasurement,
     /// The landscape of a run above that of its companion with L = N.
     Argument,
+    /// A network of the regression task on scaled inputs and labels, beside closed forms.
+    Generalization,
+    /// The same applied again and again.
+    RollOut,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 10] = [
         Kind::LearningCurve,
         Kind::Attention,
         Kind::Interactions,
@@ -51,6 +55,8 @@ impl Kind {
         Kind::Landscape,
         Kind::TheoryOverMeasurement,
         Kind::Argument,
+        Kind::Generalization,
+        Kind::RollOut,
     ];
 
     /// The name on the command line and of the file.
@@ -64,6 +70,8 @@ impl Kind {
             Kind::Landscape => "landscape",
             Kind::TheoryOverMeasurement => "theory-over-measurement",
             Kind::Argument => "argument",
+            Kind::Generalization => "generalization",
+            Kind::RollOut => "roll-out",
         }
     }
 }
@@ -101,7 +109,9 @@ pub fn draw(kind: Kind, run: &StoredRun) -> Result<Figure, LabError> {
     }
     if !applies(kind, &run.spec) && run.spec.task.regression().is_some() {
         return Err(problem(
-            "is not drawn of a regression run, which has no labels; it has a learning-curve".to_owned(),
+            "is not drawn of this regression run; it has learning-curve, generalization and, where one layer is repeated, \
+             roll-out"
+                .to_owned(),
         ));
     }
     let figure = match kind {
@@ -118,6 +128,11 @@ pub fn draw(kind: Kind, run: &StoredRun) -> Result<Figure, LabError> {
         Kind::TheoryOverMeasurement => {
             figure::theory_over_measurement(&run.theory_over_measurement().map_err(problem)?)
         }
+        Kind::Generalization | Kind::RollOut if run.spec.task.regression().is_none() => {
+            return Err(problem("is drawn of runs of the regression task".to_owned()));
+        }
+        Kind::Generalization => figure::bands(&run.generalization()?),
+        Kind::RollOut => figure::bands(&run.roll_out()?),
         Kind::Argument => return Err(problem("it takes a run and its companion with L = N".to_owned())),
     };
     figure.map_err(|e| problem(e.to_string()))
@@ -142,7 +157,9 @@ pub fn draw_all(run: &StoredRun) -> (Vec<PathBuf>, Vec<String>) {
     if let Err(e) = fs::create_dir_all(run_dir.figures()) {
         return (paths, vec![LabError::io("create", &run_dir.figures())(e).to_string()]);
     }
-    for kind in Kind::ALL.into_iter().filter(|kind| applies(*kind, spec)) {
+    // Those that measure anew are drawn on demand.
+    let is_drawn = |kind: &Kind| applies(*kind, spec) && !matches!(kind, Kind::Generalization | Kind::RollOut);
+    for kind in Kind::ALL.into_iter().filter(is_drawn) {
         let path = run_dir.figures().join(format!("{}.svg", kind.name()));
         match draw(kind, run).and_then(|figure| write(&figure, &path)) {
             Ok(()) => paths.push(path),
@@ -154,7 +171,12 @@ pub fn draw_all(run: &StoredRun) -> (Vec<PathBuf>, Vec<String>) {
 
 fn applies(kind: Kind, spec: &RunSpec) -> bool {
     if spec.task.regression().is_some() {
-        return kind == Kind::LearningCurve;
+        let repeats = spec.model.output_projection && (spec.model.n_layers == 1 || spec.model.tied_layers);
+        return match kind {
+            Kind::LearningCurve | Kind::Generalization => true,
+            Kind::RollOut => repeats,
+            _ => false,
+        };
     }
     match kind {
         Kind::LearningCurve | Kind::Attention => true,
@@ -165,7 +187,7 @@ fn applies(kind: Kind, spec: &RunSpec) -> bool {
             let is_classification = matches!(spec.task, TaskSpec::Classification(_));
             spec.probes.enabled && (spec.model.readout == Readout::Linear || !is_classification)
         }
-        Kind::Argument => false,
+        Kind::Argument | Kind::Generalization | Kind::RollOut => false,
         Kind::Contexts => spec.task.items().is_some_and(|items| items::thumbnails(items).is_ok()),
     }
 }

@@ -1,7 +1,13 @@
-//! From the rows of a regression run to its curves: loss between those of the predictors, nearness to descent.
+//! From a regression run to its figures: loss between those of the predictors and nearness to descent, other
+//! distributions, roll-outs.
 
-use super::StoredRun;
+use precipice::probe::regression::closed_forms::plateaus;
+
+use super::{StoredRun, at_step};
+use crate::error::LabError;
 use crate::figure::{BandPanel, BandSeries, Bands};
+use crate::regression_report::{N_APPLICATIONS, RegressionReport, Scaled};
+use crate::threads::{self, Pool};
 
 /// Columns of the predictors' losses and what they are called.
 const PREDICTORS: [(&str, &str); 6] = [
@@ -22,7 +28,10 @@ impl StoredRun {
             heading: String::new(),
             y_name: "loss".to_owned(),
             series: vec![self.curve("trained network", "loss")],
-            references: predictors.map(|(column, name)| ((*name).to_owned(), first.get(column))).collect(),
+            references: predictors
+                .map(|(column, name)| ((*name).to_owned(), first.get(column)))
+                .chain(plateaus(&self.spec))
+                .collect(),
             marks: self.jump().map(|jump| jump.t50).into_iter().collect(),
         }];
         for (measure, y_name) in
@@ -40,7 +49,74 @@ impl StoredRun {
                 panels.push(BandPanel { heading, y_name, series, references: Vec::new(), marks: Vec::new() });
             }
         }
+        if self.has("own_value_attention") {
+            panels.push(BandPanel {
+                heading: String::new(),
+                y_name: "attention of x to its y".to_owned(),
+                series: vec![self.curve("layer 1", "own_value_attention")],
+                references: Vec::new(),
+                marks: Vec::new(),
+            });
+        }
         Bands { title: self.title(), x_name: None, panels }
+    }
+
+    /// Measures the last checkpoint.
+    fn report(&self) -> Result<RegressionReport, LabError> {
+        let last = self.rows.last().map_or(0, |row| row.step);
+        let trainer = at_step(&self.run_dir, &self.spec, last)?;
+        let error = |e| LabError::run_dir(self.run_dir.root(), format!("no threads: {e}"));
+        let pool = Pool::new(threads::available()).map_err(error)?;
+        Ok(RegressionReport::new(&self.spec, &trainer, &pool))
+    }
+
+    /// Losses with inputs and labels scaled, beside the closed forms.
+    pub(super) fn generalization(&self) -> Result<Bands, LabError> {
+        let report = self.report()?;
+        let panel = |what: &str, scaled: &[Scaled]| {
+            let x: Vec<f64> = scaled.iter().map(|at| at.factor).collect();
+            let series = |name: &str, values: Vec<f64>| BandSeries {
+                name: name.to_owned(),
+                x: x.clone(),
+                values: values.into_iter().map(|value| [value; 3]).collect(),
+            };
+            let mut all = vec![series("trained network", scaled.iter().map(|at| at.loss).collect())];
+            if scaled.iter().any(|at| at.closed_form.is_finite()) {
+                all.push(series("closed form of one step", scaled.iter().map(|at| at.closed_form).collect()));
+            }
+            let y_name = "loss".to_owned();
+            BandPanel { heading: what.to_owned(), y_name, series: all, references: Vec::new(), marks: Vec::new() }
+        };
+        let panels = vec![panel("inputs scaled", &report.inputs), panel("labels scaled", &report.labels)];
+        Ok(Bands { title: self.title(), x_name: Some("factor on the scale of training".to_owned()), panels })
+    }
+
+    /// Losses after 1, 2, ... applications, beside those of descent.
+    pub(super) fn roll_out(&self) -> Result<Bands, LabError> {
+        let report = self.report()?;
+        let zero = report.row.get("zero_loss");
+        let x: Vec<f64> = (1..=N_APPLICATIONS).map(|n| n as f64).collect();
+        let descent = report.descent_roll_out.iter().map(|losses| ("gradient descent".to_owned(), losses));
+        let damped = report.roll_outs.iter().map(|(damping, losses)| (format!("damping {damping}"), losses));
+        let all: Vec<_> = damped.chain(descent).collect();
+        // A diverging curve leaves the panel where it is of no more use than answering 0.
+        let shown = |&loss: &f64| if loss < 1.05 * zero { [loss; 3] } else { [f64::NAN; 3] };
+        let panel = |y_name: &str, of: fn(&precipice::probe::regression::generalization::RollOut) -> &Vec<f64>| {
+            let series = all.iter().map(|(name, losses)| BandSeries {
+                name: name.clone(),
+                x: x.clone(),
+                values: of(losses).iter().map(shown).collect(),
+            });
+            BandPanel {
+                heading: String::new(),
+                y_name: y_name.to_owned(),
+                series: series.collect(),
+                references: vec![("answering 0".to_owned(), zero)],
+                marks: Vec::new(),
+            }
+        };
+        let panels = vec![panel("mean loss", |losses| &losses.mean), panel("median loss", |losses| &losses.median)];
+        Ok(Bands { title: self.title(), x_name: Some("applications".to_owned()), panels })
     }
 
     /// One column of one run: a band without width.

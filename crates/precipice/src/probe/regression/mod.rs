@@ -1,8 +1,10 @@
 //! A trained network of the regression task beside gradient descent.
 //!
 //! [`evaluate`] and [`Baselines`]: losses. [`compare`]: predictions and sensitivities. [`weights`]: what a head
-//! computes. [`generalization`]: other distributions, and the network applied again and again.
+//! computes. [`generalization`]: other distributions, and the network applied again and again. [`closed_forms`]: what
+//! theory says of the task.
 
+pub mod closed_forms;
 mod compare;
 pub mod generalization;
 pub mod weights;

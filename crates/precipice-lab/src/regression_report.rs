@@ -1,0 +1,130 @@
+//! A trained network of the regression task, looked at: beside predictors, by its weights, on other distributions, and
+//! applied again and again.
+
+use precipice::probe::Observer;
+use precipice::probe::regression::closed_forms::white;
+use precipice::probe::regression::generalization::{Repetition, RollOut, loss_under, roll_out};
+use precipice::probe::regression::weights::{Circuits, DescentWeights};
+use precipice::record::Row;
+use precipice::spec::{RegressionSpec, RunSpec};
+use precipice::train::{TrainState, Trainer};
+
+use crate::threads::Pool;
+
+/// Factors on inputs and labels (von Oswald et al. 2023).
+pub const FACTORS: [f64; 8] = [0.5, 0.8, 1.0, 1.1, 1.4, 1.7, 2.0, 2.5];
+/// Factors on what a layer adds, in roll-outs.
+pub const DAMPINGS: [f64; 3] = [1.0, 0.875, 0.75];
+/// Applications in a roll-out.
+pub const N_APPLICATIONS: usize = 50;
+/// Bound on tokens in roll-outs.
+pub const TOKEN_CLIP: f64 = 10.0;
+/// Shares of the way from the trained to the constructed weights.
+const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// Contexts at most; the square error has heavy tails, and losses are to a percent or so.
+const N_CONTEXTS: usize = 20_000;
+
+/// A loss at a factor on inputs or labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaled {
+    /// The factor.
+    pub factor: f64,
+    /// Loss of the network.
+    pub loss: f64,
+    /// Loss of one step of descent at the best rate for factor 1; NaN where there is no closed form.
+    pub closed_form: f64,
+}
+
+/// What the report says.
+#[derive(Clone, Debug)]
+pub struct RegressionReport {
+    /// What the log has of this step.
+    pub row: Row,
+    /// Of each layer with parameters of its own; none where heads do not reduce to two numbers.
+    pub weights: Vec<DescentWeights>,
+    /// Loss at shares of the way to the constructed step, of a single layer.
+    pub interpolation: Vec<(f64, f64)>,
+    /// Inputs scaled.
+    pub inputs: Vec<Scaled>,
+    /// Labels scaled.
+    pub labels: Vec<Scaled>,
+    /// Roll-outs with their dampings.
+    pub roll_outs: Vec<(f64, RollOut)>,
+    /// The same of gradient descent at the rate that the weights of a single layer hold, undamped.
+    pub descent_roll_out: Option<RollOut>,
+}
+
+impl RegressionReport {
+    /// Measures a network, on at most 20,000 contexts.
+    ///
+    /// # Panics
+    /// If it is not of the regression task.
+    pub fn new(spec: &RunSpec, trainer: &Trainer, pool: &Pool) -> Self {
+        let mut spec = spec.clone();
+        spec.probes.enabled = true;
+        spec.eval.sequences = spec.eval.sequences.min(N_CONTEXTS);
+        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, pool);
+        let state = trainer.state();
+        let n_own = if spec.model.tied_layers { 1 } else { spec.model.n_layers };
+        let circuits: Vec<Circuits> = (0..n_own).map_while(|layer| Circuits::of(&spec, &state.params, layer)).collect();
+        let weights: Vec<DescentWeights> = circuits.iter().map(Circuits::descent).collect();
+        let [inputs, labels] = scaled(&spec, state, pool);
+        let only_y = spec.model.n_layers == 1;
+        let repeat = |state: &TrainState, damping: f64| {
+            let repetition =
+                Repetition { n_applications: N_APPLICATIONS, damping, token_clip: Some(TOKEN_CLIP), only_y };
+            roll_out(&spec, state, repetition, pool)
+        };
+        let roll_outs = DAMPINGS.iter().filter_map(|&damping| Some((damping, repeat(state, damping)?)));
+        // The same layer with all that is no descent taken away.
+        let descent_roll_out = match (&circuits[..], &weights[..]) {
+            ([circuits], [weights]) if spec.model.n_layers == 1 => {
+                let params = circuits.towards_descent(&state.params, weights.rate_per_exemplar, 1.0);
+                repeat(&TrainState { params, ..state.clone() }, 1.0)
+            }
+            _ => None,
+        };
+        Self {
+            interpolation: interpolation(&spec, state, &circuits, pool),
+            roll_outs: roll_outs.collect(),
+            descent_roll_out,
+            row,
+            weights,
+            inputs,
+            labels,
+        }
+    }
+}
+
+/// Losses with scaled inputs, and with scaled labels.
+fn scaled(spec: &RunSpec, state: &TrainState, pool: &Pool) -> [Vec<Scaled>; 2] {
+    let task = spec.task.regression().expect("the regression task");
+    let one_step = white(task).filter(|white| white.noise == 0.0 && spec.model.n_layers == 1);
+    let of_inputs = |factor: f64| one_step.map(|white| white.loss_at_scale(white.optimal_rate(), factor));
+    let of_labels = |factor: f64| one_step.map(|white| factor * factor * white.optimal_loss());
+    let measure = |change: fn(&mut RegressionSpec, f64), closed: &dyn Fn(f64) -> Option<f64>| {
+        let at = |&factor: &f64| Scaled {
+            factor,
+            loss: loss_under(spec, state, pool, |task| change(task, factor)),
+            closed_form: closed(factor).map_or(f64::NAN, |loss| loss * task.weight_variance()),
+        };
+        FACTORS.iter().map(at).collect()
+    };
+    [
+        measure(|task, factor| task.input_scale *= factor, &of_inputs),
+        measure(|task, factor| task.label_scale *= factor, &of_labels),
+    ]
+}
+
+fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], pool: &Pool) -> Vec<(f64, f64)> {
+    let (Some(white), [circuits]) = (spec.task.regression().and_then(white), circuits) else { return Vec::new() };
+    if spec.model.n_layers != 1 {
+        return Vec::new();
+    }
+    let rate = white.optimal_rate() / white.n_exemplars as f64;
+    let at = |&share: &f64| {
+        let params = circuits.towards_descent(&state.params, rate, share);
+        (share, loss_under(spec, &TrainState { params, ..state.clone() }, pool, |_| {}))
+    };
+    SHARES.iter().map(at).collect()
+}
