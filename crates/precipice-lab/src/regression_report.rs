@@ -12,7 +12,7 @@ use precipice::train::{TrainState, Trainer};
 use crate::threads::Pool;
 
 /// Factors on inputs and labels (von Oswald et al. 2023).
-pub const FACTORS: [f64; 8] = [0.5, 0.8, 1.0, 1.1, 1.4, 1.7, 2.0, 2.5];
+pub const FACTORS: [f64; 12] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.55, 1.7, 2.0];
 /// Factors on what a layer adds, in roll-outs.
 pub const DAMPINGS: [f64; 3] = [1.0, 0.875, 0.75];
 /// Applications in a roll-out.

@@ -9,12 +9,16 @@ use toml::{Table, Value};
 use crate::error::LabError;
 
 /// A built-in experiment: its name and its TOML.
-pub const BUILT_INS: [(&str, &str); 11] = [
+pub const BUILT_INS: [(&str, &str); 15] = [
     ("copying", include_str!("../../../specs/copying.toml")),
     ("copying-small", include_str!("../../../specs/copying-small.toml")),
     ("copying-no-curriculum", include_str!("../../../specs/copying-no-curriculum.toml")),
     ("minimal-head", include_str!("../../../specs/minimal-head.toml")),
     ("regression", include_str!("../../../specs/regression.toml")),
+    ("regression-two-layers", include_str!("../../../specs/regression-two-layers.toml")),
+    ("regression-rank-one", include_str!("../../../specs/regression-rank-one.toml")),
+    ("regression-stream", include_str!("../../../specs/regression-stream.toml")),
+    ("regression-sine", include_str!("../../../specs/regression-sine.toml")),
     ("classification", include_str!("../../../specs/classification.toml")),
     ("classification-fast", include_str!("../../../specs/classification-fast.toml")),
     ("classification-minimal", include_str!("../../../specs/classification-minimal.toml")),

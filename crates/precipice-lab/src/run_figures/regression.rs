@@ -2,6 +2,7 @@
 //! distributions, roll-outs.
 
 use precipice::probe::regression::closed_forms::plateaus;
+use precipice::probe::regression::generalization::RollOut;
 
 use super::{StoredRun, at_step};
 use crate::error::LabError;
@@ -73,19 +74,29 @@ impl StoredRun {
     /// Losses with inputs and labels scaled, beside the closed forms.
     pub(super) fn generalization(&self) -> Result<Bands, LabError> {
         let report = self.report()?;
+        let zero = report.row.get("zero_loss");
         let panel = |what: &str, scaled: &[Scaled]| {
+            let relative = |at: &Scaled, loss: f64| loss / (zero * at.factor * at.factor);
             let x: Vec<f64> = scaled.iter().map(|at| at.factor).collect();
             let series = |name: &str, values: Vec<f64>| BandSeries {
                 name: name.to_owned(),
                 x: x.clone(),
                 values: values.into_iter().map(|value| [value; 3]).collect(),
             };
-            let mut all = vec![series("trained network", scaled.iter().map(|at| at.loss).collect())];
+            let mut all = vec![series("trained network", scaled.iter().map(|at| relative(at, at.loss)).collect())];
             if scaled.iter().any(|at| at.closed_form.is_finite()) {
-                all.push(series("closed form of one step", scaled.iter().map(|at| at.closed_form).collect()));
+                all.push(series(
+                    "closed form of one step",
+                    scaled.iter().map(|at| relative(at, at.closed_form)).collect(),
+                ));
             }
-            let y_name = "loss".to_owned();
-            BandPanel { heading: what.to_owned(), y_name, series: all, references: Vec::new(), marks: Vec::new() }
+            BandPanel {
+                heading: what.to_owned(),
+                y_name: "loss / answering 0".to_owned(),
+                series: all,
+                references: vec![("answering 0".to_owned(), 1.0)],
+                marks: vec![1.0],
+            }
         };
         let panels = vec![panel("inputs scaled", &report.inputs), panel("labels scaled", &report.labels)];
         Ok(Bands { title: self.title(), x_name: Some("factor on the scale of training".to_owned()), panels })
@@ -101,7 +112,7 @@ impl StoredRun {
         let all: Vec<_> = damped.chain(descent).collect();
         // A diverging curve leaves the panel where it is of no more use than answering 0.
         let shown = |&loss: &f64| if loss < 1.05 * zero { [loss; 3] } else { [f64::NAN; 3] };
-        let panel = |y_name: &str, of: fn(&precipice::probe::regression::generalization::RollOut) -> &Vec<f64>| {
+        let panel = |y_name: &str, of: fn(&RollOut) -> &Vec<f64>, references: Vec<(String, f64)>| {
             let series = all.iter().map(|(name, losses)| BandSeries {
                 name: name.clone(),
                 x: x.clone(),
@@ -111,11 +122,14 @@ impl StoredRun {
                 heading: String::new(),
                 y_name: y_name.to_owned(),
                 series: series.collect(),
-                references: vec![("answering 0".to_owned(), zero)],
+                references,
                 marks: Vec::new(),
             }
         };
-        let panels = vec![panel("mean loss", |losses| &losses.mean), panel("median loss", |losses| &losses.median)];
+        let panels = vec![
+            panel("mean loss", |losses| &losses.mean, vec![("answering 0".to_owned(), zero)]),
+            panel("median loss", |losses| &losses.median, Vec::new()),
+        ];
         Ok(Bands { title: self.title(), x_name: Some("applications".to_owned()), panels })
     }
 

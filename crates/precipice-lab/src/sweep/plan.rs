@@ -10,7 +10,7 @@ use crate::error::LabError;
 use crate::spec_file::{self, Changes, nearest, toml_error};
 
 /// Sweeps that are part of the program.
-pub const BUILT_IN_SWEEPS: [(&str, &str); 10] = [
+pub const BUILT_IN_SWEEPS: [(&str, &str); 13] = [
     ("reddy-reference", include_str!("../../../../specs/sweeps/reddy-reference.toml")),
     ("reddy-classes-burstiness", include_str!("../../../../specs/sweeps/reddy-classes-burstiness.toml")),
     ("reddy-noise", include_str!("../../../../specs/sweeps/reddy-noise.toml")),
@@ -20,6 +20,9 @@ pub const BUILT_IN_SWEEPS: [(&str, &str); 10] = [
     ("reddy-bursty-novel", include_str!("../../../../specs/sweeps/reddy-bursty-novel.toml")),
     ("reddy-exemplars-labels", include_str!("../../../../specs/sweeps/reddy-exemplars-labels.toml")),
     ("reddy-interventions", include_str!("../../../../specs/sweeps/reddy-interventions.toml")),
+    ("oswald-exemplars", include_str!("../../../../specs/sweeps/oswald-exemplars.toml")),
+    ("oswald-heads", include_str!("../../../../specs/sweeps/oswald-heads.toml")),
+    ("oswald-misread", include_str!("../../../../specs/sweeps/oswald-misread.toml")),
     ("han-classes-burstiness", include_str!("../../../../specs/sweeps/han-classes-burstiness.toml")),
 ];
 

@@ -1,0 +1,110 @@
+//! One linear layer: a step of gradient descent, at all sizes, on other distributions, and repeated.
+
+use precipice::probe::regression::generalization::{Repetition, loss_under, roll_out as repeat};
+use precipice::probe::regression::weights::Circuits;
+use precipice::train::TrainState;
+
+use super::{CaseRow, Evidence, Lookout, SPEC, Settings, free, n_seeds, pool, run_seeds, state, summary, white};
+use crate::error::LabError;
+use crate::regression_report::TOKEN_CLIP;
+
+pub(super) fn trained_is_descent(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let (runs, words) = free(run_seeds(settings, watcher, SPEC, &[], n_seeds(settings))?);
+    let (mut cases, mut losses, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+    let pool = pool(settings)?;
+    for run in &runs {
+        let theory = white(&run.spec);
+        let per_exemplar = theory.optimal_rate() / theory.n_exemplars as f64;
+        let state = state(run)?;
+        let circuits = Circuits::of(&run.spec, &state.params, 0).expect("a single head on pairs");
+        let rate = circuits.descent().rate_per_exemplar;
+        let between = TrainState { params: circuits.towards_descent(&state.params, per_exemplar, 0.5), ..state };
+        let (loss, cosine) = (run.last("loss"), run.last("gd_sensitivity_cosine"));
+        let lost = loss_under(&run.spec, &between, &pool, |_| {}) / loss - 1.0;
+        let holds = (loss - theory.optimal_loss()).abs() < 0.003
+            && cosine > 0.995
+            && (rate / per_exemplar - 1.0).abs() < 0.03
+            && lost < 0.01;
+        cases.push(run.row(holds, &[("loss", loss), ("cosine", cosine), ("eta/N", rate), ("half way loses", lost)]));
+        losses.push(loss);
+        rates.push(rate);
+    }
+    let measured = format!("{}; {}{words}", summary("loss", &losses), summary("eta/N", &rates));
+    Ok(Evidence { measured, cases, figure: runs.first().and_then(|run| run.figure("learning-curve")) })
+}
+
+pub(super) fn sizes_and_scales(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let (mut cases, mut deviations) = (Vec::new(), Vec::new());
+    let mut judge = |case: String, seed: u64, loss: f64, expected: f64, tolerance: f64| {
+        let deviation = loss / expected - 1.0;
+        deviations.push(deviation);
+        let values = [("loss", loss), ("closed form", expected), ("deviation", deviation)];
+        cases.push(CaseRow::new(format!("{case}, seed {seed}"), Some(seed), deviation.abs() < tolerance, &values));
+    };
+    let pool = pool(settings)?;
+    // Wider tokens need more steps at the same clipped gradient; wide ones have contexts enough in fewer sequences.
+    let sizes: &[(usize, &[&str])] = &[
+        (5, &[]),
+        (10, &[]),
+        (20, &["train.steps=10000"]),
+        (35, &["train.steps=20000", "eval.sequences=30000", "eval.every=1000"]),
+        (50, &["train.steps=30000", "eval.sequences=30000", "eval.every=1000"]),
+    ];
+    let n_sizes = if settings.fast { 3 } else { sizes.len() };
+    for &(n, more) in &sizes[..n_sizes] {
+        let mut changes = vec![format!("task.regression.n_exemplars={n}"), format!("task.regression.d_item={n}")];
+        changes.extend(more.iter().map(|change| (*change).to_owned()));
+        let n_runs = match (settings.fast, n > 20) {
+            (true, _) | (_, true) => 2,
+            _ => 6,
+        };
+        let (runs, _) = free(run_seeds(settings, watcher, SPEC, &changes, n_runs)?);
+        for run in &runs {
+            let theory = white(&run.spec);
+            judge(format!("N = d = {n}"), run.seed(), run.last("loss"), theory.optimal_loss(), 0.02);
+            if n != 10 {
+                continue;
+            }
+            let state = state(run)?;
+            for factor in [0.5, 0.8, 1.4, 2.0] {
+                let of_inputs = loss_under(&run.spec, &state, &pool, |task| task.input_scale *= factor);
+                let expected = theory.loss_at_scale(theory.optimal_rate(), factor);
+                judge(format!("inputs x {factor}"), run.seed(), of_inputs, expected, 0.05);
+                let of_labels = loss_under(&run.spec, &state, &pool, |task| task.label_scale *= factor);
+                let expected = factor * factor * theory.optimal_loss();
+                judge(format!("labels x {factor}"), run.seed(), of_labels, expected, 0.05);
+            }
+        }
+    }
+    Ok(Evidence { measured: summary("deviation from the closed form", &deviations), cases, figure: None })
+}
+
+/// Applications after which the loss is looked at.
+const REPEATED: [(&str, usize); 6] = [("1 application", 1), ("2", 2), ("3", 3), ("4", 4), ("5", 5), ("50", 50)];
+
+pub(super) fn roll_out(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
+    let (runs, words) = free(run_seeds(settings, watcher, SPEC, &[], n_seeds(settings))?);
+    let (mut cases, mut fifth, mut damped_losses) = (Vec::new(), Vec::new(), Vec::new());
+    let pool = pool(settings)?;
+    for run in &runs {
+        let state = state(run)?;
+        let mut spec = run.spec.clone();
+        spec.eval.sequences = 50_000;
+        let mean = |damping: f64, only_y: bool| {
+            let repetition = Repetition { n_applications: 50, damping, token_clip: Some(TOKEN_CLIP), only_y };
+            repeat(&spec, &state, repetition, &pool).map_or(vec![f64::NAN; 50], |losses| losses.mean)
+        };
+        let (undamped, damped, of_all) = (mean(1.0, true), mean(0.75, true)[49], mean(1.0, false)[4]);
+        let expected = [0.157, 0.133, 0.120, 0.113];
+        let is_descent =
+            undamped[1..5].iter().zip(expected).all(|(loss, expected)| (loss / expected - 1.0).abs() < 0.06);
+        let mut values: Vec<(&str, f64)> = REPEATED.iter().map(|&(name, n)| (name, undamped[n - 1])).collect();
+        values.extend([("50, damping .75", damped), ("5, x updated too", of_all)]);
+        cases.push(run.row(is_descent && undamped[49] > undamped[0] && damped < 0.065, &values));
+        fifth.push(undamped[4]);
+        damped_losses.push(damped);
+    }
+    let measured =
+        format!("{}; {}{words}", summary("loss after 5", &fifth), summary("after 50 damped by .75", &damped_losses));
+    Ok(Evidence { measured, cases, figure: None })
+}
