@@ -10,8 +10,8 @@ use precipice_lab::sweep::{self, Axis};
 use precipice_lab::threads;
 
 pub use theory::{
-    ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, ScalingArgs,
-    TheoryCommand,
+    ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, RegressionArgs,
+    ScalingArgs, TheoryCommand,
 };
 
 /// A laboratory for the abrupt emergence of in-context learning.

@@ -18,6 +18,8 @@ pub enum TheoryCommand {
     Landscape(LandscapeArgs),
     /// When the cliff comes, against N, L or the readout's start, with fitted and derived exponents
     Scaling(ScalingArgs),
+    /// In-context linear regression: closed forms of a spec's task, steps of descent, GD++, ridge
+    Regression(RegressionArgs),
     /// Fit the formula's time scales to a stored run, and foretell its jump from before it
     Fit(FitArgs),
 }
@@ -95,6 +97,26 @@ pub struct LossArgs {
     /// Label-readout overlap
     #[arg(long, allow_negative_numbers = true)]
     pub xi: f64,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `theory regression`
+#[derive(Debug, ClapArgs)]
+pub struct RegressionArgs {
+    /// Built-in name or TOML file of the regression task
+    #[arg(default_value = "regression")]
+    pub spec: String,
+    /// Override any field, for example task.regression.noise=0.25
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Steps of descent to report
+    #[arg(long, value_name = "K,...", value_delimiter = ',', default_value = "1,2,3,5,10")]
+    pub steps: Vec<usize>,
+    /// Contexts whose spectra are averaged over
+    #[arg(long, value_name = "M", default_value_t = 8000)]
+    pub contexts: usize,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

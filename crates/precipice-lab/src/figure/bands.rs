@@ -101,8 +101,9 @@ fn draw_panel(
     let area = Area { left, top, width, height: HEIGHT };
     let shown = data.series.iter().flat_map(|series| series.values.iter().flatten().copied());
     let range = value_range(shown.chain(data.references.iter().map(|(_, value)| *value)));
-    // Shares fill the panel from 0 to 1; a loss has a scale of its own.
-    let is_fraction = range.0 >= -0.06 && range.1 <= 1.06 && !data.y_name.contains("loss");
+    // Shares fill the panel from 0 to 1; losses and differences have a scale of their own.
+    let is_share = !["loss", "difference"].iter().any(|word| data.y_name.contains(word));
+    let is_fraction = is_share && range.0 >= -0.06 && range.1 <= 1.06;
     let mut panel = Panel::new(area, x, if is_fraction { (0.0, 1.05) } else { (range.0.min(0.0), range.1) });
     if let Some(name) = x_name {
         panel = panel.over(name);

@@ -189,8 +189,23 @@ fn gram_product<T: Real>(batch: &Batch, s: usize, v: &[T], out: &mut [T]) {
     let (out_x, out_y) = out.split_at_mut(d);
     for (x, &y) in batch.items_of(s).chunks_exact(d).zip(&batch.values_of(s)[..batch.n_exemplars]) {
         let y = T::from_f64(f64::from(y));
-        let along = y * v_y + x.iter().zip(v_x).map(|(&x, &v)| T::from_f64(f64::from(x)) * v).sum::<T>();
+        let along = y * v_y + dot(x, v_x);
         out_x.iter_mut().zip(x).for_each(|(to, &x)| *to += along * T::from_f64(f64::from(x)));
         out_y[0] += along * y;
     }
+}
+
+/// Eight sums side by side: one alone would wait for every addition.
+fn dot<T: Real>(x: &[f32], v: &[T]) -> T {
+    const LANES: usize = 8;
+    let product = |(&x, &v): (&f32, &T)| T::from_f64(f64::from(x)) * v;
+    let mut lanes = [T::ZERO; LANES];
+    let (xs, vs) = (x.chunks_exact(LANES), v.chunks_exact(LANES));
+    let rest: T = xs.remainder().iter().zip(vs.remainder()).map(product).sum();
+    for (x, v) in xs.zip(vs) {
+        for (lane, term) in lanes.iter_mut().zip(x.iter().zip(v).map(product)) {
+            *lane += term;
+        }
+    }
+    lanes.into_iter().sum::<T>() + rest
 }

@@ -5,6 +5,7 @@ mod fit;
 mod flow;
 mod landscape;
 mod loss;
+mod regression;
 mod scaling;
 
 use anyhow::bail;
@@ -26,6 +27,7 @@ pub fn theory(command: TheoryCommand) -> anyhow::Result<Ending> {
         TheoryCommand::Fit(args) => fit::fit(&args)?,
         TheoryCommand::Landscape(args) => landscape::landscape(&args)?,
         TheoryCommand::Scaling(args) => scaling::scaling(&args)?,
+        TheoryCommand::Regression(args) => regression::regression(&args)?,
     }
     Ok(Ending::Done)
 }

@@ -42,16 +42,12 @@ pub(super) fn sizes_and_scales(settings: &Settings, watcher: &mut Lookout<'_>) -
         cases.push(CaseRow::new(format!("{case}, seed {seed}"), Some(seed), deviation.abs() < tolerance, &values));
     };
     let pool = pool(settings)?;
-    // Wider tokens need more steps at the same clipped gradient; wide ones have contexts enough in fewer sequences.
-    let sizes: &[(usize, &[&str])] = &[
-        (5, &[]),
-        (10, &[]),
-        (20, &["train.steps=10000"]),
-        (35, &["train.steps=20000", "eval.sequences=30000", "eval.every=1000"]),
-        (50, &["train.steps=30000", "eval.sequences=30000", "eval.every=1000"]),
-    ];
+    // Wider tokens need more steps at the same clipped gradient, and then a rate that falls.
+    let wide: &[&str] =
+        &["train.steps=8000", "train.schedule.shape=\"cosine\"", "eval.every=4000", "checkpoint.every=4000"];
+    let sizes: [(usize, &[&str]); 5] = [(5, &[]), (10, &[]), (20, &["train.steps=10000"]), (35, wide), (50, wide)];
     let n_sizes = if settings.fast { 3 } else { sizes.len() };
-    for &(n, more) in &sizes[..n_sizes] {
+    for (n, more) in sizes.into_iter().take(n_sizes) {
         let mut changes = vec![format!("task.regression.n_exemplars={n}"), format!("task.regression.d_item={n}")];
         changes.extend(more.iter().map(|change| (*change).to_owned()));
         let n_runs = match (settings.fast, n > 20) {

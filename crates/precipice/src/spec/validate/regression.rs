@@ -160,7 +160,7 @@ impl RunSpec {
             Construction::GradientDescentPlusPlus { rate, shrinkage } => (AttentionKind::Linear, vec![rate, shrinkage]),
             Construction::KernelSmoother { sharpness } => (AttentionKind::Softmax, vec![sharpness]),
         };
-        if let Some(number) = numbers.iter().find(|number| !(number.abs() <= SCALE_MAX)) {
+        if let Some(number) = numbers.iter().find(|number| !number.is_finite() || number.abs() > SCALE_MAX) {
             return Err(error(field, number, format!("must be from -{SCALE_MAX} to {SCALE_MAX}")));
         }
         if let Some(layer) = (0..model.n_layers).find(|&layer| self.attention_kind(layer) != kind) {

@@ -46,7 +46,7 @@ impl Filter {
                 (0..steps).fold((1.0, 1.0), step).0
             }
             // Without a penalty all is known that X says.
-            Filter::Ridge { penalty } if penalty == 0.0 => f64::from(u8::from(value <= 0.0)),
+            Filter::Ridge { penalty: 0.0 } => f64::from(u8::from(value <= 0.0)),
             Filter::Ridge { penalty } => penalty / (n * value + penalty),
         }
     }
@@ -66,8 +66,17 @@ impl Filter {
         loss: impl Fn(Filter) -> f64,
     ) -> Filter {
         let filter = |rate: f64, shrinkage: f64| Filter::DescentPlusPlus { steps, rate, shrinkage };
-        let best_rate =
-            |shrinkage: f64| golden_section(0.0, 2.0 * RATE_MAX / largest, |rate| loss(filter(rate, shrinkage)));
+        let best_rate = |shrinkage: f64| {
+            // Inputs shrink from step to step, and so allow the larger rates the more steps there are.
+            let mut rate_max = RATE_MAX / largest;
+            loop {
+                let rate = golden_section(0.0, rate_max, |rate| loss(filter(rate, shrinkage)));
+                if rate < 0.9 * rate_max || rate_max > 1e3 * RATE_MAX / largest {
+                    return rate;
+                }
+                rate_max *= 2.0;
+            }
+        };
         // Beyond it the largest direction turns around.
         let shrinkage_max = 1.0 / (n_exemplars as f64 * largest);
         let shrinkage = golden_section(0.0, shrinkage_max, |shrinkage| loss(filter(best_rate(shrinkage), shrinkage)));
