@@ -316,6 +316,31 @@ const HASHES: [(&str, &str); 11] = [
     ("han-small", "b786350a5b78d296"),
 ];
 
+/// What theory says of a regression task, and what it cannot say.
+#[test]
+fn theory_of_regression() {
+    let scratch = Scratch::new();
+    let asked = ["theory", "regression", "--steps", "1,2", "--contexts", "200", "--json"];
+    let report = scratch.run(&asked).ok().json();
+    let one_step = report["one_step"]["loss"].as_f64().unwrap();
+    assert!((one_step - 0.206_229).abs() < 1e-6, "{one_step}");
+    assert!((report["plateaus"][0]["loss"].as_f64().unwrap() - 0.395_623).abs() < 1e-6);
+    let kinds: Vec<&str> =
+        report["steps"].as_array().unwrap().iter().map(|step| step["predictor"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["descent", "descent", "GD++"]);
+    let text = scratch.run(&["theory", "regression", "regression-rank-one"]).ok().stdout;
+    assert!(text.contains("4 eigenvalues") && text.contains("0.067998"), "{text}");
+    for (refused, reason) in [
+        (&["theory", "regression", "copying"][..], "no regression task"),
+        (&["theory", "regression", "regression-sine"], "closed forms"),
+        (&["theory", "regression", "--steps", "0"], "from 1"),
+        (&["theory", "regression", "--contexts", "1"], "from 2"),
+    ] {
+        let ran = scratch.run(refused);
+        assert!(ran.code == Some(2) && ran.stderr.contains(reason), "{refused:?}: {}", ran.stderr);
+    }
+}
+
 /// A short regression run, its errors, and what is asked of it that needs labels.
 #[test]
 fn regression_runs_and_refuses() {
@@ -324,8 +349,19 @@ fn regression_runs_and_refuses() {
     let ran = scratch.run(&[&["run", "regression"], &small[..]].concat()).ok();
     assert!(ran.stdout.contains("gradient descent") && ran.stdout.contains("learning-curve.svg"), "{}", ran.stdout);
     assert!(scratch.run(&["verify", "run"]).ok().stdout.starts_with("same bits"));
-    for refused in [&["probe", "run"][..], &["figure", "attention", "run", "-o", "a.svg"], &["theory", "fit", "run"]] {
+    for refused in [&["figure", "attention", "run", "-o", "a.svg"][..], &["theory", "fit", "run"]] {
         assert_eq!(scratch.run(refused).code, Some(2), "{refused:?}");
+    }
+    let probe = scratch.run(&["probe", "run", "--json"]).ok().json();
+    assert_eq!(probe["step"], 20);
+    assert!(probe["weights"][0]["rate_per_exemplar"].is_number() && probe["interpolation"][4]["share"] == 1.0);
+    assert_eq!(probe["roll_outs"][2]["damping"], 0.75);
+    assert_eq!(probe["roll_outs"][0]["mean"].as_array().unwrap().len(), 50);
+    assert!(probe["inputs"][0]["closed_form"].is_number(), "{}", probe["inputs"]);
+    assert!(scratch.run(&["probe", "run"]).ok().stdout.contains("applied again and again"));
+    for kind in ["generalization", "roll-out"] {
+        scratch.run(&["figure", kind, "run", "-o", &format!("{kind}.svg")]).ok();
+        assert!(scratch.path(&format!("{kind}.svg")).is_file());
     }
     for (change, reason) in [
         ("task.regression.n_exemplars=0", "must be from 1"),
@@ -335,6 +371,12 @@ fn regression_runs_and_refuses() {
         ("task.regression.covariance=[1,1,1,1,1,1,1,1,1,-1]", "positive definite"),
         ("model.d_pos=3", "must be 0"),
         ("model.attention=[\"linear\", \"linear\"]", "one kind"),
+        ("task.regression.functions=\"sine\"", "must be 1"),
+        ("task.regression.functions=\"cosine\"", "sine"),
+        ("model.embedding={ d_embed = 1, d_mlp = 4 }", "from 2"),
+        ("model.embedding={ d_embed = 4 }", "d_mlp"),
+        ("model.construction={ kernel-smoother = { sharpness = 1.0 } }", "softmax"),
+        ("model.construction={ gradient-descent = { rate = nan } }", "must be from"),
     ] {
         let refused = scratch.run(&["run", "regression", "-s", change, "--out", "bad"]);
         assert!(refused.code == Some(2) && refused.stderr.contains(reason), "{change}: {}", refused.stderr);
