@@ -195,10 +195,13 @@ fn gram_product<T: Real>(batch: &Batch, s: usize, v: &[T], out: &mut [T]) {
     }
 }
 
-/// Eight sums side by side: one alone would wait for every addition.
+/// Wide items in eight sums side by side: one alone would wait for every addition.
 fn dot<T: Real>(x: &[f32], v: &[T]) -> T {
     const LANES: usize = 8;
     let product = |(&x, &v): (&f32, &T)| T::from_f64(f64::from(x)) * v;
+    if x.len() < 2 * LANES {
+        return x.iter().zip(v).map(product).sum();
+    }
     let mut lanes = [T::ZERO; LANES];
     let (xs, vs) = (x.chunks_exact(LANES), v.chunks_exact(LANES));
     let rest: T = xs.remainder().iter().zip(vs.remainder()).map(product).sum();

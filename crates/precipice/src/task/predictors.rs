@@ -178,11 +178,8 @@ pub fn predictors(task: &Task, spec: &RegressionSpec, steps: usize) -> Vec<Predi
     let mut batch = task.workspace(N_TUNING);
     batch.n_sequences = N_TUNING;
     task.fill(Kernels::detect(), Set::Eval, TUNING_STEP, 0, &mut batch);
-    let (plain, plus_plus) = tune(&batch, steps, spec.functions);
-    let mut all = vec![Predictor::Zero, Predictor::Average, plain];
-    if steps > 1 {
-        all.push(plus_plus);
-    }
+    let mut all = vec![Predictor::Zero, Predictor::Average];
+    all.extend(tune(&batch, steps, spec.functions));
     all.push(Predictor::Ridge { penalty: spec.noise / spec.weight_variance() });
     if let Some(functions) = task.pool() {
         all.push(Predictor::Pool { functions: functions.to_vec(), noise: spec.noise });
@@ -190,8 +187,11 @@ pub fn predictors(task: &Task, spec: &RegressionSpec, steps: usize) -> Vec<Predi
     all
 }
 
-/// Best rates of gradient descent and of GD++ on a batch.
-pub fn tune(batch: &Batch, steps: usize, functions: FunctionKind) -> (Predictor, Predictor) {
+/// Gradient descent and, from two steps on, GD++ at the rates that are best on a batch.
+pub fn tune(batch: &Batch, steps: usize, functions: FunctionKind) -> Vec<Predictor> {
+    if steps == 1 {
+        return vec![Predictor::GradientDescent { steps, rate: best_rate_of_one_step(batch, functions) }];
+    }
     let n = batch.n_exemplars;
     let contexts: Vec<Decomposed> = (0..batch.n_sequences)
         .zip(batch.query_values())
@@ -201,17 +201,31 @@ pub fn tune(batch: &Batch, steps: usize, functions: FunctionKind) -> (Predictor,
     let d = contexts[0].values.len();
     let total: f64 = contexts.iter().flat_map(|context| &context.values).sum();
     let largest = Filter::edge(total / (contexts.len() * d) as f64, n, d);
-    let Filter::Descent { rate, .. } = Filter::best_descent(steps, largest, loss) else { unreachable!() };
-    let plain = Predictor::GradientDescent { steps, rate };
-    let (rate, shrinkage) = if steps == 1 {
-        // Inputs that move after the only step are never read.
-        (rate, 0.0)
-    } else {
-        let best = Filter::best_descent_plus_plus(steps, n, largest, loss);
-        let Filter::DescentPlusPlus { rate, shrinkage, .. } = best else { unreachable!() };
-        (rate, shrinkage)
-    };
-    (plain, Predictor::GradientDescentPlusPlus { steps, rate, shrinkage })
+    vec![
+        Filter::best_descent(steps, largest, loss).into(),
+        Filter::best_descent_plus_plus(steps, n, largest, loss).into(),
+    ]
+}
+
+/// The rule whose loss a filter gives.
+impl From<Filter> for Predictor {
+    fn from(filter: Filter) -> Self {
+        match filter {
+            Filter::Descent { steps, rate } => Predictor::GradientDescent { steps, rate },
+            Filter::DescentPlusPlus { steps, rate, shrinkage } => {
+                Predictor::GradientDescentPlusPlus { steps, rate, shrinkage }
+            }
+            Filter::Ridge { penalty } => Predictor::Ridge { penalty },
+        }
+    }
+}
+
+/// The answer of one step is eta times that of a unit rate a: eta = sum a y / sum a^2.
+fn best_rate_of_one_step(batch: &Batch, functions: FunctionKind) -> f64 {
+    let unit = Predictor::GradientDescent { steps: 1, rate: 1.0 };
+    let answers = unit.predictions(batch, functions).zip(batch.query_values());
+    let (along, square) = answers.fold((0.0, 0.0), |(along, square), (a, y)| (along + a * y, square + a * a));
+    along / square
 }
 
 /// A context along the eigenvectors v of S = X^T X / N, where an answer costs d operations a step instead of some N d.
@@ -263,15 +277,12 @@ mod tests {
             let spec = RunSpec { task: TaskSpec::Regression(regression), ..RunSpec::default() };
             let batch = Task::new(&spec, None).unwrap().batch(Set::Eval, 0, 20);
             let (steps, rate, shrinkage) = (3, 4.0, 0.2);
-            let pairs = [
-                (Predictor::GradientDescent { steps, rate }, Filter::Descent { steps, rate }),
-                (
-                    Predictor::GradientDescentPlusPlus { steps, rate, shrinkage },
-                    Filter::DescentPlusPlus { steps, rate, shrinkage },
-                ),
-                (Predictor::Ridge { penalty: 0.3 }, Filter::Ridge { penalty: 0.3 }),
-            ];
-            for (predictor, filter) in pairs {
+            for filter in [
+                Filter::Descent { steps, rate },
+                Filter::DescentPlusPlus { steps, rate, shrinkage },
+                Filter::Ridge { penalty: 0.3 },
+            ] {
+                let predictor = Predictor::from(filter);
                 let losses = (0..20).zip(batch.query_values()).map(|(s, y)| {
                     let [xs, query, ys] = context(&batch, s, FunctionKind::Linear);
                     let exact = predictor.predict(&xs, &ys, &query) - y;

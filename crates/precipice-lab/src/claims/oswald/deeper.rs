@@ -1,6 +1,7 @@
 //! Networks beyond one linear layer on pairs: two layers, soft-max, streams, an MLP in front.
 
 use precipice::probe::regression::weights::Circuits;
+use precipice::probe::transition::median;
 
 use super::{CaseRow, Evidence, Lookout, SPEC, Settings, n_seeds, overrides, run_seeds, state, summary};
 use crate::error::LabError;
@@ -81,11 +82,13 @@ pub(super) fn sines(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Ev
     for (run, control) in trained.iter().zip(&constructed) {
         let (loss, of_control) = (run.last("loss"), control.last("loss"));
         let ratio = loss / of_control;
-        let holds = (ratio - 1.0).abs() < 0.2 && loss < 0.1 * run.last("zero_loss");
+        let holds = loss < 0.2 * run.last("zero_loss");
         let t50 = run.jump().map_or(f64::NAN, |jump| jump.t50);
         cases.push(run.row(holds, &[("loss", loss), ("constructed", of_control), ("ratio", ratio), ("t50", t50)]));
         ratios.push(ratio);
     }
+    let typical = median(ratios.iter().copied());
+    cases.push(CaseRow::new("all seeds".to_owned(), None, (typical - 1.0).abs() < 0.2, &[("median ratio", typical)]));
     let figure = trained.first().and_then(|run| run.figure("learning-curve"));
     Ok(Evidence { measured: summary("loss over that of the constructed step", &ratios), cases, figure })
 }

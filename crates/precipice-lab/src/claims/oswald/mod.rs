@@ -68,8 +68,8 @@ pub(super) fn claims() -> Vec<Claim> {
         claim(
             "oswald-7",
             "an MLP before one linear layer learns to fit sines by a step of gradient descent",
-            "every seed: loss below a tenth of the zero predictor's, and within 20 % of that of the same MLP trained \
-             before the constructed step",
+            "every seed: loss below a fifth of the zero predictor's; median over seeds within 20 % of the loss of the \
+             same MLP trained before the constructed step",
             deeper::sines,
         ),
         claim(
