@@ -13,27 +13,7 @@ use precipice::train::{TrainState, Trainer};
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
 
-fn spec(task: RegressionSpec, model: ModelSpec) -> RunSpec {
-    let mut spec =
-        RunSpec { name: "regression".to_owned(), task: TaskSpec::Regression(task), model, ..RunSpec::default() };
-    spec.eval.sequences = 200;
-    spec.resolve();
-    spec.validate().unwrap();
-    spec
-}
-
-fn layers(n_layers: usize) -> ModelSpec {
-    ModelSpec {
-        attention: vec![AttentionKind::Linear],
-        n_layers,
-        d_pos: 0,
-        d_buffer: 0,
-        output_projection: true,
-        n_positions: None,
-        d_head: None,
-        ..ModelSpec::default()
-    }
-}
+use crate::{layers, spec};
 
 fn trainer(spec: &RunSpec) -> Trainer {
     Trainer::new(spec, Task::new(spec, None).unwrap(), Kernels::detect()).unwrap()
@@ -50,7 +30,7 @@ fn a_constructed_network_is_read_and_repeated() {
     let circuits = Circuits::of(&spec, &state.params, 0).unwrap();
     let weights = circuits.descent();
     assert!((weights.rate_per_exemplar - rate / 6.0).abs() < 1e-6 && (weights.shrinkage - shrinkage).abs() < 1e-6);
-    let batch = Task::new(&spec, None).unwrap().batch(Set::Eval, 0, 200);
+    let batch = Task::new(&spec, None).unwrap().batch(Set::Eval, 0, 512);
     for (only_y, predictor) in [
         (true, Predictor::GradientDescent { steps: 1, rate }),
         (false, Predictor::GradientDescentPlusPlus { steps: 1, rate, shrinkage }),
@@ -62,7 +42,7 @@ fn a_constructed_network_is_read_and_repeated() {
                 Predictor::GradientDescent { .. } => Predictor::GradientDescent { steps: applications, rate },
                 _ => Predictor::GradientDescentPlusPlus { steps: applications, rate, shrinkage },
             };
-            let expected = expected.loss(&batch, FunctionKind::Linear) / 200.0;
+            let expected = expected.loss(&batch, FunctionKind::Linear) / 512.0;
             assert!((loss / expected - 1.0).abs() < 1e-4, "{applications}: {loss} {expected}");
         }
         assert!(losses.median.iter().zip(&losses.mean).all(|(median, mean)| median < mean), "heavy tails");
@@ -70,7 +50,7 @@ fn a_constructed_network_is_read_and_repeated() {
     // Half damped is half the rate.
     let repetition = Repetition { n_applications: 1, damping: 0.5, token_clip: None, only_y: true };
     let damped = roll_out(&spec, &state, repetition, &Sequential).unwrap().mean[0];
-    let expected = Predictor::GradientDescent { steps: 1, rate: rate / 2.0 }.loss(&batch, FunctionKind::Linear) / 200.0;
+    let expected = Predictor::GradientDescent { steps: 1, rate: rate / 2.0 }.loss(&batch, FunctionKind::Linear) / 512.0;
     assert!((damped / expected - 1.0).abs() < 1e-4, "{damped} {expected}");
     // Layers that differ have no step to repeat.
     let RunSpec { mut model, .. } = spec.clone();
@@ -83,7 +63,7 @@ fn a_constructed_network_is_read_and_repeated() {
         loss_under(&spec, &TrainState { params, ..state.clone() }, &Sequential, |_| {})
     };
     for (share, rate) in [(0.0, rate), (1.0, 1.5)] {
-        let expected = Predictor::GradientDescent { steps: 1, rate }.loss(&batch, FunctionKind::Linear) / 200.0;
+        let expected = Predictor::GradientDescent { steps: 1, rate }.loss(&batch, FunctionKind::Linear) / 512.0;
         assert!((at(share) / expected - 1.0).abs() < 1e-4, "{share}: {} {expected}", at(share));
     }
 }

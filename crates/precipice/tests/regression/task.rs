@@ -12,28 +12,7 @@ use precipice::theory::regression::{Correlated, Filter, Spectra, White, pool_opt
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
 
-fn spec(task: RegressionSpec, model: ModelSpec) -> RunSpec {
-    let mut spec =
-        RunSpec { name: "regression".to_owned(), task: TaskSpec::Regression(task), model, ..RunSpec::default() };
-    spec.probes.sequences = 64;
-    spec.eval.sequences = 512;
-    spec.resolve();
-    spec.validate().unwrap();
-    spec
-}
-
-fn layers(n_layers: usize) -> ModelSpec {
-    ModelSpec {
-        attention: vec![AttentionKind::Linear],
-        n_layers,
-        d_pos: 0,
-        d_buffer: 0,
-        output_projection: true,
-        n_positions: None,
-        d_head: None,
-        ..ModelSpec::default()
-    }
-}
+use crate::{layers, spec};
 
 fn batch_of(task: RegressionSpec, n_sequences: usize) -> Batch {
     Task::new(&spec(task, layers(1)), None).unwrap().batch(Set::Eval, 0, n_sequences)
