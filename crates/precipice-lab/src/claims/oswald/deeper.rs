@@ -14,12 +14,18 @@ pub(super) fn two_layers(settings: &Settings, watcher: &mut Lookout<'_>) -> Resu
         let with_descent = run.last("gd_sensitivity_cosine");
         let circuits = Circuits::of(&run.spec, &state(run)?.params, 0).expect("a single head on pairs");
         let shrinkage = circuits.descent().shrinkage;
-        let holds = (0.110..=0.116).contains(&loss)
+        let excess = loss / run.last("gd_plus_plus_loss") - 1.0;
+        let holds = (-0.02..0.05).contains(&excess)
             && cosine > 0.99
             && cosine > with_descent
             && (0.17..=0.19).contains(&shrinkage);
-        let values =
-            [("loss", loss), ("cosine, GD++", cosine), ("cosine, descent", with_descent), ("gamma", shrinkage)];
+        let values = [
+            ("loss", loss),
+            ("above GD++", excess),
+            ("cosine, GD++", cosine),
+            ("cosine, descent", with_descent),
+            ("gamma", shrinkage),
+        ];
         cases.push(run.row(holds, &values));
         losses.push(loss);
         cosines.push(cosine);
