@@ -40,7 +40,7 @@ pub enum Command {
         #[command(subcommand)]
         command: TheoryCommand,
     },
-    /// Look inside a trained network: attention, nine interactions, order parameters
+    /// Look inside a trained network: attention, nine interactions, order parameters; of regression, gradient descent
     Probe(ProbeArgs),
     /// Draw a figure of stored runs
     Figure(FigureArgs),

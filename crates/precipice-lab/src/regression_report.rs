@@ -17,7 +17,7 @@ pub const FACTORS: [f64; 12] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.
 pub const DAMPINGS: [f64; 3] = [1.0, 0.875, 0.75];
 /// Applications in a roll-out.
 pub const N_APPLICATIONS: usize = 50;
-/// Bound on tokens in roll-outs.
+/// Bound on tokens in roll-outs, in units of the inputs' and the labels' scale where these are above 1.
 pub const TOKEN_CLIP: f64 = 10.0;
 /// Shares of the way from the trained to the constructed weights.
 const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
@@ -70,9 +70,11 @@ impl RegressionReport {
         let weights: Vec<DescentWeights> = circuits.iter().map(Circuits::descent).collect();
         let [inputs, labels] = scaled(&spec, state, pool);
         let only_y = spec.model.n_layers == 1;
+        let task = spec.task.regression().expect("the regression task");
+        let scale = task.input_scale.max((2.0 * task.zero_loss()).sqrt()).max(1.0);
+        let token_clip = spec.model.token_clip.or(Some(TOKEN_CLIP * scale));
         let repeat = |state: &TrainState, damping: f64| {
-            let repetition =
-                Repetition { n_applications: N_APPLICATIONS, damping, token_clip: Some(TOKEN_CLIP), only_y };
+            let repetition = Repetition { n_applications: N_APPLICATIONS, damping, token_clip, only_y };
             roll_out(&spec, state, repetition, pool)
         };
         let roll_outs = DAMPINGS.iter().filter_map(|&damping| Some((damping, repeat(state, damping)?)));
@@ -80,7 +82,7 @@ impl RegressionReport {
         let descent_roll_out = match (&circuits[..], &weights[..]) {
             ([circuits], [weights]) if spec.model.n_layers == 1 => {
                 let params = circuits.towards_descent(&state.params, weights.rate_per_exemplar, 1.0);
-                repeat(&TrainState { params, ..state.clone() }, 1.0)
+                params.and_then(|params| repeat(&TrainState { params, ..state.clone() }, 1.0))
             }
             _ => None,
         };
@@ -123,8 +125,8 @@ fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], pool
     }
     let rate = white.optimal_rate() / white.n_exemplars as f64;
     let at = |&share: &f64| {
-        let params = circuits.towards_descent(&state.params, rate, share);
-        (share, loss_under(spec, &TrainState { params, ..state.clone() }, pool, |_| {}))
+        let params = circuits.towards_descent(&state.params, rate, share)?;
+        Some((share, loss_under(spec, &TrainState { params, ..state.clone() }, pool, |_| {})))
     };
-    SHARES.iter().map(at).collect()
+    SHARES.iter().map_while(at).collect()
 }

@@ -367,8 +367,21 @@ fn regression_runs_and_refuses() {
         scratch.run(&["figure", kind, "run", "-o", &format!("{kind}.svg")]).ok();
         assert!(scratch.path(&format!("{kind}.svg")).is_file());
     }
+    // Networks that do not reduce to two numbers are looked at, too.
+    for (i, change) in ["model.d_head=5", "model.layer_norm=true", "model.d_mlp=7", "model.attention=[\"softmax\"]"]
+        .into_iter()
+        .enumerate()
+    {
+        let out = format!("other-{i}");
+        let tiny = ["-s", "eval.sequences=20", "-s", "probes.sequences=8", "--steps", "1", "-q", "-s", change];
+        scratch.run(&[&["run", "regression", "--out", &out], &tiny[..]].concat()).ok();
+        let probe = scratch.run(&["probe", &out, "--json"]).ok().json();
+        assert!(probe["interpolation"].as_array().unwrap().is_empty(), "{change}");
+        assert_eq!(probe["roll_outs"].as_array().unwrap().len(), 3, "{change}");
+    }
     for (change, reason) in [
         ("task.regression.n_exemplars=0", "must be from 1"),
+        ("task.regression.input_scale=1e-50", "must be from 0.000001"),
         ("task.regression.noise=-1", "variance"),
         ("task.regression.n_tasks=0", "must be from 1"),
         ("task.regression.covariance=[1, 2]", "d_item = 10"),

@@ -109,8 +109,8 @@ pub fn draw(kind: Kind, run: &StoredRun) -> Result<Figure, LabError> {
     }
     if !applies(kind, &run.spec) && run.spec.task.regression().is_some() {
         return Err(problem(
-            "is not drawn of this regression run; it has learning-curve, generalization and, where one layer is repeated, \
-             roll-out"
+            "is not drawn of this regression run; it has learning-curve, generalization and, with output_projection and \
+             one layer or tied ones, roll-out"
                 .to_owned(),
         ));
     }

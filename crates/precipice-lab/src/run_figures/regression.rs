@@ -3,6 +3,7 @@
 
 use precipice::probe::regression::closed_forms::plateaus;
 use precipice::probe::regression::generalization::RollOut;
+use precipice::spec::FunctionKind;
 
 use super::{StoredRun, at_step};
 use crate::error::LabError;
@@ -17,7 +18,7 @@ const PREDICTORS: [(&str, &str); 6] = [
     ("gd_loss", "gradient descent"),
     ("gd_plus_plus_loss", "GD++"),
     ("pool_loss", "posterior of the pool"),
-    ("ridge_loss", "exact (ridge)"),
+    ("ridge_loss", "ridge"),
 ];
 
 impl StoredRun {
@@ -25,12 +26,16 @@ impl StoredRun {
     pub(super) fn regression_curves(&self) -> Bands {
         let first = &self.rows[0];
         let predictors = PREDICTORS.iter().filter(|(column, _)| first.get(column).is_finite());
+        // For w ~ N(0, I) it is the posterior mean.
+        let task = self.spec.task.regression();
+        let is_exact = task.is_some_and(|task| task.functions == FunctionKind::Linear && task.n_tasks.is_none());
+        let words = |name: &str| if is_exact && name == "ridge" { "exact (ridge)".to_owned() } else { name.to_owned() };
         let mut panels = vec![BandPanel {
             heading: String::new(),
             y_name: "loss".to_owned(),
             series: vec![self.curve("trained network", "loss")],
             references: predictors
-                .map(|(column, name)| ((*name).to_owned(), first.get(column)))
+                .map(|(column, name)| (words(name), first.get(column)))
                 .chain(plateaus(&self.spec))
                 .collect(),
             marks: self.jump().map(|jump| jump.t50).into_iter().collect(),
@@ -75,8 +80,11 @@ impl StoredRun {
     pub(super) fn generalization(&self) -> Result<Bands, LabError> {
         let report = self.report()?;
         let zero = report.row.get("zero_loss");
-        let panel = |what: &str, scaled: &[Scaled]| {
-            let relative = |at: &Scaled, loss: f64| loss / (zero * at.factor * at.factor);
+        let is_sine = self.spec.task.regression().is_some_and(|task| task.functions == FunctionKind::Sine);
+        let panel = |what: &str, scaled: &[Scaled], is_inputs: bool| {
+            // A sine's y does not grow with x.
+            let relative =
+                |at: &Scaled, loss: f64| loss / (zero * if is_inputs && is_sine { 1.0 } else { at.factor * at.factor });
             let x: Vec<f64> = scaled.iter().map(|at| at.factor).collect();
             let series = |name: &str, values: Vec<f64>| BandSeries {
                 name: name.to_owned(),
@@ -98,7 +106,7 @@ impl StoredRun {
                 marks: vec![1.0],
             }
         };
-        let panels = vec![panel("inputs scaled", &report.inputs), panel("labels scaled", &report.labels)];
+        let panels = vec![panel("inputs scaled", &report.inputs, true), panel("labels scaled", &report.labels, false)];
         Ok(Bands { title: self.title(), x_name: Some("factor on the scale of training".to_owned()), panels })
     }
 

@@ -167,16 +167,20 @@ fn pooled(functions: &[f32], noise: f64, xs: &[f64], ys: &[f64], query: &[f64]) 
     sum / norm
 }
 
-/// Contexts on which rates are tuned; other ones than those of the evaluation.
+/// Contexts on which rates are tuned, at most; other ones than those of the evaluation.
 const N_TUNING: usize = 1024;
+/// Operations, about, that their decompositions may take: wide contexts are alike, and a few are enough.
+const TUNING_OPS: usize = 1 << 28;
 /// Step of the evaluation seed's sequences that they are.
 const TUNING_STEP: u64 = 1;
 
 /// The predictors that a run of the task is compared with, with the rates of `steps` steps tuned on
 /// contexts of their own.
 pub fn predictors(task: &Task, spec: &RegressionSpec, steps: usize) -> Vec<Predictor> {
-    let mut batch = task.workspace(N_TUNING);
-    batch.n_sequences = N_TUNING;
+    let size = spec.n_exemplars.min(spec.d_item);
+    let n_contexts = if steps == 1 { N_TUNING } else { (TUNING_OPS / size.pow(3)).clamp(16, N_TUNING) };
+    let mut batch = task.workspace(n_contexts);
+    batch.n_sequences = n_contexts;
     task.fill(Kernels::detect(), Set::Eval, TUNING_STEP, 0, &mut batch);
     let mut all = vec![Predictor::Zero, Predictor::Average];
     all.extend(tune(&batch, steps, spec.functions));
@@ -198,7 +202,8 @@ pub fn tune(batch: &Batch, steps: usize, functions: FunctionKind) -> Vec<Predict
         .map(|(s, y)| Decomposed::new(context(batch, s, functions), y))
         .collect();
     let loss = |filter: Filter| contexts.iter().map(|context| context.loss(filter, n as f64)).sum::<f64>();
-    let d = contexts[0].values.len();
+    let [_, query, _] = context(batch, 0, functions);
+    let d = query.len();
     let total: f64 = contexts.iter().flat_map(|context| &context.values).sum();
     let largest = Filter::edge(total / (contexts.len() * d) as f64, n, d);
     vec![
@@ -230,9 +235,9 @@ fn best_rate_of_one_step(batch: &Batch, functions: FunctionKind) -> f64 {
 
 /// A context along the eigenvectors v of S = X^T X / N, where an answer costs d operations a step instead of some N d.
 struct Decomposed {
-    /// Eigenvalues, `[d]`.
+    /// Eigenvalues, `[min(N, d)]`.
     values: Vec<f64>,
-    /// (v . x_q) (v . X^T y), `[d]`.
+    /// (v . x_q) (v . X^T y); likewise (u . X x_q) (u . y) with the eigenvectors u of X X^T / N where N < d.
     overlaps: Vec<f64>,
     /// y of the query.
     answer: f64,
@@ -240,16 +245,24 @@ struct Decomposed {
 
 impl Decomposed {
     fn new([xs, query, ys]: [Vec<f64>; 3], answer: f64) -> Self {
-        let d = query.len();
-        let (mut gram, mut pull) = (vec![0.0; d * d], vec![0.0; d]);
-        for (x, &y) in xs.chunks_exact(d).zip(&ys) {
-            pull.iter_mut().zip(x).for_each(|(p, x)| *p += y * x);
-            for (row, &a) in gram.chunks_exact_mut(d).zip(x) {
-                row.iter_mut().zip(x).for_each(|(g, x)| *g += a * x / ys.len() as f64);
-            }
-        }
-        let SymmetricEigen { values, vectors } = SymmetricEigen::new(&gram, d);
-        let overlaps = vectors.chunks_exact(d).map(|v| dot(v, &query) * dot(v, &pull)).collect();
+        let (n, d) = (ys.len(), query.len());
+        let rows = || xs.chunks_exact(d);
+        // X^T X and X X^T have the same eigenvalues beside zeros, along which nothing is answered.
+        let (size, left, right) = if n < d {
+            let seen: Vec<f64> = rows().map(|x| dot(x, &query)).collect();
+            (n, seen, ys)
+        } else {
+            let pull = (0..d).map(|i| rows().zip(&ys).map(|(x, y)| x[i] * y).sum()).collect();
+            (d, query, pull)
+        };
+        let x = |i: usize, k: usize| if n < d { xs[i * d + k] } else { xs[k * d + i] };
+        let entry = |at: usize| {
+            let (i, j) = (at / size, at % size);
+            (0..n.max(d)).map(|k| x(i, k) * x(j, k)).sum::<f64>() / n as f64
+        };
+        let gram: Vec<f64> = (0..size * size).map(entry).collect();
+        let SymmetricEigen { values, vectors } = SymmetricEigen::new(&gram, size);
+        let overlaps = vectors.chunks_exact(size).map(|v| dot(v, &left) * dot(v, &right)).collect();
         Self { values, overlaps, answer }
     }
 

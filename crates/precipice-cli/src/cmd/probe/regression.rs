@@ -77,12 +77,16 @@ pub fn to_text(report: &RegressionReport) -> String {
         lines.push(format!("{:<7} {:>36} {:>30}", inputs.factor, cell(inputs), cell(labels)));
     }
     if report.roll_outs.is_empty() {
+        lines.push(
+            "\nnot applied again and again: layers differ, have no output projection, or need too much memory"
+                .to_owned(),
+        );
         return lines.join("\n");
     }
     let shown = [1, 2, 3, 4, 5, 10, 20, 50];
-    lines.push(format!("\napplied again and again, mean loss {}", shown.map(|n| format!("{n:>9}")).concat()));
+    lines.push(format!("\napplied again and again, mean loss {}", shown.map(|n| format!("{n:>10}")).concat()));
     let line = |name: String, losses: &[f64]| {
-        format!("{name:<34} {}", shown.map(|n| format!("{:>9}", fraction4(losses[n - 1]))).concat())
+        format!("{name:<34} {}", shown.map(|n| format!("{:>10}", fraction4(losses[n - 1]))).concat())
     };
     for (damping, losses) in &report.roll_outs {
         lines.push(line(format!("damping {damping}"), &losses.mean));

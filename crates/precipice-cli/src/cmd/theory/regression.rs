@@ -13,6 +13,8 @@ use crate::cmd::{say, say_json};
 /// Steps and contexts at most: a table, not a simulation.
 const STEPS_MAX: usize = 1000;
 const CONTEXTS_MAX: usize = 1_000_000;
+/// Contexts times the cube of their eigenvalues, at most: about a minute.
+const CUBES_MAX: usize = 2_000_000_000;
 
 pub fn regression(args: &RegressionArgs) -> anyhow::Result<()> {
     if let Some(steps) = args.steps.iter().find(|&&steps| steps == 0 || steps > STEPS_MAX) {
@@ -26,6 +28,11 @@ pub fn regression(args: &RegressionArgs) -> anyhow::Result<()> {
     let Some(task) = spec.task.regression() else {
         bail!("{}: is no regression task; name one, for example `regression`", args.spec);
     };
+    let most = CUBES_MAX / task.n_exemplars.min(task.d_item).pow(3);
+    if args.contexts > most.max(2) {
+        let (n, d) = (task.n_exemplars, task.d_item);
+        bail!("--contexts {}: at N = {n}, d = {d} take at most {}, or it takes long", args.contexts, most.max(2));
+    }
     let scale = task.weight_variance();
     let levels = plateaus(&spec);
     let forms = white(task).zip(spectra(&spec, args.contexts));
@@ -84,7 +91,7 @@ impl Forms<'_> {
         json!({
             "rate": number(self.white.optimal_rate()),
             "loss": number(self.scale * self.white.optimal_loss()),
-            "growth_rate": number(self.white.growth_rate()),
+            "growth_rate": number(self.scale * self.white.growth_rate()),
         })
     }
 
@@ -112,7 +119,10 @@ impl Forms<'_> {
                 white.optimal_rate() / n
             ),
             format!("ridge, the exact posterior loss {:.6} ± {:.6}", ridge.value, ridge.standard_error),
-            format!("growth of a small start    rate {:.6} (logistic, merged keys and queries)", white.growth_rate()),
+            format!(
+                "growth of a small start    rate {:.6} (logistic, merged keys and queries)",
+                self.scale * white.growth_rate()
+            ),
             format!("\nbest rates, averaged over the spectra of {} contexts", self.spectra.n_contexts()),
             format!("{:<10} {:>6} {:>10} {:>10} {:>10} ± s.e.", "predictor", "steps", "eta/N", "gamma", "loss"),
         ];

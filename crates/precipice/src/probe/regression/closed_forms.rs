@@ -36,13 +36,19 @@ pub fn spectra(spec: &RunSpec, n_contexts: usize) -> Option<Spectra> {
 /// Losses at which training by gradient descent lingers, with their names: those of saddles of one linear layer.
 pub fn plateaus(spec: &RunSpec) -> Vec<(String, f64)> {
     let Some(task) = spec.task.regression() else { return Vec::new() };
-    let is_one_layer =
-        spec.model.n_layers == 1 && spec.attention_kind(0) == AttentionKind::Linear && spec.has_paired_tokens();
+    let model = &spec.model;
+    let is_one_layer = model.n_layers == 1
+        && spec.attention_kind(0) == AttentionKind::Linear
+        && spec.has_paired_tokens()
+        && model.output_projection
+        && model.embedding.is_none()
+        && model.d_mlp == 0
+        && !model.layer_norm;
     if !is_one_layer || task.functions != FunctionKind::Linear || task.noise > 0.0 || task.n_tasks.is_some() {
         return Vec::new();
     }
     match &task.covariance {
-        None if spec.model.misread_scale != 0.0 => {
+        None if model.misread_scale != 0.0 => {
             let saddle = white(task).map(|white| white.rank_one_saddle_loss() * task.weight_variance());
             saddle.map(|loss| ("rank-one saddle".to_owned(), loss)).into_iter().collect()
         }
@@ -52,7 +58,7 @@ pub fn plateaus(spec: &RunSpec) -> Vec<(String, f64)> {
             spectrum.sort_by(|a, b| b.total_cmp(a));
             let levels = eigenvalue_plateaus(&spectrum, task.n_exemplars);
             let names = |n: usize| if n == 1 { "1 eigenvalue".to_owned() } else { format!("{n} eigenvalues") };
-            let levels = levels.into_iter().enumerate().skip(1);
+            let levels = levels.into_iter().enumerate().skip(1).take(model.n_heads);
             levels.map(|(n, level)| (names(n), 0.5 * level * task.weight_variance())).collect()
         }
         _ => Vec::new(),

@@ -18,14 +18,13 @@ pub struct Comparison {
     pub sensitivity_cosine: f64,
 }
 
-/// Step of the central differences, in units of the inputs' scale. Where the prediction is linear in the query any is
-/// exact, but for rounding; sines want a smaller one.
+/// Step of the central differences. Where the prediction is linear in the query any is exact, but for rounding, and
+/// soft-max networks bend little over it; sines have a scale of their own.
 fn difference(task: &RegressionSpec) -> f32 {
-    let relative = match task.functions {
-        FunctionKind::Linear => 0.05,
-        FunctionKind::Sine => 0.001,
-    };
-    relative * task.input_scale as f32
+    match task.functions {
+        FunctionKind::Linear => 0.05 * task.input_scale as f32,
+        FunctionKind::Sine => (0.001 * task.input_scale as f32).min(0.01),
+    }
 }
 
 /// Compares on the first sequences of the evaluation set, one comparison a predictor.

@@ -11,8 +11,10 @@ use crate::task::{Set, Task};
 use crate::train::{N_SHARDS, TrainState, Trainer, shard_range};
 use crate::workers::Workers;
 
-/// Sequences that are applied together.
+/// Sequences that are applied together, at most.
 const CHUNK: usize = 16;
+/// Room for the activations of a roll-out on one thread.
+const ROOM_BYTES: usize = 1 << 30;
 
 /// A network of `spec`'s shapes with a state trained under another spec.
 ///
@@ -55,7 +57,7 @@ pub struct RollOut {
 pub struct Repetition {
     /// How often.
     pub n_applications: usize,
-    /// Factor on what every layer adds.
+    /// Factor on what every layer adds, beside the network's own.
     pub damping: f64,
     /// Bound on the tokens' entries; von Oswald et al. 2023 cut at 10 beyond three layers.
     pub token_clip: Option<f64>,
@@ -66,7 +68,8 @@ pub struct Repetition {
 
 /// Applies the layers of a trained network again and again, on its evaluation set.
 ///
-/// None where layers differ, so that there is not one step to repeat.
+/// None where layers differ, so that there is not one step to repeat, and where one sequence would need more than a
+/// gigabyte.
 pub fn roll_out(spec: &RunSpec, state: &TrainState, repetition: Repetition, workers: &dyn Workers) -> Option<RollOut> {
     let n_layers = spec.model.n_layers;
     if !spec.model.output_projection || (n_layers > 1 && !spec.model.tied_layers) {
@@ -75,7 +78,12 @@ pub fn roll_out(spec: &RunSpec, state: &TrainState, repetition: Repetition, work
     let mut deep = spec.clone();
     let Repetition { n_applications, damping, token_clip, only_y } = repetition;
     deep.model.n_layers = n_layers * n_applications;
-    (deep.model.tied_layers, deep.model.damping, deep.model.token_clip) = (true, damping, token_clip);
+    (deep.model.tied_layers, deep.model.token_clip) = (true, token_clip);
+    deep.model.damping *= damping;
+    let chunk = CHUNK.min(ROOM_BYTES / sequence_bytes(&deep));
+    if chunk == 0 {
+        return None;
+    }
     let y_column = deep.d_pos() + deep.d_content() - 1;
     let mut state = state.clone();
     if only_y {
@@ -87,11 +95,11 @@ pub fn roll_out(spec: &RunSpec, state: &TrainState, repetition: Repetition, work
     let shards: Vec<Mutex<Vec<f64>>> = (0..N_SHARDS).map(|_| Mutex::default()).collect();
     workers.run(N_SHARDS, &|shard| {
         let mut losses = shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut trace, mut batch) = (Trace::new(&deep, CHUNK, Reads::All), trainer.task().workspace(CHUNK));
+        let (mut trace, mut batch) = (Trace::new(&deep, chunk, Reads::All), trainer.task().workspace(chunk));
         let (t, c) = (deep.n_tokens(), deep.d_model());
         let range = shard_range(n_sequences, shard);
-        for first in range.clone().step_by(CHUNK) {
-            batch.n_sequences = (range.end - first).min(CHUNK);
+        for first in range.clone().step_by(chunk) {
+            batch.n_sequences = (range.end - first).min(chunk);
             trainer.task().fill(trainer.model().kernels(), Set::Eval, 0, first, &mut batch);
             trainer.model().forward(&trainer.state().params, &batch, &mut trace, None);
             for (s, y) in batch.query_values().enumerate() {
@@ -116,6 +124,13 @@ pub fn roll_out(spec: &RunSpec, state: &TrainState, repetition: Repetition, work
     };
     let (mean, median) = (0..n_applications).map(after).unzip();
     Some(RollOut { mean, median })
+}
+
+/// Activations of one sequence: maps of attention, and some dozen rows for every token.
+fn sequence_bytes(spec: &RunSpec) -> usize {
+    let (t, heads) = (spec.n_tokens(), spec.model.n_heads);
+    let rows = 4 * spec.d_model() + 8 * heads * spec.d_head() + 3 * spec.model.d_mlp;
+    4 * spec.model.n_layers * (heads * t * t + t * rows)
 }
 
 /// Lets attention add to one column alone.

@@ -1,7 +1,7 @@
 //! What a head computes, whatever its four matrices are: where it looks and what it writes.
 
 use crate::model::Params;
-use crate::spec::RunSpec;
+use crate::spec::{AttentionKind, RunSpec};
 
 /// The two maps of a single head (the QK and OV circuits of Elhage et al. 2021).
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,7 @@ pub struct Circuits {
     pub ov: Vec<f64>,
     /// d, the columns of x; y is the next one.
     d_item: usize,
+    damping: f64,
 }
 
 /// The step that a head comes nearest to (von Oswald et al. 2023, Proposition 1 and GD++).
@@ -24,11 +25,12 @@ pub struct DescentWeights {
 }
 
 impl Circuits {
-    /// Of a layer with one head on pairs as they are; none for others.
+    /// Of a layer with one linear head on pairs as they are, and nothing beside attention; none for others.
     pub fn of(spec: &RunSpec, params: &Params<f32>, layer: usize) -> Option<Self> {
         let model = &spec.model;
         let is_plain = spec.has_paired_tokens() && model.d_buffer == 0 && model.embedding.is_none();
-        if !is_plain || model.n_heads != 1 || !model.output_projection {
+        let is_alone = model.d_mlp == 0 && !model.layer_norm && spec.attention_kind(layer) == AttentionKind::Linear;
+        if !is_plain || !is_alone || model.n_heads != 1 || !model.output_projection {
             return None;
         }
         let layer = if model.tied_layers { 0 } else { layer };
@@ -41,7 +43,7 @@ impl Circuits {
         };
         let qk = product(&|i, j, k| wide(w_q[i * e + k]) * wide(w_k[j * e + k]));
         let ov = product(&|i, j, k| model.damping * wide(w_v[i * e + k]) * wide(w_o[k * c + j]));
-        Some(Self { qk, ov, d_item: spec.task.d_item() })
+        Some(Self { qk, ov, d_item: spec.task.d_item(), damping: model.damping })
     }
 
     fn width(&self) -> usize {
@@ -61,8 +63,14 @@ impl Circuits {
 
     /// Parameters of one layer a share of the way from this head (0) to the constructed step of that rate (1). Both are
     /// scaled so that they read -y, which leaves what they compute as it is; only y is written.
-    pub fn towards_descent(&self, params: &Params<f32>, rate_per_exemplar: f64, share: f64) -> Params<f32> {
+    ///
+    /// None where the head is too narrow for a construction, or reads no y.
+    pub fn towards_descent(&self, params: &Params<f32>, rate_per_exemplar: f64, share: f64) -> Option<Params<f32>> {
         let (c, d) = (self.width(), self.d_item);
+        let d_head = params.layout.group("blocks.0.attn.W_Q").next()?.shape[2];
+        if d_head < c || self.ov[d * c + d] == 0.0 {
+            return None;
+        }
         let reads: Vec<f64> = (0..c).map(|row| self.ov[row * c + d]).collect();
         let between = |from: f64, to: f64| ((1.0 - share) * from + share * to) as f32;
         let mut out = params.clone();
@@ -75,7 +83,8 @@ impl Circuits {
                 match tensor.name.rsplit('.').next() {
                     Some("W_Q") => (0..c).for_each(|j| {
                         let constructed = if i == j && i < d { rate_per_exemplar } else { 0.0 };
-                        values[i * width + j] = between(-reads[d] * self.qk[i * c + j], constructed);
+                        values[i * width + j] =
+                            between(-reads[d] * self.qk[i * c + j], constructed) / self.damping as f32;
                     }),
                     Some("W_K") => values[i * width + i] = 1.0,
                     Some("W_V") => {
@@ -85,6 +94,6 @@ impl Circuits {
                 }
             }
         }
-        out
+        Some(out)
     }
 }

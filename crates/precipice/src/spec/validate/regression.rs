@@ -7,6 +7,8 @@ use crate::spec::{AttentionKind, Construction, Covariance, FunctionKind, ModelSp
 
 /// Beyond it single precision overflows in a few layers.
 const SCALE_MAX: f64 = 1e6;
+/// Below it squares underflow.
+const SCALE_MIN: f64 = 1e-6;
 const TASKS_MAX: usize = 1 << 24;
 
 pub(super) fn validate_task(task: &RegressionSpec) -> Result<(), SpecError> {
@@ -14,8 +16,7 @@ pub(super) fn validate_task(task: &RegressionSpec) -> Result<(), SpecError> {
     within(&field("n_exemplars"), task.n_exemplars, 1, 4096)?;
     within(&field("d_item"), task.d_item, 1, WIDTH_MAX)?;
     for (name, scale) in [("input_scale", task.input_scale), ("label_scale", task.label_scale)] {
-        positive(&field(name), scale)?;
-        within(&field(name), scale, 0.0, SCALE_MAX)?;
+        within(&field(name), scale, SCALE_MIN, SCALE_MAX)?;
     }
     if !(0.0..=SCALE_MAX).contains(&task.noise) {
         let expected = format!("must be a variance, from 0 to {SCALE_MAX}");
@@ -169,6 +170,11 @@ impl RunSpec {
         }
         if !self.has_paired_tokens() {
             return Err(error(field, "set", "needs model.tokens = \"pairs\""));
+        }
+        let is_altered = model.layer_norm || model.d_mlp > 0 || model.damping != 1.0 || model.scale_scores;
+        if is_altered {
+            let expected = "needs layer_norm = false, d_mlp = 0, damping = 1 and scale_scores = false";
+            return Err(error(field, "set", expected));
         }
         if !model.output_projection || model.d_buffer != 0 || self.d_head() < self.d_model() {
             let expected = format!("needs output_projection, d_buffer = 0 and d_head of at least {}", self.d_model());

@@ -71,7 +71,7 @@ pub fn pool_optimum(functions: &[f64], d_item: usize, n_exemplars: usize, noise:
 }
 
 /// R = sum w w^T / M.
-pub fn second_moment(functions: &[f64], d: usize) -> Vec<f64> {
+fn second_moment(functions: &[f64], d: usize) -> Vec<f64> {
     let n_functions = (functions.len() / d) as f64;
     let mut second = vec![0.0; d * d];
     for w in functions.chunks_exact(d) {

@@ -32,6 +32,8 @@ pub enum Filter {
 
 /// Largest rate tried, in units of one over the largest eigenvalue: from 2 on a step of descent diverges there.
 const RATE_MAX: f64 = 4.0;
+/// How often GD++ may double it.
+const DOUBLINGS: usize = 10;
 
 impl Filter {
     /// r at an eigenvalue of S.
@@ -68,14 +70,15 @@ impl Filter {
         let filter = |rate: f64, shrinkage: f64| Filter::DescentPlusPlus { steps, rate, shrinkage };
         let best_rate = |shrinkage: f64| {
             // Inputs shrink from step to step, and so allow the larger rates the more steps there are.
-            let mut rate_max = RATE_MAX / largest;
-            loop {
-                let rate = golden_section(0.0, rate_max, |rate| loss(filter(rate, shrinkage)));
-                if rate < 0.9 * rate_max || rate_max > 1e3 * RATE_MAX / largest {
-                    return rate;
+            let (mut rate, mut rate_max) = (0.0, RATE_MAX / largest);
+            for _ in 0..DOUBLINGS {
+                rate = golden_section(0.0, rate_max, |rate| loss(filter(rate, shrinkage)));
+                if rate < 0.9 * rate_max {
+                    break;
                 }
                 rate_max *= 2.0;
             }
+            rate
         };
         // Beyond it the largest direction turns around.
         let shrinkage_max = 1.0 / (n_exemplars as f64 * largest);

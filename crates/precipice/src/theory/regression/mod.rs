@@ -10,7 +10,7 @@ mod filter;
 mod spectra;
 mod white;
 
-pub use covariance::{Correlated, eigenvalue_plateaus, pool_optimum, second_moment};
+pub use covariance::{Correlated, eigenvalue_plateaus, pool_optimum};
 pub use filter::Filter;
 pub use spectra::{Mean, Spectra};
 pub use white::White;

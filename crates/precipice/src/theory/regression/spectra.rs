@@ -77,15 +77,6 @@ impl Spectra {
         Mean { value, standard_error: (variance / n).sqrt() }
     }
 
-    /// The loss below which a share of the contexts lies; 1/2 for the median, which rare contexts where a step
-    /// overshoots do not move.
-    pub fn loss_quantile(&self, filter: Filter, share: f64) -> f64 {
-        let mut losses: Vec<f64> =
-            self.values.chunks_exact(self.d_item).map(|context| self.loss_in(context, filter)).collect();
-        losses.sort_by(f64::total_cmp);
-        losses[(share * (losses.len() - 1) as f64).round() as usize]
-    }
-
     /// K steps of descent at the rate that is best for them.
     pub fn best_descent(&self, steps: usize) -> Filter {
         Filter::best_descent(steps, self.largest(), |filter| self.loss(filter).value)
