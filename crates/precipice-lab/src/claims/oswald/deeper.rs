@@ -1,20 +1,23 @@
 //! Networks beyond one linear layer on pairs: two layers, soft-max, streams, an MLP in front.
 
+use precipice::probe::regression::closed_forms::spectra;
 use precipice::probe::regression::weights::Circuits;
 use precipice::probe::transition::median;
 
-use super::{CaseRow, Evidence, Lookout, SPEC, Settings, n_seeds, overrides, run_seeds, state, summary};
+use super::{CaseRow, Evidence, Lookout, SPEC, Settings, n_seeds, overrides, run_seeds, state, summary, white};
 use crate::error::LabError;
 
 pub(super) fn two_layers(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     let runs = run_seeds(settings, watcher, "regression-two-layers", &[], n_seeds(settings))?;
+    let spectra = runs.first().and_then(|run| spectra(&run.spec, 8000)).expect("a spec with white inputs");
+    let best = spectra.loss(spectra.best_descent_plus_plus(2)).value;
     let (mut cases, mut losses, mut cosines, mut shrinkages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for run in &runs {
         let (loss, cosine) = (run.last("loss"), run.last("gd_plus_plus_sensitivity_cosine"));
         let with_descent = run.last("gd_sensitivity_cosine");
         let circuits = Circuits::of(&run.spec, &state(run)?.params, 0).expect("a single head on pairs");
         let shrinkage = circuits.descent().shrinkage;
-        let excess = loss / run.last("gd_plus_plus_loss") - 1.0;
+        let excess = loss / run.last("zero_loss") * white(&run.spec).zero_loss() / best - 1.0;
         let holds = (-0.02..0.05).contains(&excess)
             && cosine > 0.99
             && cosine > with_descent
