@@ -6,8 +6,10 @@ mod copying;
 pub mod oracle;
 pub mod predictors;
 mod regression;
+mod tuning;
 
 pub use bank::{ItemBank, ItemBankError};
+pub use tuning::tuned_predictors;
 
 use precipice_num::{Kernels, Rng, StreamId};
 

@@ -6,8 +6,8 @@ use precipice::model::{Model, Params, Reads, Trace};
 use precipice::record::MemoryRecorder;
 use precipice::run::{Inputs, Outcome, run};
 use precipice::spec::*;
-use precipice::task::predictors::{Predictor, context, predictors};
-use precipice::task::{Set, Task};
+use precipice::task::predictors::{Predictor, context};
+use precipice::task::{Set, Task, tuned_predictors};
 use precipice::theory::regression::{Correlated, Filter, Spectra, White, pool_optimum};
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
@@ -163,7 +163,7 @@ fn predictors_are_ordered_and_tuned() {
     let whole = spec(task.clone(), layers(2));
     let task_with_world = Task::new(&whole, None).unwrap();
     let batch = task_with_world.batch(Set::Eval, 0, 2000);
-    let losses: Vec<(&str, f64)> = predictors(&task_with_world, &task, 2)
+    let losses: Vec<(&str, f64)> = tuned_predictors(&task_with_world, &task, 2)
         .iter()
         .map(|predictor| (predictor.name(), predictor.loss(&batch, FunctionKind::Linear) / 2000.0))
         .collect();
@@ -176,7 +176,7 @@ fn predictors_are_ordered_and_tuned() {
     // One step's best rate: N / (s2 (N + d + kappa - 2)) = 6.0606, here to the curvature of 1,024 contexts.
     let plain = spec(RegressionSpec::default(), layers(1));
     let plain_task = Task::new(&plain, None).unwrap();
-    let tuned = predictors(&plain_task, &RegressionSpec::default(), 1).swap_remove(2);
+    let tuned = tuned_predictors(&plain_task, &RegressionSpec::default(), 1).swap_remove(2);
     let Predictor::GradientDescent { steps: 1, rate } = tuned else { panic!("{tuned:?}") };
     assert!((rate - 6.0606).abs() < 0.3, "{rate}");
 }

@@ -17,8 +17,8 @@ use super::query::{QueryRooms, Scores};
 use crate::batch::Batch;
 use crate::record::Row;
 use crate::spec::RunSpec;
-use crate::task::predictors::{Predictor, predictors};
-use crate::task::{Set, Task};
+use crate::task::predictors::Predictor;
+use crate::task::{Set, Task, tuned_predictors};
 use crate::train::Trainer;
 use crate::train::loss::square;
 use crate::workers::Workers;
@@ -66,7 +66,7 @@ impl Baselines {
     /// On the evaluation set of a regression run.
     pub fn new(spec: &RunSpec, task: &Task) -> Option<Self> {
         let regression = spec.task.regression()?;
-        let all = predictors(task, regression, spec.model.n_layers);
+        let all = tuned_predictors(task, regression, spec.model.n_layers);
         let (n, mut batch) = (spec.eval.sequences, task.workspace(super::CHUNK));
         let mut sums = vec![0.0; all.len()];
         for first in (0..n).step_by(super::CHUNK) {
