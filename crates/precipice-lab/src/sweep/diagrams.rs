@@ -58,7 +58,7 @@ pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFig
 }
 
 /// What success is called in regression.
-const REGRESSION: &str = "share of gradient descent";
+const REGRESSION: &str = "share of descent";
 
 /// What a report knows of success, with names: accuracies, or in regression the share of gradient descent.
 fn accuracies(report: &SweepReport) -> Vec<(&'static str, &'static str)> {
