@@ -3,15 +3,16 @@
 //! # Data flow
 //!
 //! ```text
-//! RunSpec ─> Task::fill(set, step) ─> Batch ─> Model::forward ─> Trace ─> loss ─> Model::backward ─> Params (gradient) ─> update
-//!                                                                  │                                                     │
-//!                                                                  └─> probes ─> Row ─> Recorder <──── TrainState ───────┘
+//! RunSpec ─> Task::fill(set, step) ─> Batch ─> Form::forward ─> outputs ─> loss ─> Form::backward ─> gradient ─> update
+//!   │                                           └──────────────── Engine ─────────────────┘                      │
+//!   └─> Facts, Description                                         │                                             │
+//!                                                   probes ─> Row ─> Run ─> Recorder <────────── TrainState ─────┘
 //! ```
 //!
 //! # Reading order
 //!
-//! [`run`] (the loop), [`spec`], [`task`], [`batch`], [`model`], [`train`], [`probe`], [`theory`],
-//! [`record`], [`workers`].
+//! [`run`] (the loop), [`spec`], [`sequence`], [`task`], [`model`], [`train`], [`measure`], [`theory`],
+//! [`record`], [`memory`], [`workers`], [`field`].
 //!
 //! # Symbols
 //!
@@ -29,23 +30,25 @@
 //! This crate does no input or output, reads no clock and spawns no threads; it compiles to WebAssembly.
 //!
 //! ```
-//! use precipice::{record::MemoryRecorder, run::{Inputs, run}, spec::RunSpec, workers::Sequential};
+//! use precipice::{record::MemoryRecorder, run::Run, spec::RunSpec, workers::Sequential};
 //! let mut spec = RunSpec { name: "example".to_owned(), ..RunSpec::default() };
 //! spec.train.steps = 2;
 //! spec.eval.sequences = 64;
 //! let mut recorder = MemoryRecorder::default();
-//! let kernels = precipice_num::Kernels::detect();
-//! run(&spec, Inputs { items: None, start: None, workers: &Sequential, kernels }, &mut recorder)?;
+//! let mut run = Run::new(&spec, None, precipice_num::Kernels::detect())?;
+//! run.record(&Sequential, &mut recorder)?;
 //! assert_eq!(recorder.rows.len(), 2);
 //! # Ok::<(), precipice::run::RunError>(())
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod batch;
+pub mod field;
+pub mod measure;
+pub mod memory;
 pub mod model;
-pub mod probe;
 pub mod record;
 pub mod run;
+pub mod sequence;
 pub mod spec;
 pub mod task;
 pub mod theory;

@@ -2,30 +2,8 @@
 
 use std::error::Error;
 
+pub use crate::measure::Row;
 use crate::train::{TrainState, Trainer};
-
-/// What is measured at one evaluation. Columns keep their order; NaN stands for "undefined".
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Row {
-    /// Updates done.
-    pub step: u64,
-    /// Training sequences seen.
-    pub sequences: u64,
-    /// Columns by name.
-    pub columns: Vec<(String, f64)>,
-}
-
-impl Row {
-    /// A column's value, NaN where there is no such column.
-    pub fn get(&self, name: &str) -> f64 {
-        self.columns.iter().find(|(column, _)| column == name).map_or(f64::NAN, |(_, value)| *value)
-    }
-
-    /// Appends a column.
-    pub fn push(&mut self, name: impl Into<String>, value: f64) {
-        self.columns.push((name.into(), value));
-    }
-}
 
 /// Whether the run should go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,24 +2,14 @@
 
 use precipice_num::Kernels;
 
-use crate::probe::Observer;
+use crate::field::SpecError;
+use crate::measure::transition::{Learned, Transition, transition_of};
+use crate::measure::{Metric, Observer, Probe, Row};
 use crate::record::{Next, RecordError, Recorder};
-use crate::spec::{RunSpec, SpecError};
-use crate::task::{ItemBank, ItemBankError, Task};
+use crate::spec::{RunSpec, TaskSpec};
+use crate::task::{Facts, ItemBank, Task, TaskError};
 use crate::train::{Diverged, TrainState, Trainer};
 use crate::workers::Workers;
-
-/// What a run needs besides its spec.
-pub struct Inputs<'a> {
-    /// Real items, where the spec takes them from a file.
-    pub items: Option<ItemBank>,
-    /// A saved state to go on from.
-    pub start: Option<TrainState>,
-    /// Threads to compute with; their number never changes the result.
-    pub workers: &'a dyn Workers,
-    /// Instructions to compute with; their arithmetic decides the last bit.
-    pub kernels: Kernels,
-}
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,52 +34,230 @@ pub enum RunError {
     /// The spec cannot be run.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The items do not fit the spec.
+    /// The task cannot be built: its items do not fit, or only another program knows it.
     #[error(transparent)]
-    Items(#[from] ItemBankError),
+    Task(#[from] TaskError),
     /// The recorder could not keep a result.
     #[error(transparent)]
     Record(RecordError),
 }
 
-/// Trains the network of `spec` and pushes rows and checkpoints to `recorder`.
+/// What [`Run::advance`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A row was measured: the last of [`Run::rows`].
+    Row,
+    /// The state is due to be saved.
+    Checkpoint,
+    /// The steps that were asked for are made, and nothing is due.
+    Paused,
+    /// There is nothing more to do.
+    Ended(Outcome),
+}
+
+/// What is next at the present step: a row before a checkpoint, so that a resume finds every row that it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Row,
+    Checkpoint,
+    Step,
+}
+
+/// One run, as a value that anyone can drive.
 ///
-/// # Errors
-/// If the spec or its items cannot be run, or the recorder fails. Divergence is an [`Outcome`].
-pub fn run(spec: &RunSpec, inputs: Inputs<'_>, recorder: &mut dyn Recorder) -> Result<(TrainState, Outcome), RunError> {
-    spec.validate()?;
-    let task = Task::new(spec, inputs.items)?;
-    let mut trainer = Trainer::new(spec, task, inputs.kernels)?;
-    if let Some(state) = inputs.start {
-        trainer.restore(state);
+/// ```
+/// use precipice::{run::{Event, Run}, spec::RunSpec, workers::Sequential};
+/// let mut spec = RunSpec { name: "example".to_owned(), ..RunSpec::default() };
+/// spec.train.steps = 2;
+/// spec.eval.sequences = 64;
+/// let mut run = Run::new(&spec, None, precipice_num::Kernels::detect())?;
+/// while !matches!(run.advance(1, &Sequential), Event::Ended(_)) {}
+/// assert_eq!((run.step(), run.rows().len()), (2, 2));
+/// # Ok::<(), precipice::run::RunError>(())
+/// ```
+#[derive(Debug)]
+pub struct Run {
+    spec: RunSpec,
+    trainer: Trainer,
+    observer: Observer,
+    rows: Vec<Row>,
+    due: Due,
+    last_loss: f64,
+}
+
+impl Run {
+    /// A run at step 0, of a built-in task.
+    ///
+    /// # Errors
+    /// If the spec or its items cannot be run.
+    pub fn new(spec: &RunSpec, bank: Option<ItemBank>, kernels: Kernels) -> Result<Self, RunError> {
+        spec.validate()?;
+        Self::of(spec, spec.build_task(bank)?, kernels)
     }
-    let observer = Observer::new(spec, &trainer);
-    let mut is_stopping = false;
-    loop {
-        let step = trainer.state().step;
-        if is_row_due(spec, step) {
-            let train_loss = trainer.take_train_loss();
-            let (row, _) = observer.observe(&trainer, train_loss, inputs.workers);
-            recorder.row(&row).map_err(RunError::Record)?;
+
+    /// A run at step 0, of a task that the program brings; its facts stand in the spec ([`crate::task::OwnSpec::of`]).
+    ///
+    /// # Errors
+    /// If the spec cannot be run, or describes another task.
+    pub fn with_task(spec: &RunSpec, task: Box<dyn Task>, kernels: Kernels) -> Result<Self, RunError> {
+        spec.validate()?;
+        match &spec.task {
+            TaskSpec::Own(own) if own.facts == *task.facts() => Self::of(spec, task, kernels),
+            _ => Err(TaskError::Facts { family: task.facts().family.clone() }.into()),
         }
-        // After the row, so that a resume from here finds every row that it needs.
-        if is_stopping || is_checkpoint_due(spec, step) {
-            recorder.checkpoint(&trainer).map_err(RunError::Record)?;
-        }
-        if step >= spec.train.steps {
-            let outcome = if trainer.is_finite() { Outcome::Finished } else { Outcome::Diverged { step } };
-            return Ok((trainer.into_state(), outcome));
-        }
-        if is_stopping {
-            return Ok((trainer.into_state(), Outcome::Stopped { step }));
-        }
-        match trainer.step(inputs.workers) {
-            Err(Diverged { step }) => {
-                recorder.checkpoint(&trainer).map_err(RunError::Record)?;
-                return Ok((trainer.into_state(), Outcome::Diverged { step }));
+    }
+
+    fn of(spec: &RunSpec, task: Box<dyn Task>, kernels: Kernels) -> Result<Self, RunError> {
+        let trainer = Trainer::new(spec, task, kernels)?;
+        let observer = Observer::new(spec, &trainer);
+        let (spec, rows, due) = (spec.clone(), Vec::new(), Due::Row);
+        Ok(Self { spec, trainer, observer, rows, due, last_loss: f64::NAN })
+    }
+
+    /// Adds a probe, whose columns come after those of the spec's own.
+    ///
+    /// # Panics
+    /// If one of its metrics has the name of another.
+    pub fn observe(&mut self, probe: Box<dyn Probe>) {
+        self.observer.add(probe);
+    }
+
+    /// Goes on from a saved state, with the rows that were measured before it.
+    ///
+    /// # Panics
+    /// If the state belongs to another network.
+    pub fn restore(&mut self, state: TrainState, rows: Vec<Row>) {
+        self.trainer.restore(state);
+        (self.rows, self.due) = (rows, Due::Row);
+    }
+
+    /// Makes up to `n_steps` steps, and returns earlier when a row was measured or a checkpoint is due. With 0 only what
+    /// is due at the present step is done.
+    pub fn advance(&mut self, n_steps: u64, workers: &dyn Workers) -> Event {
+        let last = self.step().saturating_add(n_steps);
+        loop {
+            let step = self.step();
+            match self.due {
+                Due::Row => {
+                    self.due = Due::Checkpoint;
+                    if is_row_due(&self.spec, step) {
+                        self.measure(workers);
+                        return Event::Row;
+                    }
+                }
+                Due::Checkpoint => {
+                    self.due = Due::Step;
+                    if is_checkpoint_due(&self.spec, step) {
+                        return Event::Checkpoint;
+                    }
+                }
+                Due::Step if step >= self.spec.train.steps => {
+                    let is_finite = self.trainer.is_finite();
+                    return Event::Ended(if is_finite { Outcome::Finished } else { Outcome::Diverged { step } });
+                }
+                Due::Step if step >= last => return Event::Paused,
+                Due::Step => match self.trainer.step(workers) {
+                    Err(Diverged { step }) => return Event::Ended(Outcome::Diverged { step }),
+                    Ok(loss) => (self.last_loss, self.due) = (loss, Due::Row),
+                },
             }
-            Ok(loss) => is_stopping = recorder.step(step + 1, loss) == Next::Stop,
         }
+    }
+
+    /// A resumed run measures the row of its first step again; it is the same.
+    fn measure(&mut self, workers: &dyn Workers) {
+        let train_loss = self.trainer.take_train_loss();
+        let row = self.observer.observe(&self.trainer, train_loss, workers);
+        if self.rows.last().is_none_or(|last| last.step < row.step) {
+            self.rows.push(row);
+        }
+    }
+
+    /// Makes all steps that are left and pushes rows and checkpoints to `recorder`.
+    ///
+    /// # Errors
+    /// If the recorder fails. Divergence is an [`Outcome`].
+    pub fn record(&mut self, workers: &dyn Workers, recorder: &mut dyn Recorder) -> Result<Outcome, RunError> {
+        let (mut is_stopping, mut saved) = (false, None);
+        loop {
+            let before = self.step();
+            let event = self.advance(u64::from(!is_stopping), workers);
+            let step = self.step();
+            if step > before {
+                is_stopping = recorder.step(step, self.last_loss) == Next::Stop;
+            }
+            let outcome = match event {
+                Event::Row => {
+                    self.rows.last().map_or(Ok(()), |row| recorder.row(row)).map_err(RunError::Record)?;
+                    continue;
+                }
+                Event::Checkpoint => None,
+                Event::Paused if is_stopping => Some(Outcome::Stopped { step }),
+                Event::Paused => continue,
+                Event::Ended(outcome) => Some(outcome),
+            };
+            // However a run ends, its last state is saved.
+            if saved != Some(step) {
+                recorder.checkpoint(&self.trainer).map_err(RunError::Record)?;
+                saved = Some(step);
+            }
+            if let Some(outcome) = outcome {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Its spec.
+    pub fn spec(&self) -> &RunSpec {
+        &self.spec
+    }
+
+    /// What its task says of itself.
+    pub fn facts(&self) -> &Facts {
+        self.trainer.task().facts()
+    }
+
+    /// Updates done.
+    pub fn step(&self) -> u64 {
+        self.trainer.state().step
+    }
+
+    /// Loss of the last training batch, before its update; NaN before the first step.
+    pub fn last_loss(&self) -> f64 {
+        self.last_loss
+    }
+
+    /// What was measured so far.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Metrics of the probes that were added.
+    pub fn own_metrics(&self) -> &[Metric] {
+        self.observer.own_metrics()
+    }
+
+    /// The jump, as far as it is known.
+    pub fn transition(&self) -> (Learned, Option<Transition>) {
+        transition_of(self.facts(), &self.rows)
+    }
+
+    /// Parameters and moments.
+    pub fn state(&self) -> &TrainState {
+        self.trainer.state()
+    }
+
+    /// The network in training.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+
+    /// Changes the peak learning rate from the next step on. The run is then no longer that of its spec.
+    ///
+    /// # Errors
+    /// If it is not a finite number above 0.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<(), SpecError> {
+        self.trainer.set_learning_rate(rate)
     }
 }
 

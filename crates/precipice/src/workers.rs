@@ -1,13 +1,33 @@
 //! Threads that the caller lends: the science spawns none of its own.
 
+use std::sync::{Mutex, PoisonError};
+
 /// Runs jobs 0..n_jobs, each exactly once, in any order and on any thread, and returns when all are done.
+///
+/// ```
+/// use precipice::workers::{Sequential, Workers};
+/// let mut squares = [0, 1, 2, 3];
+/// let workers: &dyn Workers = &Sequential;
+/// workers.run_parts(&mut squares, &[1, 2, 4], &|_, part| part.iter_mut().for_each(|x| *x *= *x));
+/// assert_eq!(squares, [0, 1, 4, 9]);
+/// ```
 pub trait Workers: Sync {
     /// Runs the jobs.
     fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync));
+}
 
+impl dyn Workers + '_ {
     /// Cuts `values` at `cuts`, the ascending ends of its parts (the last is its length), and runs the job on
     /// every part once.
-    fn run_parts(&self, values: &mut [f32], cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync));
+    pub fn run_parts<T: Send>(&self, values: &mut [T], cuts: &[usize], job: &(dyn Fn(usize, &mut [T]) + Sync)) {
+        let (mut parts, mut rest, mut start) = (Vec::with_capacity(cuts.len()), values, 0);
+        for &end in cuts {
+            let (now, later) = rest.split_at_mut(end - start);
+            parts.push(Mutex::new(now));
+            (rest, start) = (later, end);
+        }
+        self.run(parts.len(), &|idx| job(idx, &mut parts[idx].lock().unwrap_or_else(PoisonError::into_inner)));
+    }
 }
 
 /// One job after the other on the calling thread.
@@ -17,22 +37,5 @@ pub struct Sequential;
 impl Workers for Sequential {
     fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync)) {
         (0..n_jobs).for_each(job);
-    }
-
-    fn run_parts(&self, values: &mut [f32], cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
-        each_part(values, cuts, |part, values| job(part, values));
-    }
-}
-
-/// Runs the job on one part after the other.
-///
-/// # Panics
-/// If a cut lies beyond the values.
-pub fn each_part<T>(mut values: &mut [T], cuts: &[usize], mut job: impl FnMut(usize, &mut [T])) {
-    let mut start = 0;
-    for (part, &end) in cuts.iter().enumerate() {
-        let (now, later) = values.split_at_mut(end - start);
-        job(part, now);
-        (values, start) = (later, end);
     }
 }

@@ -1,11 +1,11 @@
 //! Same spec, same bits: across threads, probes, instruction sets, interruptions and versions.
 
-use precipice::model::plan::{Form, Plan};
-use precipice::model::{Model, Params};
+use precipice::model::plan::{FormKind, Plan};
+use precipice::model::{Description, Model, Params};
 use precipice::record::{MemoryRecorder, Next, RecordError, Recorder, Row};
-use precipice::run::{Inputs, Outcome, run};
+use precipice::run::{Outcome, Run};
 use precipice::spec::*;
-use precipice::task::{Set, Task};
+use precipice::task::Set;
 use precipice::train::{TrainState, Trainer};
 use precipice::workers::{Sequential, Workers};
 use precipice_num::{Arithmetic, Kernels};
@@ -31,22 +31,10 @@ impl Workers for Reversed {
             (0..n_jobs).rev().for_each(|idx| drop(scope.spawn(move || job(idx))));
         });
     }
-
-    fn run_parts(&self, values: &mut [f32], cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
-        std::thread::scope(|scope| {
-            let mut rest = values;
-            for (part, &end) in cuts.iter().enumerate().rev() {
-                let start = part.checked_sub(1).map_or(0, |before| cuts[before]);
-                let (before, now) = std::mem::take(&mut rest)[..end].split_at_mut(start);
-                scope.spawn(move || job(part, now));
-                rest = before;
-            }
-        });
-    }
 }
 
-/// Both forms of the training step, and the regression task with one layer by its statistic.
-fn forms() -> [RunSpec; 3] {
+/// All forms of the training step.
+fn forms() -> [RunSpec; 4] {
     let mut plain = small();
     plain.model.layer_norm = true;
     let mut regression = small();
@@ -60,14 +48,33 @@ fn forms() -> [RunSpec; 3] {
         init_scale: Some(0.01),
         ..ModelSpec::default()
     };
-    let specs = [small(), plain, regression];
-    assert_eq!(specs.each_ref().map(|spec| Plan::of(spec).form), [Form::Folded, Form::Plain, Form::Plain]);
+    let mut minimal = small();
+    minimal.model.minimal = Some(MinimalSpec::default());
+    let specs = [small(), plain, regression, minimal];
+    let kinds = [FormKind::Folded, FormKind::Plain, FormKind::OneLayer, FormKind::Minimal];
+    assert_eq!(specs.each_ref().map(|spec| Plan::of(&Description::of(spec), spec.train.batch_size).form), kinds);
     specs
+}
+
+/// From a saved state, or from the beginning.
+fn drive(
+    spec: &RunSpec,
+    start: Option<TrainState>,
+    workers: &dyn Workers,
+    kernels: Kernels,
+    recorder: &mut dyn Recorder,
+) -> (TrainState, Outcome) {
+    let mut run = Run::new(spec, None, kernels).unwrap();
+    if let Some(state) = start {
+        run.restore(state, Vec::new());
+    }
+    let outcome = run.record(workers, recorder).unwrap();
+    (run.state().clone(), outcome)
 }
 
 fn digest_of(spec: &RunSpec, workers: &dyn Workers, kernels: Kernels) -> (String, Vec<Row>) {
     let mut recorder = MemoryRecorder::default();
-    let (state, outcome) = run(spec, Inputs { items: None, start: None, workers, kernels }, &mut recorder).unwrap();
+    let (state, outcome) = drive(spec, None, workers, kernels, &mut recorder);
     assert_eq!(outcome, Outcome::Finished);
     (state.params.digest(), recorder.rows)
 }
@@ -126,13 +133,13 @@ impl Recorder for StopAt {
 }
 
 fn resumed(spec: &RunSpec, stop: u64) -> (TrainState, Vec<Row>) {
-    let inputs = |start| Inputs { items: None, start, workers: &Sequential, kernels: Kernels::detect() };
+    let kernels = Kernels::detect();
     let mut first = StopAt(stop, MemoryRecorder::default());
-    let (_, outcome) = run(spec, inputs(None), &mut first).unwrap();
+    let (_, outcome) = drive(spec, None, &Sequential, kernels, &mut first);
     assert_eq!(outcome, Outcome::Stopped { step: stop });
     let mut second = first.1;
     let start = second.state.take();
-    let (state, _) = run(spec, inputs(start), &mut second).unwrap();
+    let (state, _) = drive(spec, start, &Sequential, kernels, &mut second);
     (state, second.rows)
 }
 
@@ -155,7 +162,7 @@ fn stopping_and_resuming_does_not_matter() {
 /// Changes of bits between versions must be deliberate: CHANGELOG, heading "Numerics".
 #[test]
 fn values_are_stable_between_versions() {
-    let task = Task::new(&small(), None).unwrap();
+    let task = small().build_task(None).unwrap();
     let batch = task.batch(Set::Train, 0, 2);
     assert_eq!((batch.answers[0], batch.answers[1], batch.offsets[0], batch.offsets[1]), SAMPLES);
     assert_eq!(batch.items[..3].iter().map(|x| x.to_bits()).collect::<Vec<_>>(), ITEM_BITS);
@@ -178,8 +185,7 @@ fn divergence_is_an_outcome_with_its_step() {
     let mut spec = small();
     spec.train.optimizer = OptimizerSpec::Sgd(SgdSpec { learning_rate: 1e30, momentum: 0.0, decay: 0.0 });
     let mut recorder = MemoryRecorder::default();
-    let inputs = Inputs { items: None, start: None, workers: &Sequential, kernels: Kernels::detect() };
-    let (state, outcome) = run(&spec, inputs, &mut recorder).unwrap();
+    let (state, outcome) = drive(&spec, None, &Sequential, Kernels::detect(), &mut recorder);
     let Outcome::Diverged { step } = outcome else { panic!("{outcome:?}") };
     assert!(step > 0 && step < 50 && state.step == step);
     assert_eq!(recorder.state.map(|state| state.step), Some(step), "the diverged state is kept");
@@ -201,8 +207,7 @@ fn frozen_groups_stand_still_until_their_step() {
         }
     }
     let mut watch = Watch(Vec::new());
-    let inputs = Inputs { items: None, start: None, workers: &Sequential, kernels: Kernels::detect() };
-    run(&spec, inputs, &mut watch).unwrap();
+    drive(&spec, None, &Sequential, Kernels::detect(), &mut watch);
     let at = |step: u64, name: &str| {
         let state = watch.0.iter().find(|state| state.step == step).unwrap();
         state.params.get(name).unwrap().to_vec()
@@ -213,6 +218,6 @@ fn frozen_groups_stand_still_until_their_step() {
     assert_ne!(at(8, "blocks.0.attn.W_K"), at(12, "blocks.0.attn.W_K"));
     let mut wrong = spec.clone();
     wrong.train.freeze_until = [("blocks.0.attn.W".to_owned(), 10)].into();
-    let task = Task::new(&wrong, None).unwrap();
+    let task = wrong.build_task(None).unwrap();
     assert!(Trainer::new(&wrong, task, Kernels::detect()).is_err(), "a group is a whole name or a dotted prefix");
 }

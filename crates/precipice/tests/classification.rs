@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use precipice::batch::Batch;
+use precipice::sequence::Batch;
 use precipice::spec::*;
-use precipice::task::{ItemBank, ItemBankError, Set, Task};
+use precipice::task::classification::{IN_CONTEXT, IN_WEIGHTS, SWAPPED};
+use precipice::task::{ItemBank, ItemBankError, Set, Task, TaskError};
 use precipice_num::Kernels;
 
 fn spec(change: impl FnOnce(&mut ClassificationSpec)) -> RunSpec {
@@ -16,10 +17,10 @@ fn spec(change: impl FnOnce(&mut ClassificationSpec)) -> RunSpec {
     spec
 }
 
-fn task(change: impl FnOnce(&mut ClassificationSpec)) -> Task {
+fn task(change: impl FnOnce(&mut ClassificationSpec)) -> Box<dyn Task> {
     let spec = spec(change);
     spec.validate().unwrap();
-    Task::new(&spec, None).unwrap()
+    spec.build_task(None).unwrap()
 }
 
 /// Classes of a sequence, the query's last.
@@ -69,7 +70,7 @@ fn a_bursty_context_is_what_it_says() {
 #[test]
 fn batches_are_pure_in_seed_set_and_step() {
     let task = task(|t| (t.p_bursty, t.p_novel, t.zipf_exponent) = (0.5, 0.5, 1.0));
-    for set in [Set::Train, Set::InContext, Set::Swapped] {
+    for set in [Set::Train, IN_CONTEXT, SWAPPED] {
         let whole = task.batch(set, 7, 32);
         for first in [24, 0, 8, 16] {
             let mut part = task.workspace(8);
@@ -119,7 +120,7 @@ fn frequencies_are_uniform() {
 #[test]
 fn copies_stand_in_random_order() {
     let task = task(|t| t.burstiness = 2);
-    let batch = task.batch(Set::InContext, 0, 12_000);
+    let batch = task.batch(IN_CONTEXT, 0, 12_000);
     // Pairs of equal neighbors come in 3 arrangements: AABB, ABAB, ABBA.
     let mut arrangements = [0.0; 3];
     for s in 0..12_000 {
@@ -211,7 +212,7 @@ fn novel_classes_are_shared_by_a_batch_and_new_in_the_next() {
         assert_ne!(mean(&a, class), mean(&b, class), "{class}");
     }
     // An evaluation set has new ones every 128 sequences.
-    let ic = task.batch(Set::InContext, 0, 256);
+    let ic = task.batch(IN_CONTEXT, 0, 256);
     let row = |s: usize| ic.items_of(s)[..32].to_vec();
     let twin = |s: usize, range: std::ops::Range<usize>| {
         range
@@ -224,24 +225,25 @@ fn novel_classes_are_shared_by_a_batch_and_new_in_the_next() {
 #[test]
 fn the_four_evaluation_sets_ask_different_questions() {
     let task = task(|t| (t.p_bursty, t.burstiness, t.p_novel, t.n_classes) = (0.0, 0, 0.0, 240));
-    assert_eq!(task.eval_sets(), [Set::Eval, Set::InContext, Set::Swapped, Set::InWeights]);
-    assert_eq!(task.probed_set(), Set::InContext);
+    let facts = task.facts();
+    assert_eq!(facts.sets().collect::<Vec<_>>(), [Set::MAIN, IN_CONTEXT, SWAPPED, IN_WEIGHTS]);
+    assert_eq!((facts.probed_set, facts.prefix(IN_CONTEXT)), (IN_CONTEXT, "ic_"));
     let n = 2000;
     let helps = |set: Set| {
         let batch = task.batch(set, 0, n);
         (0..n).filter(|&s| batch.slots_of(s).any(|slot| batch.labels_of(s)[slot] == batch.answers[s])).count()
     };
-    assert_eq!([helps(Set::InContext), helps(Set::Swapped)], [n, n], "the context has the answer");
+    assert_eq!([helps(IN_CONTEXT), helps(SWAPPED)], [n, n], "the context has the answer");
     // A query is among 4 independent ones of 240 classes in 33 of 2000 cases; 5 deviations: 6e-7.
-    assert!(helps(Set::InWeights) < 62 && helps(Set::Eval) < 62);
-    let swapped = task.batch(Set::Swapped, 0, n);
+    assert!(helps(IN_WEIGHTS) < 62 && helps(Set::MAIN) < 62);
+    let swapped = task.batch(SWAPPED, 0, n);
     for s in 0..n {
         let query = classes(&swapped, s)[4];
         assert_eq!(swapped.answers[s], (query + 1) % 8, "labels are shifted by one");
     }
-    let by_heart = task.batch(Set::InWeights, 0, n);
+    let by_heart = task.batch(IN_WEIGHTS, 0, n);
     assert!((0..n).all(|s| by_heart.answers[s] == classes(&by_heart, s)[4] % 8));
-    let novel = task.batch(Set::InContext, 0, n);
+    let novel = task.batch(IN_CONTEXT, 0, n);
     assert!(novel.item_ids.iter().all(|&class| class >= 240));
 }
 
@@ -258,9 +260,9 @@ fn bank_spec(n_held_out: usize) -> RunSpec {
 
 #[test]
 fn real_classes_keep_their_labels_and_held_out_ones_are_novel() {
-    let task = Task::new(&bank_spec(10), Some(bank(30))).unwrap();
+    let task = bank_spec(10).build_task(Some(bank(30))).unwrap();
     for (set, classes, shift) in
-        [(Set::Train, 0..16, 0), (Set::Swapped, 0..16, 1), (Set::InWeights, 0..16, 0), (Set::InContext, 20..30, 0)]
+        [(Set::Train, 0..16, 0), (SWAPPED, 0..16, 1), (IN_WEIGHTS, 0..16, 0), (IN_CONTEXT, 20..30, 0)]
     {
         let batch = task.batch(set, 0, 300);
         let mut seen = [false; 30];
@@ -270,7 +272,7 @@ fn real_classes_keep_their_labels_and_held_out_ones_are_novel() {
             for (item, &id) in batch.items_of(s).chunks(32).zip(ids) {
                 assert_eq!(item[0], id as f32);
             }
-            if set != Set::InContext {
+            if set != IN_CONTEXT {
                 assert_eq!(batch.answers[s], (ids[4] / 3 + shift) % 8);
             }
             for slot in batch.slots_of(s) {
@@ -280,10 +282,11 @@ fn real_classes_keep_their_labels_and_held_out_ones_are_novel() {
         // Of ten held-out classes the labels of two are shared.
         assert_eq!((0..30).filter(|&class| seen[class]).collect::<Vec<_>>(), classes.collect::<Vec<_>>(), "{set:?}");
     }
-    let refused = |spec: RunSpec, bank| Task::new(&spec, Some(bank)).expect_err("must be refused");
+    let refused = |spec: RunSpec, bank| spec.build_task(Some(bank)).expect_err("must be refused");
     let few = refused(bank_spec(10), bank(24)).to_string();
     assert!(few.contains("14 training classes, but at least 16"), "{few}");
-    assert!(matches!(refused(bank_spec(7), bank(30)), ItemBankError::Classes { which: "held-out", needed: 8, .. }));
+    let TaskError::Items(few) = refused(bank_spec(7), bank(30)) else { panic!("items") };
+    assert!(matches!(few, ItemBankError::Classes { which: "held-out", needed: 8, .. }));
 }
 
 #[test]
@@ -307,7 +310,7 @@ fn what_is_no_task_is_refused() {
     for (change, expected) in cases {
         assert!(told(change).contains(expected), "{}", told(change));
     }
-    let items = |t: &mut ClassificationSpec| t.items = bank_spec(8).task.items().cloned();
+    let items = |t: &mut ClassificationSpec| t.items = bank_spec(8).task.family().items().cloned();
     assert!(spec(items).validate().unwrap_err().to_string().contains("must be 0 where items come from a file"));
 }
 

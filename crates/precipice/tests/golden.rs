@@ -2,11 +2,11 @@
 //!
 //! The values are made by `scripts/golden.py`; PyTorch is not needed to run these tests.
 
-use precipice::batch::Batch;
-use precipice::model::{Model, Params, Reads, Trace};
+use precipice::model::{Model, Params, Reads};
+use precipice::sequence::Batch;
 use precipice::spec::*;
-use precipice::train::{OptimizerState, Share, loss, update};
-use precipice::workers::each_part;
+use precipice::train::{OptimizerState, loss, update};
+use precipice::workers::Sequential;
 use precipice_num::{Kernels, Real};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -50,9 +50,10 @@ impl Golden {
     }
 
     fn batch(&self, index: usize, spec: &RunSpec) -> Batch {
-        let (s, n, d) = (spec.train.batch_size, spec.task.n_exemplars(), spec.task.d_item());
+        let facts = spec.facts();
+        let (s, n, d) = (spec.train.batch_size, facts.n_exemplars(), facts.d_item);
         let part = |values: Vec<u32>, len: usize| values[index * len..(index + 1) * len].to_vec();
-        let mut batch = Batch::with_capacity(s, n, d);
+        let mut batch = Batch::new(s, facts.geometry, facts.targets, d);
         batch.n_sequences = s;
         let items = self.floats("items");
         let width = s * (n + 1) * d;
@@ -146,7 +147,7 @@ fn check<T: Real>(case: &str, reads: Reads, tolerance: f64) {
     let spec = golden.spec();
     let model = model_of::<T>(&golden, &spec);
     let mut params = golden.params("init", &model);
-    let mut trace = Trace::new(&spec, spec.train.batch_size, reads);
+    let mut trace = model.trace(spec.train.batch_size, reads);
     let mut grads = Params::zeros(model.layout().clone());
     let mut optimizer = OptimizerState::new(&spec.train.optimizer, &params);
     let scale = 1.0 / spec.train.batch_size as f64;
@@ -172,8 +173,7 @@ fn check<T: Real>(case: &str, reads: Reads, tolerance: f64) {
             }
         }
         close(&[T::from_f64(loss)], &losses[step..=step], tolerance, "loss");
-        let share: &Share<'_, T> = &|values, cuts, job| each_part(values, cuts, job);
-        update(share, model.kernels(), &spec.train, step as u64, &mut params, &mut grads, &mut optimizer);
+        update(&Sequential, model.kernels(), &spec.train, step as u64, &mut params, &mut grads, &mut optimizer);
     }
     let want = golden.params::<f64>("final", &model_of(&golden, &spec));
     close(&params.values, &want.values, tolerance, "final parameters");

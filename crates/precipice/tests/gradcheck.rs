@@ -1,9 +1,9 @@
 //! Every layer and option against central differences in f64.
 
-use precipice::batch::Batch;
-use precipice::model::{Model, Params, Reads, Trace};
+use precipice::model::{Model, Params, Reads};
+use precipice::sequence::Batch;
 use precipice::spec::*;
-use precipice::task::{Set, Task};
+use precipice::task::Set;
 use precipice::train::loss::{cross_entropy, cross_entropy_gradient, square, square_gradient};
 use precipice_num::{Kernels, Rng, StreamId};
 
@@ -24,7 +24,7 @@ fn regression_networks() {
     let linear = vec![AttentionKind::Linear];
     let pairs = ModelSpec { d_pos: 0, d_buffer: 0, n_layers: 1, output_projection: true, ..base() };
     let network = |model: ModelSpec| regression(RegressionSpec::default(), model);
-    // Reads::QueryOnly computes one linear layer by its statistic, Reads::All token by token.
+    // Its statistic is compared with this form in `forms.rs`.
     check_spec("one linear layer", network(ModelSpec { attention: linear.clone(), ..pairs.clone() }));
     let heads = ModelSpec { attention: linear.clone(), n_heads: 2, damping: 0.7, ..pairs.clone() };
     check_spec("two linear heads, damped", network(heads.clone()));
@@ -72,7 +72,7 @@ fn base() -> ModelSpec {
 }
 
 fn loss_sum(outputs: &[f64], batch: &Batch) -> f64 {
-    if batch.values.is_empty() {
+    if batch.targets().are_labels() {
         return cross_entropy(outputs, &batch.answers);
     }
     outputs.iter().zip(batch.query_values()).map(|(p, y)| square(*p, y)).sum()
@@ -80,7 +80,7 @@ fn loss_sum(outputs: &[f64], batch: &Batch) -> f64 {
 
 fn loss_gradient(outputs: &[f64], batch: &Batch, d_outputs: &mut [f64]) {
     let scale = 1.0 / SEQUENCES as f64;
-    if batch.values.is_empty() {
+    if batch.targets().are_labels() {
         cross_entropy_gradient(Kernels::detect(), outputs, &batch.answers, scale, d_outputs);
     } else {
         square_gradient(outputs, batch.query_values(), scale, d_outputs);
@@ -93,7 +93,7 @@ fn check(name: &str, model: ModelSpec) {
 }
 
 fn check_spec(name: &str, spec: RunSpec) {
-    let task = Task::new(&spec, None).unwrap();
+    let task = spec.build_task(None).unwrap();
     let model = Model::<f64>::new(&spec, &task.label_table(), Kernels::detect());
     let mut params = Params::init(model.layout().clone(), 1);
     // Zero readouts, unit gains and zero biases would hide mistakes.
@@ -101,7 +101,7 @@ fn check_spec(name: &str, spec: RunSpec) {
     params.values.iter_mut().zip(noise).for_each(|(p, z)| *p += 0.2 * z);
     let batch = task.batch(Set::Train, 0, SEQUENCES);
     for reads in [Reads::All, Reads::QueryOnly] {
-        let mut trace = Trace::new(&spec, SEQUENCES, reads);
+        let mut trace = model.trace(SEQUENCES, reads);
         let mut loss = |params: &Params<f64>| {
             model.forward(params, &batch, &mut trace, None);
             loss_sum(trace.logits(), &batch) / SEQUENCES as f64
@@ -116,7 +116,7 @@ fn check_spec(name: &str, spec: RunSpec) {
             };
             (at(1.0) - at(-1.0)) / (2.0 * h)
         };
-        let grads = gradient(&spec, &model, &params, &batch, reads);
+        let grads = gradient(&model, &params, &batch, reads);
         let mut expect = |what: &str, direction: &[f64]| {
             let exact: f64 = grads.values.iter().zip(direction).map(|(g, d)| g * d).sum();
             let measured = slope(&params, direction);
@@ -136,14 +136,8 @@ fn check_spec(name: &str, spec: RunSpec) {
     }
 }
 
-fn gradient(
-    spec: &RunSpec,
-    model: &Model<f64>,
-    params: &Params<f64>,
-    batch: &precipice::batch::Batch,
-    reads: Reads,
-) -> Params<f64> {
-    let mut trace = Trace::new(spec, SEQUENCES, reads);
+fn gradient(model: &Model<f64>, params: &Params<f64>, batch: &precipice::sequence::Batch, reads: Reads) -> Params<f64> {
+    let mut trace = model.trace(SEQUENCES, reads);
     let mut grads = Params::zeros(model.layout().clone());
     model.forward(params, batch, &mut trace, None);
     let (logits, d_logits) = trace.logits_and_gradient();

@@ -1,11 +1,11 @@
 //! The minimal induction head: its definition, its controls, and the theory's path on real sequences.
 
-use precipice::batch::Batch;
-use precipice::model::{Model, Params, Reads, Trace};
+use precipice::model::{Model, Params, Reads};
 use precipice::record::{MemoryRecorder, Row};
-use precipice::run::{Inputs, run};
+use precipice::run::Run;
+use precipice::sequence::Batch;
 use precipice::spec::*;
-use precipice::task::{Set, Task};
+use precipice::task::Set;
 use precipice::theory::{Context, Start, flow};
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
@@ -23,8 +23,7 @@ fn head(n_labels: usize, steps: u64) -> RunSpec {
 
 fn rows(spec: &RunSpec) -> Vec<Row> {
     let mut recorder = MemoryRecorder::default();
-    let inputs = Inputs { items: None, start: None, workers: &Sequential, kernels: Kernels::detect() };
-    run(spec, inputs, &mut recorder).unwrap();
+    Run::new(spec, None, Kernels::detect()).unwrap().record(&Sequential, &mut recorder).unwrap();
     recorder.rows
 }
 
@@ -53,12 +52,12 @@ fn it_is_what_it_is_defined_to_be() {
     let scalars = MinimalSpec { beta: 1.1, alpha: 2.3, beta_2: -0.6, trains_beta_2: true };
     let mut spec = head(32, 0);
     spec.model.minimal = Some(scalars.clone());
-    let task = Task::new(&spec, None).unwrap();
+    let task = spec.build_task(None).unwrap();
     let model = Model::<f64>::new(&spec, &task.label_table(), Kernels::detect());
     let params: Params<f64> = model.init(0);
     let batch: Batch = task.batch(Set::Train, 3, 5);
     for reads in [Reads::All, Reads::QueryOnly] {
-        let mut trace = Trace::new(&spec, 5, reads);
+        let mut trace = model.trace(5, reads);
         model.forward(&params, &batch, &mut trace, None);
         let (t, c, rows) = (17, 128, if reads == Reads::All { 17 } else { 1 });
         for s in 0..5 {
@@ -89,14 +88,14 @@ fn it_walks_the_path_of_the_formula() {
             let row = rows.iter().find(|row| row.step == step).unwrap();
             let at = theory.at(step as f64 / 10.0).point;
             for (name, want) in ["beta", "alpha", "xi"].iter().zip(at) {
-                let got = row.get(name);
+                let got = row.named(name).unwrap();
                 // Label vectors are not quite orthogonal, so seeds differ; β goes as α², twice as much.
                 let allowed = 0.02 + if *name == "beta" { 0.24 } else { 0.12 } * want;
                 assert!((got - want).abs() < allowed, "seed {seed} step {step} {name}: {got}, theory {want}");
             }
-            assert!((row.get("measured_loss") - row.get("predicted_loss")).abs() < 0.02);
+            assert!((row.named("measured_loss").unwrap() - row.named("predicted_loss").unwrap()).abs() < 0.02);
         }
-        assert!(rows.last().unwrap().get("accuracy") > 0.95, "the cliff is a few percent early at most");
+        assert!(rows.last().unwrap().named("accuracy").unwrap() > 0.95, "the cliff is a few percent early at most");
     }
 }
 
@@ -105,32 +104,32 @@ fn controls_are_one_line_each() {
     // L = N: nothing is learned from the origin.
     let still = rows(&RunSpec { eval: EvalSpec { every: 4000, sequences: 400 }, ..head(8, 4000) });
     let last = still.last().unwrap();
-    assert!(last.get("accuracy") < 0.3 && last.get("beta").abs() < 0.05, "{last:?}");
+    assert!(last.named("accuracy").unwrap() < 0.3 && last.named("beta").unwrap().abs() < 0.05, "{last:?}");
     // A readout with a head start jumps sooner, as theory says (t50 = 43.9 from xi = 4).
     let mut early = head(32, 600);
     early.model.readout_overlap = 4.0;
     let early = rows(&early);
-    assert!((early[0].get("xi") - 4.0).abs() < 0.1, "{:?}", early[0].get("xi"));
-    assert!(early.last().unwrap().get("accuracy") > 0.95);
+    assert!((early[0].named("xi").unwrap() - 4.0).abs() < 0.1, "{:?}", early[0].named("xi").unwrap());
+    assert!(early.last().unwrap().named("accuracy").unwrap() > 0.95);
     // A frozen readout stays, the rest learns.
     let mut frozen = head(32, 800);
     frozen.model.readout_overlap = 8.0;
     frozen.train.freeze_until.insert("readout".to_owned(), 10_000);
     let frozen = rows(&frozen);
-    assert_eq!(frozen[0].get("xi"), frozen.last().unwrap().get("xi"));
-    assert!(frozen.last().unwrap().get("alpha") > 1.0);
+    assert_eq!(frozen[0].named("xi").unwrap(), frozen.last().unwrap().named("xi").unwrap());
+    assert!(frozen.last().unwrap().named("alpha").unwrap() > 1.0);
     // β₂ stands still in the two-parameter head and learns in the three-parameter one.
     let mut three = head(32, 400);
-    assert_eq!(rows(&three).last().unwrap().get("beta_2"), 0.0);
+    assert_eq!(rows(&three).last().unwrap().named("beta_2").unwrap(), 0.0);
     three.model.minimal = Some(MinimalSpec { trains_beta_2: true, ..MinimalSpec::default() });
-    assert!(rows(&three).last().unwrap().get("beta_2") > 0.1);
+    assert!(rows(&three).last().unwrap().named("beta_2").unwrap() > 0.1);
 }
 
 #[test]
 fn a_network_s_readout_gets_a_head_start_too() {
     let mut spec = RunSpec { name: "start".to_owned(), ..RunSpec::default() };
     spec.model.readout_overlap = 6.0;
-    let task = Task::new(&spec, None).unwrap();
+    let task = spec.build_task(None).unwrap();
     let model = Model::<f32>::new(&spec, &task.label_table(), Kernels::detect());
     let params = model.init(0);
     // Row l times what layer 2 writes for label l's content.

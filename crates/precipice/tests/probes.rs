@@ -1,10 +1,11 @@
 //! Probes against what they are defined by.
 
-use precipice::probe::interactions::{Interactions, PARTS};
-use precipice::probe::{Observer, Tally, look};
+use precipice::measure::inside::look;
+use precipice::measure::interactions::{Interactions, PARTS};
+use precipice::measure::{Observer, Tally};
 use precipice::record::Row;
 use precipice::spec::*;
-use precipice::task::{Set, Task};
+use precipice::task::Set;
 use precipice::train::Trainer;
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
@@ -20,7 +21,7 @@ fn spec() -> RunSpec {
 
 /// A trainer some steps into training.
 fn trained(spec: &RunSpec, steps: u64) -> Trainer {
-    let task = Task::new(spec, None).unwrap();
+    let task = spec.build_task(None).unwrap();
     let mut trainer = Trainer::new(spec, task, Kernels::detect()).unwrap();
     for _ in 0..steps {
         trainer.step(&Sequential).unwrap();
@@ -29,7 +30,7 @@ fn trained(spec: &RunSpec, steps: u64) -> Trainer {
 }
 
 fn row_of(spec: &RunSpec, trainer: &Trainer) -> Row {
-    Observer::new(spec, trainer).observe(trainer, f64::NAN, &Sequential).0
+    Observer::new(spec, trainer).observe(trainer, f64::NAN, &Sequential)
 }
 
 #[test]
@@ -39,12 +40,12 @@ fn at_initialization_attention_is_nearly_uniform_and_accuracy_chance() {
     let row = row_of(&spec, &trained(&spec, 0));
     // Uniform causal attention: H_N / (2N), 1 / (2N + 1), N / (2N + 1); scores at init are small.
     for (name, want) in [("ila1", 25.0 / 96.0), ("tila2", 1.0 / 9.0), ("tla2", 4.0 / 9.0)] {
-        assert!((row.get(name) - want).abs() < 0.05, "{name} {}", row.get(name));
+        assert!((row.named(name).unwrap() - want).abs() < 0.05, "{name} {}", row.named(name).unwrap());
     }
-    assert!((row.get("loss") - libm::log(16.0)).abs() < 1e-6);
-    assert!((row.get("context_label_mass") - 0.25).abs() < 1e-6);
+    assert!((row.named("loss").unwrap() - libm::log(16.0)).abs() < 1e-6);
+    assert!((row.named("context_label_mass").unwrap() - 0.25).abs() < 1e-6);
     // The readout is zero, so ties go to the first label: right 1 time in 16, 4 standard errors.
-    assert!((row.get("accuracy") - 1.0 / 16.0).abs() < 4.0 * (0.06_f64 / 300.0).sqrt());
+    assert!((row.named("accuracy").unwrap() - 1.0 / 16.0).abs() < 4.0 * (0.06_f64 / 300.0).sqrt());
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn the_nine_parts_add_up_to_the_scores_that_the_network_used() {
     ] {
         let spec = RunSpec { model: ModelSpec { d_pos: 16, ..model }, ..spec() };
         let trainer = trained(&spec, 30);
-        let (batch, trace, _) = look(&spec, &trainer, Set::Eval, 16);
+        let (batch, trace, _) = look(&trainer, Set::MAIN, 16);
         let heads = vec![spec.model.n_heads - 1; spec.model.n_layers];
         let mut interactions = Interactions::of_heads(&heads);
         interactions.add(trainer.model(), &trainer.state().params, &batch, &trace);
@@ -76,7 +77,7 @@ fn the_nine_parts_add_up_to_the_scores_that_the_network_used() {
 
 /// ln p_key - mean over others of ln p, which is the same contrast of the scores.
 fn mean_contrast(
-    batch: &precipice::batch::Batch,
+    batch: &precipice::sequence::Batch,
     trace: &precipice::model::Trace<f32>,
     trainer: &Trainer,
     layer: usize,
@@ -86,7 +87,7 @@ fn mean_contrast(
     let pattern = &trace.blocks[layer].attention.pattern;
     let mut contrasts = Vec::new();
     for s in 0..batch.n_sequences {
-        for (query, key) in precipice::probe::interactions::pattern_of(layer, batch, s) {
+        for (query, key) in precipice::measure::interactions::pattern_of(layer, batch, s) {
             let row = &pattern[((s * n_heads + head) * t + query) * t..][..=query];
             let ln = |j: usize| libm::log(f64::from(row[j]));
             let others: f64 = (0..=query).filter(|&j| j != key).map(ln).sum();
@@ -101,14 +102,14 @@ fn an_ablated_head_is_a_head_whose_values_are_zero() {
     let mut spec = spec();
     spec.probes.ablations = vec![AblationSpec { layer: 0, head: 0, mode: AblationMode::Zero }];
     let trainer = trained(&spec, 200);
-    let ablated = row_of(&spec, &trainer).get("accuracy_ablate_0_0_zero");
+    let ablated = row_of(&spec, &trainer).named("accuracy_ablate_0_0_zero").unwrap();
     let mut state = trainer.state().clone();
     let tensor = state.params.layout.tensors().iter().find(|t| t.name == "blocks.0.attn.W_V").unwrap().range.clone();
     state.params.values[tensor].fill(0.0);
     let mut without = trained(&spec, 0);
     without.restore(state);
     spec.eval.sequences = spec.probes.sequences;
-    assert_eq!(ablated, row_of(&spec, &without).get("accuracy"));
+    assert_eq!(ablated, row_of(&spec, &without).named("accuracy").unwrap());
 }
 
 #[test]
@@ -117,7 +118,7 @@ fn mean_ablation_keeps_the_mean() {
     spec.probes.ablations = vec![AblationSpec { layer: 1, head: 0, mode: AblationMode::Mean }];
     let row = row_of(&spec, &trained(&spec, 300));
     // Nothing about the context reaches the readout, so the answer is a guess among 16 labels.
-    let accuracy = row.get("accuracy_ablate_1_0_mean");
+    let accuracy = row.named("accuracy_ablate_1_0_mean").unwrap();
     assert!(accuracy < 1.0 / 16.0 + 5.0 * (0.06_f64 / 50.0).sqrt(), "{accuracy}");
 }
 
@@ -127,7 +128,7 @@ fn layer_norm_has_no_exact_interactions_and_reports_none() {
     spec.model.layer_norm = true;
     let row = row_of(&spec, &trained(&spec, 1));
     assert!(row.columns.iter().all(|(name, _)| !name.starts_with("interaction")));
-    assert!(row.get("beta").is_finite());
+    assert!(row.named("beta").unwrap().is_finite());
 }
 
 /// At L = N there is no absent label, and xi comes from the other labels of the context.
@@ -137,6 +138,6 @@ fn order_parameters_exist_at_l_equal_n() {
     let TaskSpec::Copying(copying) = &mut spec.task else { unreachable!("copying") };
     copying.n_labels = 4;
     let row = row_of(&spec, &trained(&spec, 20));
-    assert!(row.get("xi").is_finite() && row.get("xi") == row.get("xi_context"));
-    assert!(row.get("predicted_loss").is_finite());
+    assert!(row.named("xi").unwrap().is_finite() && row.named("xi").unwrap() == row.named("xi_context").unwrap());
+    assert!(row.named("predicted_loss").unwrap().is_finite());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use precipice::spec::*;
-use precipice::task::{ItemBank, ItemBankError, Set, Task, oracle};
+use precipice::task::{ItemBank, ItemBankError, Set, TaskError, neighbor};
 use precipice_num::Kernels;
 
 fn spec(n_exemplars: usize, n_labels: usize, d_pos: usize) -> RunSpec {
@@ -16,7 +16,7 @@ fn spec(n_exemplars: usize, n_labels: usize, d_pos: usize) -> RunSpec {
 
 #[test]
 fn a_sequence_is_what_it_says() {
-    let task = Task::new(&spec(4, 6, 13), None).unwrap();
+    let task = spec(4, 6, 13).build_task(None).unwrap();
     let batch = task.batch(Set::Train, 3, 200);
     for s in 0..200 {
         let (items, labels, slot) = (batch.items_of(s), batch.labels_of(s), batch.slots_of(s).next().unwrap());
@@ -32,7 +32,7 @@ fn a_sequence_is_what_it_says() {
 
 #[test]
 fn batches_are_pure_in_seed_set_and_step() {
-    let task = Task::new(&spec(4, 16, 17), None).unwrap();
+    let task = spec(4, 16, 17).build_task(None).unwrap();
     let whole = task.batch(Set::Train, 7, 32);
     for first in [24, 0, 8, 16] {
         let mut part = task.workspace(8);
@@ -47,12 +47,12 @@ fn batches_are_pure_in_seed_set_and_step() {
         }
     }
     assert_ne!(task.batch(Set::Train, 8, 32), whole);
-    assert_ne!(task.batch(Set::Eval, 7, 32), whole);
+    assert_ne!(task.batch(Set::MAIN, 7, 32), whole);
     let mut other = spec(4, 16, 17);
     other.seeds.data = 1;
-    let other = Task::new(&other, None).unwrap();
+    let other = other.build_task(None).unwrap();
     assert_ne!(other.batch(Set::Train, 7, 32), whole);
-    assert_eq!(other.batch(Set::Eval, 0, 8), task.batch(Set::Eval, 0, 8), "seeds are independent");
+    assert_eq!(other.batch(Set::MAIN, 0, 8), task.batch(Set::MAIN, 0, 8), "seeds are independent");
 }
 
 /// Chi-square of counts against equal frequencies.
@@ -63,7 +63,7 @@ fn chi_square(counts: &[f64]) -> f64 {
 
 #[test]
 fn frequencies_are_uniform() {
-    let task = Task::new(&spec(4, 6, 13), None).unwrap();
+    let task = spec(4, 6, 13).build_task(None).unwrap();
     let batch = task.batch(Set::Train, 0, 30_000);
     let (mut slots, mut labels, mut offsets) = ([0.0; 4], [0.0; 6], [0.0; 5]);
     for s in 0..30_000 {
@@ -84,7 +84,7 @@ fn frequencies_are_uniform() {
 
 #[test]
 fn labels_may_be_as_many_as_exemplars() {
-    let task = Task::new(&spec(4, 4, 9), None).unwrap();
+    let task = spec(4, 4, 9).build_task(None).unwrap();
     let batch = task.batch(Set::Train, 0, 50);
     for s in 0..50 {
         let mut labels = batch.labels_of(s).to_vec();
@@ -108,9 +108,10 @@ fn bank_spec(n_held_out: usize) -> RunSpec {
 
 #[test]
 fn real_items_are_split_and_the_query_is_another_instance() {
-    let task = Task::new(&bank_spec(5), Some(bank())).unwrap();
-    assert_eq!(task.eval_sets(), [Set::Eval, Set::InContext]);
-    for (set, classes) in [(Set::Train, 0..15), (Set::Eval, 0..15), (Set::InContext, 15..20)] {
+    let task = bank_spec(5).build_task(Some(bank())).unwrap();
+    let held_out = task.facts().set_of("ic_").unwrap();
+    assert_eq!(task.facts().sets().collect::<Vec<_>>(), [Set::MAIN, held_out]);
+    for (set, classes) in [(Set::Train, 0..15), (Set::MAIN, 0..15), (held_out, 15..20)] {
         let batch = task.batch(set, 0, 300);
         let mut seen = [false; 20];
         for s in 0..300 {
@@ -133,7 +134,10 @@ fn real_items_are_split_and_the_query_is_another_instance() {
 
 #[test]
 fn banks_that_do_not_fit_are_refused() {
-    let refused = |spec: RunSpec, bank: Option<ItemBank>| Task::new(&spec, bank).expect_err("must be refused");
+    let refused = |spec: RunSpec, bank: Option<ItemBank>| match spec.build_task(bank) {
+        Err(TaskError::Items(error)) => error,
+        other => panic!("must be refused: {other:?}"),
+    };
     assert_eq!(refused(bank_spec(5), None), ItemBankError::Missing);
     assert!(matches!(refused(bank_spec(17), Some(bank())), ItemBankError::Classes { which: "training", .. }));
     assert!(matches!(refused(bank_spec(3), Some(bank())), ItemBankError::Classes { which: "held-out", .. }));
@@ -151,6 +155,6 @@ fn banks_that_do_not_fit_are_refused() {
 
 #[test]
 fn the_nearest_neighbor_of_a_copy_is_the_copy() {
-    let task = Task::new(&spec(4, 6, 13), None).unwrap();
-    assert_eq!(oracle::nearest_neighbor_correct(&task.batch(Set::Eval, 0, 100)), 100);
+    let task = spec(4, 6, 13).build_task(None).unwrap();
+    assert_eq!(neighbor::predict(&task.batch(Set::MAIN, 0, 100)), [1.0; 100]);
 }

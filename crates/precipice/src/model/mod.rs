@@ -1,81 +1,64 @@
 //! Attention networks with hand-written forward and backward passes.
 //!
+//! [`description`] says what a network is, `layers` has one layer a file, [`trace`] their activations, [`forms`] the
+//! equal ways to compute a training step, and [`plan`] which of them is cheapest.
+//!
 //! Axes, declared once for all layers: `S` sequences in the batch, `T` tokens of a sequence,
 //! `M = S T`, `C` = d_model, `H` heads, `E` = d_head, `R` = rows that a block computes: all M, or
 //! the S query rows in the last block of a network that is only read there ([`Reads`]).
 
-mod attention;
 pub mod construct;
-mod embed;
-mod embedding;
-mod folded;
-mod minimal;
-mod mlp;
-mod norm;
-mod one_layer;
+pub mod description;
+pub mod forms;
+mod layers;
 mod params;
 pub mod plan;
-mod readout;
-mod step;
-mod trace;
+pub mod trace;
 
-pub use attention::{Ablation, AttentionTrace};
-pub use embed::EmbedDims;
-pub use folded::{FoldedShard, FoldedTrace};
-pub use minimal::{MinimalHead, MinimalScalars};
+pub use description::{Description, Feature};
+pub use layers::attention::{Ablation, Attention, AttentionTrace};
+pub use layers::embed::EmbedDims;
+pub use layers::minimal::{MinimalHead, MinimalScalars};
 pub use params::{Init, Layout, Params, TensorInfo};
-pub use step::FoldedStep;
 pub use trace::{BlockTrace, Reads, Trace};
 
 use std::sync::Arc;
 
 use precipice_num::{Kernels, Real};
 
-use crate::batch::Batch;
-use crate::spec::{Construction, RunSpec};
-use attention::Attention;
-use embed::Embed;
-use folded::Folded;
-use mlp::Mlp;
-use norm::LayerNorm;
-use one_layer::OneLayer;
-use plan::{Form, Plan};
-use readout::ReadoutLayers;
+use crate::sequence::Batch;
+use crate::spec::RunSpec;
+use layers::block::Block;
+use layers::embed::Embed;
+use layers::norm::LayerNorm;
+use layers::readout::ReadoutLayers;
 
 /// A network: shapes and places of its parameters, which it is handed at every call.
+///
+/// ```
+/// use precipice::model::{Model, Reads};
+/// use precipice::spec::RunSpec;
+/// use precipice::task::Set;
+/// let spec = RunSpec::default();
+/// let task = spec.build_task(None)?;
+/// let model = Model::<f32>::new(&spec, &task.label_table(), precipice_num::Kernels::detect());
+/// let (params, batch) = (model.init(0), task.batch(Set::Train, 0, 4));
+/// let mut trace = model.trace(4, Reads::All);
+/// model.forward(&params, &batch, &mut trace, None);
+/// assert_eq!(trace.logits().len(), 4 * 32);
+/// # Ok::<(), precipice::task::TaskError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Model<T> {
     kernels: Kernels,
+    description: Arc<Description>,
     layout: Arc<Layout>,
     embed: Embed<T>,
     /// Empty where there is a minimal head instead.
     blocks: Vec<Block>,
     minimal: Option<MinimalHead>,
-    /// Where training computes the folded form.
-    folded: Option<Folded>,
-    /// Where the network is one linear layer of the regression task.
-    one_layer: Option<OneLayer>,
-    /// Bound on the residual stream's entries after every layer.
-    token_clip: Option<f64>,
     ln_final: Option<LayerNorm>,
     readout: ReadoutLayers,
-    d_model: usize,
-    /// Columns of the final row that the readout does not read.
-    skipped: usize,
-    n_layers: usize,
-    is_tied: bool,
-    readout_overlap: f64,
-    misread_scale: f64,
-    construction: Option<(Construction, usize)>,
-}
-
-/// One block: x <- x + attention(LN x), then x <- x + mlp(LN x) where there is an MLP.
-#[derive(Clone, Debug)]
-struct Block {
-    ln1: Option<LayerNorm>,
-    attention: Attention,
-    ln2: Option<LayerNorm>,
-    mlp: Option<Mlp>,
 }
 
 impl<T: Real> Model<T> {
@@ -84,64 +67,41 @@ impl<T: Real> Model<T> {
     /// # Panics
     /// If the table has another size.
     pub fn new(spec: &RunSpec, label_table: &[f32], kernels: Kernels) -> Self {
-        let mut layout = Layout::default();
-        let d_model = spec.d_model();
-        let embed = Embed::new(spec, label_table, &mut layout);
-        let minimal = spec.model.minimal.as_ref().map(|minimal| MinimalHead::new(spec, minimal, &mut layout));
-        let n_blocks = if minimal.is_some() { 0 } else { spec.model.n_layers };
-        let blocks: Vec<Block> = if spec.model.tied_layers {
-            vec![Block::new(spec, 0, &mut layout); n_blocks]
+        let (description, mut layout) = (Description::of(spec), Layout::default());
+        let &Description { d_model, n_layers, tied_layers, .. } = &description;
+        let embed = Embed::new(&description, label_table, &mut layout);
+        let minimal = description.minimal.as_ref().map(|minimal| MinimalHead::new(&description, minimal, &mut layout));
+        let n_blocks = if minimal.is_some() { 0 } else { n_layers };
+        let blocks: Vec<Block> = if tied_layers {
+            vec![Block::new(&description, 0, &mut layout); n_blocks]
         } else {
-            (0..n_blocks).map(|idx| Block::new(spec, idx, &mut layout)).collect()
+            (0..n_blocks).map(|idx| Block::new(&description, idx, &mut layout)).collect()
         };
-        let one_layer = blocks.first().and_then(|block| OneLayer::new(spec, &block.attention));
-        // The value of the regression task is read as the last layer wrote it.
-        let has_final_norm = spec.model.layer_norm && spec.task.regression().is_none();
-        let ln_final = has_final_norm.then(|| LayerNorm::new("ln_final", d_model, &mut layout));
-        let readout = ReadoutLayers::new(spec, &mut layout);
-        let (n_layers, readout_overlap) = (spec.model.n_layers, spec.model.readout_overlap);
-        let folded = (Plan::of(spec).form == Form::Folded)
-            .then(|| Folded::new(spec, [&blocks[0].attention, &blocks[1].attention], &layout));
-        let (layout, skipped) = (Arc::new(layout), d_model - spec.d_read());
-        Self {
-            kernels,
-            layout,
-            embed,
-            blocks,
-            minimal,
-            folded,
-            one_layer,
-            token_clip: spec.model.token_clip,
-            ln_final,
-            readout,
-            d_model,
-            skipped,
-            n_layers,
-            is_tied: spec.model.tied_layers,
-            readout_overlap,
-            misread_scale: spec.model.misread_scale,
-            construction: spec.model.construction.map(|construction| (construction, spec.task.n_exemplars())),
-        }
+        let ln_final = description.has_final_norm().then(|| LayerNorm::new("ln_final", d_model, &mut layout));
+        let readout = ReadoutLayers::new(&description, &mut layout);
+        let (description, layout) = (Arc::new(description), Arc::new(layout));
+        Self { kernels, description, layout, embed, blocks, minimal, ln_final, readout }
     }
 
     /// Initial parameters: a function of the seed and, where the readout has a head start, of the
     /// label vectors.
     pub fn init(&self, seed: u64) -> Params<T> {
         let mut params = Params::init(self.layout.clone(), seed);
-        if self.readout_overlap != 0.0 {
+        let description = &self.description;
+        if description.has(Feature::HeadStart) {
             self.give_head_start(&mut params.values);
         }
-        if self.misread_scale != 1.0 {
+        if description.has(Feature::MisreadScale) {
             let (x, y) = self.embed.columns_of_pair();
-            let factor = T::from_f64(self.misread_scale);
+            let factor = T::from_f64(description.misread_scale);
             for block in &self.blocks {
                 block.attention.scale_misreading(&mut params.values, x.clone(), y, factor);
             }
         }
-        if let Some((construction, n_exemplars)) = self.construction {
-            let n_written = if self.is_tied { 1 } else { self.n_layers };
-            (0..n_written)
-                .for_each(|layer| construction.write(&mut params, layer, n_exemplars, self.embed.dims().d_pos));
+        if let Some(construction) = description.construction {
+            let n_written = if description.tied_layers { 1 } else { description.n_layers };
+            let n_exemplars = description.geometry.n_exemplars();
+            (0..n_written).for_each(|layer| construction.write(&mut params, layer, n_exemplars, description.d_pos));
         }
         params
     }
@@ -158,7 +118,7 @@ impl<T: Real> Model<T> {
                 None => vector.to_vec(),
             };
             let square = T::dot(self.kernels, &trace, &trace).to_f64();
-            let scale = T::from_f64(self.readout_overlap / square);
+            let scale = T::from_f64(self.description.readout_overlap / square);
             let row = self.readout.first_row(p, label);
             row.iter_mut().zip(&trace).for_each(|(w, &t)| *w = scale * t);
         }
@@ -167,6 +127,16 @@ impl<T: Real> Model<T> {
     /// Names and shapes of the parameters.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+
+    /// What it is.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Room for the activations of `capacity` sequences.
+    pub fn trace(&self, capacity: usize, reads: Reads) -> Trace<T> {
+        Trace::new(&self.description, capacity, reads)
     }
 
     /// The kernels it computes with.
@@ -194,14 +164,9 @@ impl<T: Real> Model<T> {
         self.minimal.as_ref()
     }
 
-    /// Whether scores are (q . k) of the residual stream itself: no LayerNorm, no hand-wired scores.
-    pub fn has_bilinear_scores(&self) -> bool {
-        self.ln_final.is_none() && self.minimal.is_none()
-    }
-
     /// Attention layers.
     pub fn n_layers(&self) -> usize {
-        self.n_layers
+        self.description.n_layers
     }
 
     /// Heads of a layer.
@@ -209,16 +174,16 @@ impl<T: Real> Model<T> {
         self.blocks.get(layer).map_or(1, |block| block.attention.n_heads())
     }
 
+    /// Columns of the final row that the readout does not read.
+    fn n_skipped(&self) -> usize {
+        self.description.d_model - self.description.d_read
+    }
+
     /// Fills the trace with every activation; `trace.logits` is `[S, L]`.
     pub fn forward(&self, params: &Params<T>, batch: &Batch, trace: &mut Trace<T>, ablation: Option<&Ablation<T>>) {
         let p = &params.values;
         trace.set_sequences(batch.n_sequences);
         let s = trace.n_sequences();
-        if let Some(one_layer) = self.one_layer.as_ref().filter(|_| trace.reads() == Reads::QueryOnly) {
-            let out = trace.readout.outputs(s);
-            one_layer.forward(self.kernels, p, batch, &mut trace.one_layer, out);
-            return;
-        }
         self.embed.forward(self.kernels, p, batch, &mut trace.embedding, &mut trace.blocks[0].resid_pre);
         if let Some(minimal) = &self.minimal {
             minimal.forward(self.kernels, p, batch, trace);
@@ -231,7 +196,7 @@ impl<T: Real> Model<T> {
             };
             let ablation = ablation.filter(|a| a.layer == idx);
             block.forward(self.kernels, p, batch, &mut now[idx], out, ablation);
-            if let Some(bound) = self.token_clip {
+            if let Some(bound) = self.description.token_clip {
                 let bound = T::from_f64(bound);
                 out.iter_mut().for_each(|x| *x = clamp(*x, bound));
             }
@@ -240,9 +205,9 @@ impl<T: Real> Model<T> {
         let input = match &self.ln_final {
             Some(ln) => {
                 ln.forward(p, &trace.resid_final[rows.start..], rows.stride, s, &mut trace.ln_final);
-                (&trace.ln_final.out[..], self.d_model)
+                (&trace.ln_final.out[..], self.description.d_model)
             }
-            None => (&trace.resid_final[rows.start + self.skipped..], rows.stride),
+            None => (&trace.resid_final[rows.start + self.n_skipped()..], rows.stride),
         };
         self.readout.forward(self.kernels, p, None, input, s, &mut trace.readout);
     }
@@ -251,16 +216,11 @@ impl<T: Real> Model<T> {
     pub fn backward(&self, params: &Params<T>, batch: &Batch, trace: &mut Trace<T>, grads: &mut Params<T>) {
         let (p, g) = (&params.values, &mut grads.values);
         let s = trace.n_sequences();
-        if let Some(one_layer) = self.one_layer.as_ref().filter(|_| trace.reads() == Reads::QueryOnly) {
-            let d_out = trace.readout.logits_and_gradient(s).1;
-            one_layer.backward(self.kernels, p, batch, &mut trace.one_layer, d_out, g);
-            return;
-        }
         let rows = trace.final_rows();
         let Trace { blocks, embedding, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, .. } = trace;
         let input = match &self.ln_final {
-            Some(_) => (&ln_final.out[..], self.d_model),
-            None => (&resid_final[rows.start + self.skipped..], rows.stride),
+            Some(_) => (&ln_final.out[..], self.description.d_model),
+            None => (&resid_final[rows.start + self.n_skipped()..], rows.stride),
         };
         self.readout.backward(self.kernels, p, s, readout, d_query);
         self.readout.add_gradients(self.kernels, input, s, readout, g);
@@ -272,16 +232,16 @@ impl<T: Real> Model<T> {
         match &self.ln_final {
             Some(ln) => ln.backward(p, d_query, s, ln_final, g, &mut d_resid[rows.start..], rows.stride),
             None => {
-                for (i, row) in d_query.chunks_exact(self.d_model).take(s).enumerate() {
+                for (i, row) in d_query.chunks_exact(self.description.d_model).take(s).enumerate() {
                     let at = rows.start + i * rows.stride;
-                    d_resid[at..at + self.d_model].copy_from_slice(row);
+                    d_resid[at..at + self.description.d_model].copy_from_slice(row);
                 }
             }
         }
         for (idx, block) in self.blocks.iter().enumerate().rev() {
             // Most embeddings have no parameters.
-            let wants_input = idx > 0 || self.embed.has_params();
-            if let Some(bound) = self.token_clip {
+            let wants_input = idx > 0 || self.description.trains_embedding();
+            if let Some(bound) = self.description.token_clip {
                 // out = clamp(x): no gradient where it is at the bound
                 let out = blocks.get(idx + 1).map_or(&resid_final[..], |next| &next.resid_pre[..]);
                 let bound = T::from_f64(bound);
@@ -295,107 +255,6 @@ impl<T: Real> Model<T> {
     }
 }
 
-impl Block {
-    fn new(spec: &RunSpec, idx: usize, layout: &mut Layout) -> Self {
-        let (model, d_model) = (&spec.model, spec.d_model());
-        let ln1 = model.layer_norm.then(|| LayerNorm::new(&format!("blocks.{idx}.ln1"), d_model, layout));
-        let attention = Attention::new(spec, idx, layout);
-        let has_mlp = model.d_mlp > 0;
-        let ln2 = (model.layer_norm && has_mlp).then(|| LayerNorm::new(&format!("blocks.{idx}.ln2"), d_model, layout));
-        // Gain 2 keeps the variance through a ReLU (He et al. 2015).
-        let mlp = has_mlp.then(|| {
-            let (prefix, widths) = (format!("blocks.{idx}.mlp"), [d_model, model.d_mlp]);
-            Mlp::new(&prefix, widths, model.activation, [2.0, 1.0], layout)
-        });
-        Self { ln1, attention, ln2, mlp }
-    }
-
-    fn forward<T: Real>(
-        &self,
-        kernels: Kernels,
-        p: &[T],
-        batch: &Batch,
-        trace: &mut BlockTrace<T>,
-        out: &mut [T],
-        ablation: Option<&Ablation<T>>,
-    ) {
-        let s = batch.n_sequences;
-        let c = self.attention.d_model();
-        let (m, r, rows) = (trace.n_tokens * s, trace.n_rows(s), trace.rows());
-        let input = match &self.ln1 {
-            Some(ln) => {
-                ln.forward(p, &trace.resid_pre, c, m, &mut trace.ln1);
-                &trace.ln1.out
-            }
-            None => &trace.resid_pre,
-        };
-        let mid = if self.mlp.is_some() { &mut trace.resid_mid[..r * c] } else { &mut out[..r * c] };
-        copy_rows(&trace.resid_pre, rows, c, mid);
-        self.attention.forward(kernels, p, input, batch, &mut trace.attention, mid, ablation);
-        let Some(mlp) = &self.mlp else { return };
-        let input = match &self.ln2 {
-            Some(ln) => {
-                ln.forward(p, &trace.resid_mid, c, r, &mut trace.ln2);
-                &trace.ln2.out
-            }
-            None => &trace.resid_mid,
-        };
-        out[..r * c].copy_from_slice(&trace.resid_mid[..r * c]);
-        mlp.forward(kernels, p, &input[..r * c], &mut trace.mlp, &mut out[..r * c]);
-    }
-
-    /// `d_out` `[R, C]` is used up; `d_in` `[M, C]` is written where it is wanted.
-    #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
-    fn backward<T: Real>(
-        &self,
-        kernels: Kernels,
-        p: &[T],
-        batch: &Batch,
-        trace: &mut BlockTrace<T>,
-        d_out: &mut [T],
-        d_in: &mut [T],
-        wants_input: bool,
-        g: &mut [T],
-        scratch: &mut [T],
-    ) {
-        let (c, s) = (self.attention.d_model(), batch.n_sequences);
-        let (m, r) = (trace.n_tokens * s, trace.n_rows(s));
-        if let Some(mlp) = &self.mlp {
-            // resid_post = resid_mid + mlp(LN resid_mid)
-            let scratch = &mut scratch[..r * c];
-            match &self.ln2 {
-                Some(ln) => {
-                    mlp.backward(kernels, p, &trace.ln2.out[..r * c], &d_out[..r * c], &mut trace.mlp, g, scratch);
-                    ln.backward(p, scratch, r, &trace.ln2, g, d_out, c);
-                }
-                None => {
-                    mlp.backward(kernels, p, &trace.resid_mid[..r * c], &d_out[..r * c], &mut trace.mlp, g, scratch);
-                    T::axpy(kernels, T::ONE, scratch, &mut d_out[..r * c]);
-                }
-            }
-        }
-        // resid_mid = resid_pre + attention(LN resid_pre)
-        let input = if self.ln1.is_some() { &trace.ln1.out } else { &trace.resid_pre };
-        let wants_attention_input = wants_input || self.ln1.is_some();
-        let d_attention_input = wants_attention_input.then_some(&mut scratch[..m * c]);
-        self.attention.backward(kernels, p, input, batch, &d_out[..r * c], &mut trace.attention, g, d_attention_input);
-        if !wants_attention_input {
-            return;
-        }
-        let d_in = &mut d_in[..m * c];
-        d_in.fill(T::ZERO);
-        let rows = trace.rows();
-        for (i, row) in d_out[..r * c].chunks_exact(c).enumerate() {
-            let at = rows.token(i) * c;
-            d_in[at..at + c].copy_from_slice(row);
-        }
-        match &self.ln1 {
-            Some(ln) => ln.backward(p, &scratch[..m * c], m, &trace.ln1, g, d_in, c),
-            None => T::axpy(kernels, T::ONE, &scratch[..m * c], d_in),
-        }
-    }
-}
-
 /// NaN passes through, so that divergence is seen.
 fn clamp<T: Real>(x: T, bound: T) -> T {
     if x > bound {
@@ -404,13 +263,5 @@ fn clamp<T: Real>(x: T, bound: T) -> T {
         -bound
     } else {
         x
-    }
-}
-
-/// Copies the rows that a block computes out of all token rows.
-fn copy_rows<T: Real>(all: &[T], rows: trace::BlockRows, c: usize, out: &mut [T]) {
-    for (i, row) in out.chunks_exact_mut(c).enumerate() {
-        let at = rows.token(i) * c;
-        row.copy_from_slice(&all[at..at + c]);
     }
 }

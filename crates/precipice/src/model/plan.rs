@@ -1,112 +1,104 @@
-//! Which of the equivalent forms of the network training computes, by counting its work.
+//! Which of the equal forms of the network training computes, by counting its work.
 
-use crate::spec::{AttentionKind, Positions, Readout, RunSpec};
+use super::description::{Description, Feature};
+use crate::sequence::n_chunks;
 
 /// A way to compute the loss and its gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum FormKind {
     /// Queries, keys and values of every token, the last layer's output at the query only.
     Plain,
-    /// Two layers without a row for every token: see `folded`.
+    /// Two layers without a row for every token: see `forms::folded`.
     Folded,
+    /// One linear layer by its sufficient statistic: see `forms::one_layer`.
+    OneLayer,
+    /// A minimal head's layers, wired by hand: a row for the query alone.
+    Minimal,
 }
 
-impl Form {
+impl FormKind {
     /// As printed.
     pub fn name(self) -> &'static str {
         match self {
-            Form::Plain => "plain, last layer at the query only",
-            Form::Folded => "folded: query only, factored scores, one-hot look-ups, label table, no input gradient",
+            FormKind::Plain => "plain, last layer at the query only",
+            FormKind::Folded => "folded: query only, factored scores, one-hot look-ups, label table, no input gradient",
+            FormKind::OneLayer => {
+                "one linear layer by its sufficient statistic: sums over the context, never their matrix"
+            }
+            FormKind::Minimal => "minimal head: overlaps with the query, no maps",
         }
     }
 }
 
-/// The choice for a spec and what it costs.
+/// The choice for a network and what it costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
-    /// The form chosen.
-    pub form: Form,
-    /// Floating-point operations of a training step in the plain form; a multiplication with its
-    /// addition counts 2, elementwise work is not counted.
+    /// The form that is computed.
+    pub form: FormKind,
+    /// Floating-point operations of its training step; a multiplication with its addition counts 2, elementwise work is
+    /// not counted.
+    pub flops: f64,
+    /// The same in the plain form; for a minimal head, which has no other form, the same number.
     pub plain_flops: f64,
-    /// The same in the folded form; infinite where it does not apply.
-    pub folded_flops: f64,
 }
 
 impl Plan {
-    /// The cheaper form that the network allows.
-    pub fn of(spec: &RunSpec) -> Self {
-        let (plain_flops, folded_flops) = (plain_flops(spec), folded_flops(spec));
-        let form = if folded_flops < plain_flops { Form::Folded } else { Form::Plain };
-        Self { form, plain_flops, folded_flops }
+    /// The cheapest form that the network allows, for batches of so many sequences.
+    pub fn of(description: &Description, batch_size: usize) -> Self {
+        let s = batch_size as f64;
+        let readout = readout_flops(description, s);
+        if description.minimal.is_some() {
+            let flops = minimal_flops(description, s) + readout;
+            return Self { form: FormKind::Minimal, flops, plain_flops: flops };
+        }
+        let plain_flops = plain_flops(description, s) + readout;
+        let mut plan = Self { form: FormKind::Plain, flops: plain_flops, plain_flops };
+        let forms = [
+            (FormKind::Folded, description.can_fold().then(|| folded_flops(description, s) + readout)),
+            (FormKind::OneLayer, description.is_one_linear_layer().then(|| one_layer_flops(description, batch_size))),
+        ];
+        for (form, flops) in forms {
+            // The statistic is always taken where it exists: it has no pattern to store either.
+            if let Some(flops) = flops.filter(|&flops| flops < plan.flops || form == FormKind::OneLayer) {
+                (plan.form, plan.flops) = (form, flops);
+            }
+        }
+        plan
     }
-
-    /// Of the chosen form.
-    pub fn flops(&self) -> f64 {
-        self.plain_flops.min(self.folded_flops)
-    }
-}
-
-/// Two single-head layers and nothing between them that is not linear in the rows, with codes that
-/// are one-hot: only then do the layers fold into each other.
-fn can_fold(spec: &RunSpec) -> bool {
-    let model = &spec.model;
-    let is_softmax = (0..model.n_layers).all(|layer| spec.attention_kind(layer) == AttentionKind::Softmax);
-    spec.task.regression().is_none()
-        && is_softmax
-        && !model.tied_layers
-        && model.damping == 1.0
-        && model.token_clip.is_none()
-        && model.n_layers == 2
-        && model.n_heads == 1
-        && !model.output_projection
-        && !model.layer_norm
-        && model.d_mlp == 0
-        && model.minimal.is_none()
-        && model.clamps.is_empty()
-        && model.positions == Positions::OneHot
-        && spec.d_pos() > 0
 }
 
 /// Of a product and of both its gradients.
 const WITH_GRADIENTS: f64 = 3.0;
 
-fn plain_flops(spec: &RunSpec) -> f64 {
-    let model = &spec.model;
-    let (s, t, c) = (spec.train.batch_size as f64, spec.n_tokens() as f64, spec.d_model() as f64);
-    let width = (model.n_heads * spec.d_head()) as f64;
-    if model.minimal.is_some() {
-        return readout_flops(spec);
-    }
+fn plain_flops(d: &Description, s: f64) -> f64 {
+    let (t, c) = (d.n_tokens() as f64, d.d_model as f64);
+    let width = (d.n_heads * d.d_head) as f64;
     let layer = |idx: usize| {
-        let is_last = idx + 1 == model.n_layers;
+        let is_last = idx + 1 == d.n_layers;
         let rows = if is_last { 1.0 } else { t };
         // No gradient of an input without parameters.
-        let has_input_gradient =
-            idx > 0 || model.positions == Positions::Learned || model.layer_norm || model.embedding.is_some();
+        let has_input_gradient = idx > 0 || d.trains_embedding() || d.layer_norm;
         let maps = 2.0 * s * (2.0 * t + rows) * c * width;
         let maps = maps * if has_input_gradient { WITH_GRADIENTS } else { 2.0 };
         let attention = WITH_GRADIENTS * 4.0 * s * rows * t * width;
-        let projection = if model.output_projection { WITH_GRADIENTS * 2.0 * s * rows * width * c } else { 0.0 };
-        let mlp = WITH_GRADIENTS * 4.0 * s * rows * c * model.d_mlp as f64;
+        let projection =
+            if d.has(Feature::OutputProjection) { WITH_GRADIENTS * 2.0 * s * rows * width * c } else { 0.0 };
+        let mlp = WITH_GRADIENTS * 4.0 * s * rows * c * d.d_mlp as f64;
         maps + attention + projection + mlp
     };
-    let embedding = model.embedding.map_or(0.0, |embedding| {
+    let embedding = d.embedding.map_or(0.0, |embedding| {
         let (d_embed, d_mlp) = (embedding.d_embed as f64, embedding.d_mlp as f64);
         // Pairs are no parameters, so that they have no gradient.
-        4.0 * s * t * (spec.task.d_item() as f64 + 1.0) * d_embed + WITH_GRADIENTS * 4.0 * s * t * d_embed * d_mlp
+        4.0 * s * t * (d.d_item as f64 + 1.0) * d_embed + WITH_GRADIENTS * 4.0 * s * t * d_embed * d_mlp
     });
-    embedding + (0..model.n_layers).map(layer).sum::<f64>() + readout_flops(spec)
+    embedding + (0..d.n_layers).map(layer).sum::<f64>()
 }
 
-fn folded_flops(spec: &RunSpec) -> f64 {
-    if !can_fold(spec) {
-        return f64::INFINITY;
-    }
-    let (s, t, c) = (spec.train.batch_size as f64, spec.n_tokens() as f64, spec.d_model() as f64);
-    let (d, labels) = (spec.task.d_item() as f64, spec.task.n_labels() as f64);
-    let f = spec.d_pos() as f64 + d;
-    let items = s * (t + 1.0) / 2.0;
+fn folded_flops(description: &Description, s: f64) -> f64 {
+    let (t, c) = (description.n_tokens() as f64, description.d_model as f64);
+    let (d, labels) = (description.d_item as f64, description.targets.n_labels() as f64);
+    let f = description.d_pos as f64 + d;
+    let items = s * (description.geometry.n_exemplars() as f64 + 1.0);
     // A and both its gradients; the label table and the items times A_cc, and the gradients of A_cc.
     let shared = 2.0 * f * f * c * WITH_GRADIENTS + 4.0 * (labels + items) * d * d;
     // Scores of width 2 D and their two gradients of width D.
@@ -114,21 +106,27 @@ fn folded_flops(spec: &RunSpec) -> f64 {
     // Three maps of V, three of layer 2; and what is summed over or compared with the tokens.
     let vectors = WITH_GRADIENTS * 2.0 * s * (3.0 * f * c + 3.0 * c * c);
     let tokens = 2.0 * s * t * d * 10.0 + 2.0 * s * t * t * 8.0;
-    shared + scores + vectors + tokens + readout_flops(spec)
+    shared + scores + vectors + tokens
 }
 
-fn readout_flops(spec: &RunSpec) -> f64 {
-    let (s, labels) = (spec.train.batch_size as f64, spec.task.n_labels() as f64);
-    if labels == 0.0 {
+/// Each head: B and a once a step, their gradients once a chunk; of each sequence e_q B, G a and G b, two products with
+/// the query's row, and the gradient of B.
+fn one_layer_flops(d: &Description, batch_size: usize) -> f64 {
+    let (n, c, e) = (d.geometry.n_exemplars() as f64, d.d_model as f64, d.d_head as f64);
+    let maps = 2.0 * (c * c * e + c * e) * (1.0 + 2.0 * n_chunks(batch_size) as f64);
+    let (gram, looks) = (4.0 * n * c, 2.0 * d.d_item as f64 * c);
+    d.n_heads as f64 * (maps + batch_size as f64 * (2.0 * gram + 2.0 * looks + 4.0 * c))
+}
+
+/// Of each sequence: overlaps with the query, what it attends to, and for the gradient the overlaps of that twice.
+fn minimal_flops(d: &Description, s: f64) -> f64 {
+    8.0 * s * d.n_tokens() as f64 * d.d_item as f64
+}
+
+fn readout_flops(d: &Description, s: f64) -> f64 {
+    if !d.targets.are_labels() {
         return 0.0;
     }
-    let (d_read, model) = (spec.d_read() as f64, &spec.model);
-    let weights = match model.readout {
-        Readout::Linear => d_read * labels,
-        Readout::Mlp => {
-            let width = model.readout_width as f64;
-            d_read * width + (model.readout_layers as f64 - 1.0) * width * width + width * labels
-        }
-    };
+    let weights: f64 = d.readout_widths().map(|(d_in, d_out)| (d_in * d_out) as f64).sum();
     WITH_GRADIENTS * 2.0 * s * weights
 }

@@ -2,14 +2,11 @@
 
 use precipice_num::Real;
 
-use super::attention::AttentionTrace;
-use super::embedding::EmbeddingTrace;
-use super::minimal::MinimalTrace;
-use super::mlp::MlpTrace;
-use super::norm::NormTrace;
-use super::one_layer::OneLayerTrace;
-use super::readout::ReadoutTrace;
-use crate::spec::RunSpec;
+use super::description::Description;
+use super::layers::attention::AttentionTrace;
+use super::layers::norm::NormTrace;
+use super::layers::readout::ReadoutTrace;
+use super::layers::{EmbeddingTrace, MlpTrace};
 
 /// How much of the last block is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +66,22 @@ impl<T> BlockTrace<T> {
     }
 }
 
+/// Activations of a minimal head's query row, kept for the backward pass.
+#[derive(Clone, Debug)]
+pub(super) struct MinimalTrace<T> {
+    /// Match a_j of the query with what token j holds, `[S, T]`.
+    pub(super) matches: Vec<T>,
+    /// da_j/dβ, `[S, T]`.
+    pub(super) slopes: Vec<T>,
+}
+
+impl<T: Real> MinimalTrace<T> {
+    fn new(description: &Description, capacity: usize) -> Self {
+        let len = if description.minimal.is_some() { capacity * description.n_tokens() } else { 0 };
+        Self { matches: vec![T::ZERO; len], slopes: vec![T::ZERO; len] }
+    }
+}
+
 /// Everything that one forward and backward pass need, sized once for a number of sequences.
 #[derive(Clone, Debug)]
 pub struct Trace<T> {
@@ -79,7 +92,6 @@ pub struct Trace<T> {
     pub resid_final: Vec<T>,
     pub(super) ln_final: NormTrace<T>,
     pub(super) minimal: MinimalTrace<T>,
-    pub(super) one_layer: OneLayerTrace<T>,
     pub(super) readout: ReadoutTrace<T>,
     /// Gradient of the residual stream, `[M, C]`, and the same one block later.
     pub(super) d_resid: Vec<T>,
@@ -94,30 +106,29 @@ pub struct Trace<T> {
 }
 
 impl<T: Real> Trace<T> {
-    /// Room for `capacity` sequences of the spec's network.
-    pub fn new(spec: &RunSpec, capacity: usize, reads: Reads) -> Self {
-        let (t, c) = (spec.n_tokens(), spec.d_model());
+    /// Room for `capacity` sequences of a network.
+    pub fn new(description: &Description, capacity: usize, reads: Reads) -> Self {
+        let (t, c) = (description.n_tokens(), description.d_model);
         let zeros = |len: usize| vec![T::ZERO; len];
-        let n_layers = spec.model.n_layers;
+        let &Description { n_layers, d_mlp, .. } = description;
         let rows = |idx: usize| if reads == Reads::QueryOnly && idx + 1 == n_layers { 1 } else { t };
         let block = |idx: usize| BlockTrace {
             resid_pre: zeros(capacity * t * c),
-            resid_mid: zeros(if spec.model.d_mlp > 0 { capacity * rows(idx) * c } else { 0 }),
-            attention: AttentionTrace::new(spec, capacity, rows(idx)),
-            ln1: NormTrace::new(spec, capacity * t),
-            ln2: NormTrace::new(spec, if spec.model.d_mlp > 0 { capacity * rows(idx) } else { 0 }),
-            mlp: MlpTrace::new(spec.model.d_mlp, capacity * rows(idx)),
+            resid_mid: zeros(if d_mlp > 0 { capacity * rows(idx) * c } else { 0 }),
+            attention: AttentionTrace::new(description, capacity, rows(idx)),
+            ln1: NormTrace::new(description, capacity * t),
+            ln2: NormTrace::new(description, if d_mlp > 0 { capacity * rows(idx) } else { 0 }),
+            mlp: MlpTrace::new(d_mlp, capacity * rows(idx)),
             n_tokens: t,
             rows_per_sequence: rows(idx),
         };
         Self {
             blocks: (0..n_layers).map(block).collect(),
-            embedding: EmbeddingTrace::new(spec, capacity),
+            embedding: EmbeddingTrace::new(description, capacity),
             resid_final: zeros(capacity * rows(n_layers - 1) * c),
-            ln_final: NormTrace::new(spec, capacity),
-            minimal: MinimalTrace::new(spec, capacity),
-            one_layer: OneLayerTrace::new(spec, capacity),
-            readout: ReadoutTrace::new(spec, capacity),
+            ln_final: NormTrace::new(description, capacity),
+            minimal: MinimalTrace::new(description, capacity),
+            readout: ReadoutTrace::new(description, capacity),
             d_resid: zeros(capacity * t * c),
             d_rows: zeros(capacity * t * c),
             d_query: zeros(capacity * c),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sequence::Tokens;
+
 /// The attention network. Defaults are the essay's network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -116,17 +118,6 @@ pub enum AttentionKind {
     Softmax,
     /// Uses them as they are (von Oswald et al. 2023).
     Linear,
-}
-
-/// Tokens of the regression task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tokens {
-    /// (x_j, y_j) in one token; the query is (x_q, 0).
-    #[default]
-    Pairs,
-    /// x_1 y_1 x_2 y_2 ... x_q, each with its position.
-    Stream,
 }
 
 /// One head whose attention is perfect from the start.

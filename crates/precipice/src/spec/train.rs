@@ -57,6 +57,14 @@ impl OptimizerSpec {
             OptimizerSpec::Adam(adam) => adam.learning_rate,
         }
     }
+
+    /// Changes it.
+    pub fn set_learning_rate(&mut self, rate: f64) {
+        match self {
+            OptimizerSpec::Sgd(sgd) => sgd.learning_rate = rate,
+            OptimizerSpec::Adam(adam) => adam.learning_rate = rate,
+        }
+    }
 }
 
 /// v <- momentum v + g; theta <- (1 - decay) theta - learning_rate v.

@@ -3,8 +3,28 @@
 use std::sync::Arc;
 
 use precipice_num::Rng;
+use serde::{Deserialize, Serialize};
 
-use crate::spec::TaskSpec;
+/// An array of real items, classes x instances x D.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemsSpec {
+    /// Path of an `.npz`, `.npy` or `.safetensors` file, or `builtin:han-glyphs`.
+    pub file: String,
+    /// Name of the array in the file.
+    #[serde(default = "default_array")]
+    pub array: String,
+    /// The last classes, never trained on, that form the `ic` evaluation set.
+    #[serde(default)]
+    pub n_held_out: usize,
+    /// BLAKE3 of the array's shape and values; filled in when the file is read, checked when given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+fn default_array() -> String {
+    "items".to_owned()
+}
 
 /// Real items, classes x instances x D.
 #[derive(Clone, Debug)]
@@ -79,33 +99,43 @@ pub enum ItemBankError {
     Missing,
 }
 
+/// Classes that a task needs, and what for.
+pub(super) type Needed = (usize, &'static str);
+
 impl ItemBank {
-    /// Whether a task can draw its items from here.
-    pub(super) fn check(&self, task: &TaskSpec, n_held_out: usize) -> Result<(), ItemBankError> {
+    /// The bank that a spec asks for, if a task of these sizes can draw its items from it; none for a spec without.
+    pub(super) fn checked(
+        bank: Option<Self>,
+        items: Option<&ItemsSpec>,
+        (family, d_item): (&'static str, usize),
+        needed: [Needed; 2],
+    ) -> Result<Option<Self>, ItemBankError> {
+        let Some(items) = items else { return Ok(None) };
+        let bank = bank.ok_or(ItemBankError::Missing)?;
+        bank.check(family, d_item, items.n_held_out, needed)?;
+        Ok(Some(bank))
+    }
+
+    /// `needed` are the classes of training and those held out.
+    fn check(
+        &self,
+        family: &'static str,
+        expected: usize,
+        n_held_out: usize,
+        [of_training, of_held_out]: [Needed; 2],
+    ) -> Result<(), ItemBankError> {
         let ItemBank { n_classes, n_instances, d_item, .. } = *self;
         let found = self.values.len();
         if n_classes.checked_mul(n_instances).and_then(|x| x.checked_mul(d_item)) != Some(found) {
             return Err(ItemBankError::Length { found, n_classes, n_instances, d_item });
         }
-        if d_item != task.d_item() {
-            let (expected, family) = (task.d_item(), task.family());
+        if d_item != expected {
             return Err(ItemBankError::Width { found: d_item, expected, family });
         }
         if n_instances < 2 {
             return Err(ItemBankError::Instances { found: n_instances });
         }
         let n_trained = n_classes.saturating_sub(n_held_out);
-        let (of_training, of_held_out) = match task {
-            TaskSpec::Regression(_) => unreachable!("its inputs never come from a file"),
-            TaskSpec::Copying(copying) => {
-                let needed = (copying.n_exemplars, "those of a context of n_exemplars are distinct");
-                (needed, (if n_held_out > 0 { needed.0 } else { 0 }, needed.1))
-            }
-            TaskSpec::Classification(classification) => (
-                (classification.n_classes, "n_classes are trained on"),
-                (classification.n_labels, "every label needs one for the `ic` evaluation set (n_held_out >= n_labels)"),
-            ),
-        };
         let counts = [("training", n_trained, of_training), ("held-out", n_held_out, of_held_out)];
         for (which, found, (needed, why)) in counts {
             if found < needed {

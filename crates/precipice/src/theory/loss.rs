@@ -16,8 +16,11 @@
 //! Every quantity is computed in a form that neither overflows nor cancels: logistic functions,
 //! `expm1`, log-sum-exp, and variances as sums over pairs.
 
+use serde::{Deserialize, Serialize};
+
 /// The context that the three soft-maxes act on.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Context {
     /// N, item-label pairs, at least 1.
     pub n_exemplars: usize,

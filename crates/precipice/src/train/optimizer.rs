@@ -5,6 +5,7 @@ use precipice_num::{Kernels, Real};
 use super::schedule::rate_factor;
 use crate::model::{Params, TensorInfo};
 use crate::spec::{AdamSpec, OptimizerSpec, TrainSpec};
+use crate::workers::Workers;
 
 /// What the update rule remembers between steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,12 +27,9 @@ impl<T: Real> OptimizerState<T> {
     }
 }
 
-/// Runs a job on every part of a vector, given the parts' ends: by threads, or one after the other.
-pub type Share<'a, T> = dyn Fn(&mut [T], &[usize], &(dyn Fn(usize, &mut [T]) + Sync)) + 'a;
-
 /// One update, step counted from 0. Frozen tensors and their moments stand still.
 pub fn update<T: Real>(
-    share: &Share<'_, T>,
+    workers: &dyn Workers,
     kernels: Kernels,
     train: &TrainSpec,
     step: u64,
@@ -58,7 +56,7 @@ pub fn update<T: Real>(
     let base = train.optimizer.learning_rate() * rate_factor(&train.schedule, step, train.steps);
     // Tensor by tensor, so that threads may share the work: all of one vector, then all of the next.
     let each = |values: &mut [T], job: &(dyn Fn(&TensorInfo, &mut [T]) + Sync)| {
-        share(values, layout.ends(), &|idx, values| {
+        workers.run_parts(values, layout.ends(), &|idx, values| {
             let tensor = &layout.tensors()[idx];
             if !(has_freezes && frozen(&tensor.name)) {
                 job(tensor, values);
@@ -155,7 +153,7 @@ mod tests {
     use super::*;
     use crate::model::Layout;
     use crate::spec::SgdSpec;
-    use crate::workers::each_part;
+    use crate::workers::Sequential;
 
     fn two_tensors(values: [f64; 2]) -> Params<f64> {
         let mut layout = Layout::default();
@@ -165,15 +163,7 @@ mod tests {
     }
 
     fn step(train: &TrainSpec, step: u64, params: &mut Params<f64>, state: &mut OptimizerState<f64>, grads: [f64; 2]) {
-        update(
-            &|values, cuts, job| each_part(values, cuts, job),
-            Kernels::detect(),
-            train,
-            step,
-            params,
-            &mut two_tensors(grads),
-            state,
-        );
+        update(&Sequential, Kernels::detect(), train, step, params, &mut two_tensors(grads), state);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! What is read of a regression network: weights, roll-outs, attention of a stream, sines, and the closed dynamics.
 
-use precipice::model::Params;
+use precipice::measure::descent::closed_forms::{plateaus, white};
+use precipice::measure::descent::generalization::{Repetition, loss_under, roll_out};
+use precipice::measure::descent::own_value_attention;
+use precipice::measure::descent::weights::Circuits;
 use precipice::model::construct::{Construction, write_copying};
-use precipice::probe::regression::closed_forms::{plateaus, white};
-use precipice::probe::regression::generalization::{Repetition, loss_under, roll_out};
-use precipice::probe::regression::own_value_attention;
-use precipice::probe::regression::weights::Circuits;
+use precipice::model::{Description, Params};
 use precipice::spec::*;
-use precipice::task::predictors::Predictor;
-use precipice::task::{Set, Task};
+use precipice::task::Set;
+use precipice::task::regression::Predictor;
 use precipice::train::{TrainState, Trainer};
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
@@ -16,7 +16,7 @@ use precipice_num::Kernels;
 use crate::{layers, spec};
 
 fn trainer(spec: &RunSpec) -> Trainer {
-    Trainer::new(spec, Task::new(spec, None).unwrap(), Kernels::detect()).unwrap()
+    Trainer::new(spec, spec.build_task(None).unwrap(), Kernels::detect()).unwrap()
 }
 
 /// A network that begins as descent has its weights, and repeats its steps.
@@ -27,16 +27,16 @@ fn a_constructed_network_is_read_and_repeated() {
     let construction = Some(Construction::GradientDescentPlusPlus { rate, shrinkage });
     let spec = spec(task, ModelSpec { construction, ..layers(1) });
     let state = trainer(&spec).into_state();
-    let circuits = Circuits::of(&spec, &state.params, 0).unwrap();
+    let circuits = Circuits::of(&Description::of(&spec), &state.params, 0).unwrap();
     let weights = circuits.descent();
     assert!((weights.rate_per_exemplar - rate / 6.0).abs() < 1e-6 && (weights.shrinkage - shrinkage).abs() < 1e-6);
-    let batch = Task::new(&spec, None).unwrap().batch(Set::Eval, 0, 512);
+    let batch = spec.build_task(None).unwrap().batch(Set::MAIN, 0, 512);
     for (only_y, predictor) in [
         (true, Predictor::GradientDescent { steps: 1, rate }),
         (false, Predictor::GradientDescentPlusPlus { steps: 1, rate, shrinkage }),
     ] {
         let repetition = Repetition { n_applications: 4, damping: 1.0, token_clip: None, only_y };
-        let losses = roll_out(&spec, &state, repetition, &Sequential).unwrap();
+        let losses = roll_out(&spec, &state, repetition, Kernels::detect(), &Sequential).unwrap();
         for (applications, loss) in (1..).zip(&losses.mean) {
             let expected = match &predictor {
                 Predictor::GradientDescent { .. } => Predictor::GradientDescent { steps: applications, rate },
@@ -49,19 +49,19 @@ fn a_constructed_network_is_read_and_repeated() {
     }
     // Half damped is half the rate.
     let repetition = Repetition { n_applications: 1, damping: 0.5, token_clip: None, only_y: true };
-    let damped = roll_out(&spec, &state, repetition, &Sequential).unwrap().mean[0];
+    let damped = roll_out(&spec, &state, repetition, Kernels::detect(), &Sequential).unwrap().mean[0];
     let expected = Predictor::GradientDescent { steps: 1, rate: rate / 2.0 }.loss(&batch, FunctionKind::Linear) / 512.0;
     assert!((damped / expected - 1.0).abs() < 1e-4, "{damped} {expected}");
     // The network's own damping counts in the weights, in the roll-out and on the way to a construction.
     let mut own = spec.clone();
     own.model.construction = None;
     own.model.damping = 0.5;
-    let halved = Circuits::of(&own, &state.params, 0).unwrap();
+    let halved = Circuits::of(&Description::of(&own), &state.params, 0).unwrap();
     assert!((halved.descent().rate_per_exemplar - rate / 12.0).abs() < 1e-6);
     let plain = Repetition { n_applications: 1, damping: 1.0, token_clip: None, only_y: true };
-    let once = roll_out(&own, &state, plain, &Sequential).unwrap().mean[0];
+    let once = roll_out(&own, &state, plain, Kernels::detect(), &Sequential).unwrap().mean[0];
     let params = halved.towards_descent(&state.params, 0.25, 1.0).unwrap();
-    let moved = loss_under(&own, &TrainState { params, ..state.clone() }, &Sequential, |_| {});
+    let moved = loss_under(&own, &TrainState { params, ..state.clone() }, Kernels::detect(), &Sequential, |_| {});
     for (loss, rate) in [(once, rate / 2.0), (moved, 1.5)] {
         let expected = Predictor::GradientDescent { steps: 1, rate }.loss(&batch, FunctionKind::Linear) / 512.0;
         assert!((loss / expected - 1.0).abs() < 1e-4, "{loss} {expected}");
@@ -73,17 +73,17 @@ fn a_constructed_network_is_read_and_repeated() {
     ] {
         let mut other = own.clone();
         change(&mut other.model);
-        assert!(Circuits::of(&other, &state.params, 0).is_none());
+        assert!(Circuits::of(&Description::of(&other), &state.params, 0).is_none());
     }
     // Layers that differ have no step to repeat.
     let RunSpec { mut model, .. } = spec.clone();
     model.n_layers = 2;
     let untied = RunSpec { model, ..spec.clone() };
-    assert!(roll_out(&untied, &state, repetition, &Sequential).is_none());
+    assert!(roll_out(&untied, &state, repetition, Kernels::detect(), &Sequential).is_none());
     // A step of another rate: at share 0 the network as it is, at 1 the other.
     let at = |share: f64| {
         let params = circuits.towards_descent(&state.params, 0.25, share).unwrap();
-        loss_under(&spec, &TrainState { params, ..state.clone() }, &Sequential, |_| {})
+        loss_under(&spec, &TrainState { params, ..state.clone() }, Kernels::detect(), &Sequential, |_| {})
     };
     for (share, rate) in [(0.0, rate), (1.0, 1.5)] {
         let expected = Predictor::GradientDescent { steps: 1, rate }.loss(&batch, FunctionKind::Linear) / 512.0;
@@ -102,10 +102,10 @@ fn a_copying_layer_attends_to_its_own_value() {
     let mut trainer = trainer(&spec);
     let mut state = TrainState { params: Params::zeros(trainer.model().layout().clone()), ..trainer.state().clone() };
     trainer.restore(state.clone());
-    let even = own_value_attention(&spec, &trainer, 20).unwrap();
+    let even = own_value_attention(&trainer, 20).unwrap();
     write_copying(&mut state.params, 0, 11, 60.0);
     trainer.restore(state);
-    let copying = own_value_attention(&spec, &trainer, 20).unwrap();
+    let copying = own_value_attention(&trainer, 20).unwrap();
     assert!((even - 0.1).abs() < 1e-6 && copying > 0.999, "{even} {copying}");
 }
 
@@ -114,7 +114,7 @@ fn sines_are_as_they_are_described() {
     let task =
         RegressionSpec { functions: FunctionKind::Sine, d_item: 1, input_scale: 10.0, ..RegressionSpec::default() };
     let whole = spec(task.clone(), layers(1));
-    let batch = Task::new(&whole, None).unwrap().batch(Set::Eval, 0, 4000);
+    let batch = whole.build_task(None).unwrap().batch(Set::MAIN, 0, 4000);
     let exact = Predictor::Ridge { penalty: 0.0 }.loss(&batch, FunctionKind::Sine) / 4000.0;
     assert!(exact < 1e-9, "two features fit every sine: {exact}");
     let zero = Predictor::Zero.loss(&batch, FunctionKind::Sine) / 4000.0;
@@ -123,7 +123,7 @@ fn sines_are_as_they_are_described() {
     let largest = batch.values.iter().fold(0.0_f32, |largest, y| largest.max(y.abs()));
     assert!(largest <= 0.5 && largest > 0.49, "{largest}");
     let scaled = spec(RegressionSpec { label_scale: 2.0, ..task }, layers(1));
-    let scaled = Task::new(&scaled, None).unwrap().batch(Set::Eval, 0, 3);
+    let scaled = scaled.build_task(None).unwrap().batch(Set::MAIN, 0, 3);
     assert!(scaled.values.iter().zip(&batch.values).all(|(a, b)| (a - 2.0 * b).abs() < 1e-6));
     let found = [batch.items[0], batch.items[10], batch.values[0], batch.values[10]].map(f32::to_bits);
     assert_eq!(found, FIRST_SINE, "{found:?}");
@@ -184,7 +184,7 @@ fn training_follows_the_logistic_curve() {
     for step in 0..(1.6 * half / rate) as usize {
         let t = step as f64 * rate;
         let expected = theory.logistic(start, t);
-        let weights = Circuits::of(&spec, &trainer.state().params, 0).unwrap().descent();
+        let weights = Circuits::of(&Description::of(&spec), &trainer.state().params, 0).unwrap().descent();
         let found = weights.rate_per_exemplar * n;
         // Batches of 1,024 contexts leave a few percent, most where the curve is steep.
         if step % 20 == 0 {

@@ -1,33 +1,38 @@
 //! The regression task: what it draws, its predictors, and weights that are algorithms.
 
-use precipice::batch::Batch;
 use precipice::model::construct::{Construction, start_from, write_copying};
-use precipice::model::{Model, Params, Reads, Trace};
+use precipice::model::{Model, Params, Reads};
 use precipice::record::MemoryRecorder;
-use precipice::run::{Inputs, Outcome, run};
+use precipice::run::{Outcome, Run};
+use precipice::sequence::Batch;
 use precipice::spec::*;
-use precipice::task::predictors::{Predictor, context};
-use precipice::task::{Set, Task, tuned_predictors};
+use precipice::task::regression::{Predictor, Regression, context};
+use precipice::task::{Reader, Set, Task};
 use precipice::theory::regression::{Correlated, Filter, Spectra, White, pool_optimum};
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
 
 use crate::{layers, spec};
 
+/// The task itself, as networks of so many layers read it.
+fn world(task: &RegressionSpec, n_layers: usize) -> Regression {
+    Regression::new(task, Reader { n_layers, ..Reader::default() }, 0, Seeds::default())
+}
+
 fn batch_of(task: RegressionSpec, n_sequences: usize) -> Batch {
-    Task::new(&spec(task, layers(1)), None).unwrap().batch(Set::Eval, 0, n_sequences)
+    spec(task, layers(1)).build_task(None).unwrap().batch(Set::MAIN, 0, n_sequences)
 }
 
 /// Largest difference between a network with weights set by hand and a predictor, in f64.
 fn difference(spec: &RunSpec, set: impl Fn(&mut Params<f64>), expected: impl Fn(&[Vec<f64>; 3]) -> f64) -> f64 {
-    let task = Task::new(spec, None).unwrap();
+    let task = spec.build_task(None).unwrap();
     let model = Model::<f64>::new(spec, &task.label_table(), Kernels::detect());
     let mut params = Params::zeros(model.layout().clone());
     set(&mut params);
-    let batch = task.batch(Set::Eval, 0, 32);
+    let batch = task.batch(Set::MAIN, 0, 32);
     let mut largest = 0.0_f64;
     for reads in [Reads::All, Reads::QueryOnly] {
-        let mut trace = Trace::new(spec, 32, reads);
+        let mut trace = model.trace(32, reads);
         model.forward(&params, &batch, &mut trace, None);
         for (s, answer) in trace.logits().iter().enumerate() {
             let expected = expected(&context(&batch, s, FunctionKind::Linear));
@@ -149,7 +154,7 @@ fn covariance_noise_and_pools_are_as_asked() {
     // 20,000 Gaussian numbers: standard error 1 % of the variance.
     assert!((variance - 0.25).abs() < 0.0125, "{variance}");
     assert!((0..2000).all(|s| difference(s)[10] == 0.0), "the query's y has no noise");
-    let pooled = Task::new(&spec(RegressionSpec { n_tasks: Some(3), ..gaussian }, layers(1)), None).unwrap();
+    let pooled = world(&RegressionSpec { n_tasks: Some(3), ..gaussian }, 1);
     let batch = pooled.batch(Set::Train, 0, 300);
     let pool = Predictor::Pool { functions: pooled.pool().unwrap().to_vec(), noise: 0.0 };
     assert!(pool.loss(&batch, FunctionKind::Linear) < 1e-6, "one of three functions fits every context");
@@ -160,13 +165,12 @@ fn covariance_noise_and_pools_are_as_asked() {
 #[test]
 fn predictors_are_ordered_and_tuned() {
     let task = RegressionSpec { noise: 0.05, n_exemplars: 20, n_tasks: Some(4), ..RegressionSpec::default() };
-    let whole = spec(task.clone(), layers(2));
-    let task_with_world = Task::new(&whole, None).unwrap();
-    let batch = task_with_world.batch(Set::Eval, 0, 2000);
-    let losses: Vec<(&str, f64)> = tuned_predictors(&task_with_world, &task, 2)
-        .iter()
-        .map(|predictor| (predictor.name(), predictor.loss(&batch, FunctionKind::Linear) / 2000.0))
-        .collect();
+    let world_of_two_layers = world(&task, 2);
+    let batch = world_of_two_layers.batch(Set::MAIN, 0, 2000);
+    let names = world_of_two_layers.facts().predictors.iter().map(|predictor| &predictor.name[..]);
+    let losses =
+        world_of_two_layers.predictors().iter().map(|predictor| predictor.loss(&batch, FunctionKind::Linear) / 2000.0);
+    let losses: Vec<(&str, f64)> = names.zip(losses).collect();
     let loss = |name: &str| losses.iter().find(|(found, _)| *found == name).unwrap().1;
     assert!(loss("pool") < loss("ridge") && loss("ridge") < loss("gd_plus_plus"), "{losses:?}");
     assert!(
@@ -174,10 +178,8 @@ fn predictors_are_ordered_and_tuned() {
         "{losses:?}"
     );
     // One step's best rate: N / (s2 (N + d + kappa - 2)) = 6.0606, here to the curvature of 1,024 contexts.
-    let plain = spec(RegressionSpec::default(), layers(1));
-    let plain_task = Task::new(&plain, None).unwrap();
-    let tuned = tuned_predictors(&plain_task, &RegressionSpec::default(), 1).swap_remove(2);
-    let Predictor::GradientDescent { steps: 1, rate } = tuned else { panic!("{tuned:?}") };
+    let plain = world(&RegressionSpec::default(), 1);
+    let Predictor::GradientDescent { steps: 1, rate } = plain.predictors()[2] else { panic!("{plain:?}") };
     assert!((rate - 6.0606).abs() < 0.3, "{rate}");
 }
 
@@ -249,7 +251,7 @@ fn closed_forms_agree_with_simulation() {
 fn filters_agree_with_simulation() {
     let task = RegressionSpec { noise: 0.1, n_exemplars: 8, d_item: 5, ..RegressionSpec::default() };
     let mut spectra = Spectra::new(8, 5, task.input_variance(), task.noise);
-    let contexts = Task::new(&spec(task.clone(), layers(1)), None).unwrap().batch(Set::Train, 0, 20_000);
+    let contexts = spec(task.clone(), layers(1)).build_task(None).unwrap().batch(Set::Train, 0, 20_000);
     (0..contexts.n_sequences).for_each(|s| spectra.push(&contexts.items_of(s)[..8 * 5]));
     assert_eq!(spectra.n_contexts(), 20_000);
     let (steps, rate, shrinkage) = (3, 4.0, 0.2);
@@ -262,7 +264,7 @@ fn filters_agree_with_simulation() {
         let drawn = simulated(task.clone(), |xs, ys, query| predictor.predict(xs, ys, query));
         let exact = spectra.loss(filter);
         assert!(exact.standard_error < 0.3 * drawn.1, "{exact:?}: averages are sharper than draws");
-        agree(predictor.name(), exact.value, drawn);
+        agree(&format!("{predictor:?}"), exact.value, drawn);
     }
 }
 
@@ -284,7 +286,7 @@ fn closed_forms_of_covariances_and_pools_agree_with_simulation() {
     }
     // The best M of a pool: no direction is better on contexts of the pool, beyond their noise.
     let pooled = RegressionSpec { n_tasks: Some(4), ..gaussian };
-    let functions = Task::new(&spec(pooled.clone(), layers(1)), None).unwrap().pool().unwrap().to_vec();
+    let functions = world(&pooled, 1).pool().unwrap().to_vec();
     let functions: Vec<f64> = functions.into_iter().map(f64::from).collect();
     let best = pool_optimum(&functions, 3, 6, 0.2);
     let loss = |m: &[f64]| simulated(pooled.clone(), |xs, ys, query| through(m, xs, ys, query)).0;
@@ -332,10 +334,15 @@ fn training_finds_gradient_descent() {
         decay: 0.0,
     });
     let mut recorder = MemoryRecorder::default();
-    let inputs = Inputs { items: None, start: None, workers: &Sequential, kernels: Kernels::detect() };
-    let (_, outcome) = run(&spec, inputs, &mut recorder).unwrap();
+    let outcome = Run::new(&spec, None, Kernels::detect()).unwrap().record(&Sequential, &mut recorder).unwrap();
     assert_eq!(outcome, Outcome::Finished);
     let (first, last) = (&recorder.rows[0], recorder.rows.last().unwrap());
-    assert!(first.get("gd_share").abs() < 0.05 && last.get("gd_share") > 0.95, "{first:?} {last:?}");
-    assert!(last.get("gd_sensitivity_cosine") > 0.99 && last.get("loss") < last.get("zero_loss"));
+    assert!(
+        first.named("gd_share").unwrap().abs() < 0.05 && last.named("gd_share").unwrap() > 0.95,
+        "{first:?} {last:?}"
+    );
+    assert!(
+        last.named("gd_sensitivity_cosine").unwrap() > 0.99
+            && last.named("loss").unwrap() < last.named("zero_loss").unwrap()
+    );
 }

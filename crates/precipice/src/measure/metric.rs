@@ -1,0 +1,293 @@
+//! What columns of a log mean: names, words and units, said once.
+//!
+//! A name may have places in braces: `{set}` for the prefix of an evaluation set, `{layer}` and the like for numbers.
+//! Nobody writes the name of a column but here, so that a misspelt one does not compile; a name that comes from
+//! outside is looked up with [`Row::named`](super::Row::named).
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// One kind of column.
+///
+/// ```
+/// use precipice::measure::metric;
+/// assert_eq!(metric::ACCURACY.on("ic_").name(), "ic_accuracy");
+/// assert_eq!(metric::INDUCTION_SCORE.at([1, 0]).name(), "induction_score_1_0");
+/// assert!(metric::known("ic_accuracy").is_some() && metric::known("ic_acuracy").is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// Name of the column, with places in braces.
+    pub name: Cow<'static, str>,
+    /// What it is called in legends and reports.
+    pub words: Cow<'static, str>,
+    /// Its unit, and by it its range.
+    pub unit: Unit,
+    /// Which way is better.
+    pub better: Better,
+    /// What it belongs to.
+    pub family: Cow<'static, str>,
+}
+
+/// Unit of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// From 0 to 1.
+    Fraction,
+    /// Nats of a cross-entropy, or half a square error; 0 or more.
+    Loss,
+    /// Units of scores before soft-max, or of logits.
+    Score,
+    /// From -1 to 1.
+    Cosine,
+    /// Any number.
+    Number,
+}
+
+impl Unit {
+    /// As printed.
+    pub fn words(self) -> &'static str {
+        match self {
+            Unit::Fraction => "0 to 1",
+            Unit::Loss => "nats, or half a square error",
+            Unit::Score => "score before soft-max, or logit",
+            Unit::Cosine => "-1 to 1",
+            Unit::Number => "number",
+        }
+    }
+}
+
+/// Which way is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Better {
+    /// More.
+    High,
+    /// Less.
+    Low,
+    /// It says what there is, not how good it is.
+    Neither,
+}
+
+/// The name of a column, made by a [`Metric`] or said by a task's facts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Column(Cow<'static, str>);
+
+impl Column {
+    /// A name that the facts of a task say.
+    pub fn of_facts(name: impl Into<String>) -> Self {
+        Self(Cow::Owned(name.into()))
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Metric {
+    /// A metric of a program's own. Its name may have places, to be filled by [`Metric::at`].
+    pub const fn new(name: &'static str, words: &'static str, unit: Unit, better: Better) -> Self {
+        Self::of(name, words, unit, better, "own")
+    }
+
+    const fn of(name: &'static str, words: &'static str, unit: Unit, better: Better, family: &'static str) -> Self {
+        let [name, words, family] = [Cow::Borrowed(name), Cow::Borrowed(words), Cow::Borrowed(family)];
+        Self { name, words, unit, better, family }
+    }
+
+    /// The column of a metric without places, or on the main evaluation set.
+    pub fn main(&self) -> Column {
+        self.on("")
+    }
+
+    /// The column on the evaluation set with this prefix.
+    ///
+    /// # Panics
+    /// If other places are left.
+    pub fn on(&self, prefix: &str) -> Column {
+        let name = self.name.replace("{set}", prefix);
+        assert!(!name.contains('{'), "{name} has places to be filled");
+        Column(Cow::Owned(name))
+    }
+
+    /// The column with its places filled, in order.
+    ///
+    /// # Panics
+    /// If there are fewer or more places.
+    pub fn at<P: ToString>(&self, places: impl IntoIterator<Item = P>) -> Column {
+        let (mut name, mut rest) = (String::new(), &self.name[..]);
+        for place in places {
+            let (before, after) = rest.split_once('{').unwrap_or_else(|| panic!("{} has fewer places", self.name));
+            name += before;
+            name += &place.to_string();
+            rest = after.split_once('}').map_or("", |(_, rest)| rest);
+        }
+        assert!(!rest.contains('{'), "{} has more places", self.name);
+        Column(Cow::Owned(name + rest))
+    }
+
+    /// Whether a name is one of this metric's columns.
+    pub fn is_of(&self, name: &str) -> bool {
+        fn fits(pattern: &str, name: &str) -> bool {
+            let Some((before, after)) = pattern.split_once('{') else { return pattern == name };
+            let Some(rest) = name.strip_prefix(before) else { return false };
+            let (place, pattern) = after.split_once('}').unwrap_or((after, ""));
+            let ends = (0..=rest.len()).filter(|&end| rest.is_char_boundary(end));
+            ends.into_iter().any(|end| place_holds(place, &rest[..end]) && fits(pattern, &rest[end..]))
+        }
+        fits(&self.name, name)
+    }
+}
+
+/// What may stand in a place.
+fn place_holds(place: &str, text: &str) -> bool {
+    match place {
+        "layer" | "head" => !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()),
+        "set" => text.is_empty() || text.ends_with('_'),
+        "query" | "key" => ["content", "position", "buffer"].contains(&text),
+        "mode" => ["mean", "zero"].contains(&text),
+        _ => !text.is_empty(),
+    }
+}
+
+/// The metric of a column's name, if it is one of the built-in ones.
+pub fn known(name: &str) -> Option<&'static Metric> {
+    ALL.iter().find(|metric| metric.is_of(name))
+}
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $id:ident = $family:literal $name:literal $words:literal $unit:ident $better:ident;)*) => {
+        $($(#[$doc])* pub const $id: Metric = Metric::of($name, $words, Unit::$unit, Better::$better, $family);)*
+
+        /// Every built-in metric, in the order of the log.
+        pub static ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+metrics! {
+    /// Mean loss of the training batches since the last evaluation.
+    TRAIN_LOSS = "training" "train_loss" "training loss" Loss Low;
+    /// Mean loss on an evaluation set.
+    LOSS = "evaluation" "{set}loss" "loss" Loss Low;
+    /// Share of sequences whose largest logit is the answer.
+    ACCURACY = "evaluation" "{set}accuracy" "accuracy" Fraction High;
+    /// Share of sequences whose largest logit is one of the context's labels.
+    CONTEXT_LABEL_ACCURACY = "evaluation" "{set}context_label_accuracy" "answers with a label of the context" Fraction High;
+    /// Probability on the context's labels.
+    CONTEXT_LABEL_MASS = "evaluation" "{set}context_label_mass" "probability on labels of the context" Fraction High;
+    /// Accuracy where only the context's labels may be answered.
+    CONTEXT_RESTRICTED_ACCURACY = "evaluation" "{set}context_restricted_accuracy" "accuracy among labels of the context" Fraction High;
+    /// What a predictor without training reaches where labels are asked for.
+    PREDICTOR_ACCURACY = "predictors" "{set}{predictor}_accuracy" "accuracy of a predictor without training" Fraction Neither;
+    /// What a predictor without training reaches where values are asked for.
+    PREDICTOR_LOSS = "predictors" "{set}{predictor}_loss" "loss of a predictor without training" Loss Neither;
+    /// Share of the way from answering 0 to gradient descent, in loss.
+    GD_SHARE = "descent" "gd_share" "share of gradient descent" Number High;
+    /// Mean distance of the network's predictions from a predictor's.
+    PREDICTION_DIFFERENCE = "descent" "{predictor}_prediction_difference" "difference of predictions" Number Low;
+    /// Mean distance of the sensitivities to the query.
+    SENSITIVITY_DIFFERENCE = "descent" "{predictor}_sensitivity_difference" "difference of sensitivities" Number Low;
+    /// Mean cosine of the angle between the sensitivities.
+    SENSITIVITY_COSINE = "descent" "{predictor}_sensitivity_cosine" "cosine of sensitivities" Cosine High;
+    /// Attention of x to its own y in the first layer of a stream.
+    OWN_VALUE_ATTENTION = "descent" "own_value_attention" "attention of x to its y" Fraction Neither;
+    /// Attention of label tokens to their item, leading head of layer 1.
+    ILA1 = "attention" "ila1" "attention of labels to their item, layer 1" Fraction Neither;
+    /// Attention of the query to the tokens that answer it, leading head of the last layer.
+    TILA2 = "attention" "tila2" "attention of the query to its label, last layer" Fraction Neither;
+    /// Attention of the query to all label tokens, same head.
+    TLA2 = "attention" "tla2" "attention of the query to labels, last layer" Fraction Neither;
+    /// Attention to the token before.
+    PREVIOUS_TOKEN_SCORE = "attention" "previous_token_score_{layer}_{head}" "attention to the token before" Fraction Neither;
+    /// Attention of the query to the tokens that answer it.
+    INDUCTION_SCORE = "attention" "induction_score_{layer}_{head}" "attention of the query to its label" Fraction Neither;
+    /// Attention of the query to its copies.
+    DUPLICATE_TOKEN_SCORE = "attention" "duplicate_token_score_{layer}_{head}" "attention of the query to its copies" Fraction Neither;
+    /// Strength of the previous-token attention.
+    BETA = "order parameters" "beta" "beta" Score Neither;
+    /// Its standard error.
+    BETA_SE = "order parameters" "beta_se" "standard error of beta" Score Neither;
+    /// Strength of the match attention, against all other tokens.
+    ALPHA = "order parameters" "alpha" "alpha" Score Neither;
+    /// Its standard error.
+    ALPHA_SE = "order parameters" "alpha_se" "standard error of alpha" Score Neither;
+    /// Strength of the match attention, among label tokens.
+    ALPHA_LABELS = "order parameters" "alpha_labels" "alpha among labels" Score Neither;
+    /// Its standard error.
+    ALPHA_LABELS_SE = "order parameters" "alpha_labels_se" "standard error of alpha among labels" Score Neither;
+    /// Preference of the last layer for label tokens.
+    BETA_2 = "order parameters" "beta_2" "beta_2" Score Neither;
+    /// Its standard error.
+    BETA_2_SE = "order parameters" "beta_2_se" "standard error of beta_2" Score Neither;
+    /// Overlap of attended label and readout.
+    XI = "order parameters" "xi" "xi" Score Neither;
+    /// Its standard error.
+    XI_SE = "order parameters" "xi_se" "standard error of xi" Score Neither;
+    /// The same from the other labels of the context.
+    XI_CONTEXT = "order parameters" "xi_context" "xi from the context" Score Neither;
+    /// Its standard error.
+    XI_CONTEXT_SE = "order parameters" "xi_context_se" "standard error of xi from the context" Score Neither;
+    /// Loss of the three nested soft-maxes at (beta, alpha, xi).
+    PREDICTED_LOSS = "order parameters" "predicted_loss" "three parameters" Loss Neither;
+    /// The same at (beta, alpha among labels, xi) with label attention.
+    PREDICTED_LOSS_LABELS = "order parameters" "predicted_loss_labels" "with label attention" Loss Neither;
+    /// Loss of the network on the sequences of the probes.
+    MEASURED_LOSS = "order parameters" "measured_loss" "measured loss" Loss Neither;
+    /// Score on the pattern that matters minus that on other keys.
+    INTERACTION_CONTRAST = "interactions" "interaction_{layer}_{query}_{key}_contrast" "contrast on the pattern" Score Neither;
+    /// Score on the pattern that matters.
+    INTERACTION_MEAN = "interactions" "interaction_{layer}_{query}_{key}_mean" "score on the pattern" Score Neither;
+    /// Share of the scores' variance.
+    INTERACTION_SHARE = "interactions" "interaction_{layer}_{query}_{key}_share" "share of variance" Number Neither;
+    /// What covariances between parts add to the variance.
+    CROSS_SHARE = "interactions" "interaction_{layer}_cross_share" "share of variance between parts" Number Neither;
+    /// Accuracy with one head replaced.
+    ABLATED_ACCURACY = "ablations" "accuracy_ablate_{layer}_{head}_{mode}" "accuracy without a head" Fraction Neither;
+}
+
+/// The columns of an order parameter: the estimate and its standard error.
+pub const ORDER_PARAMETERS: [(Metric, Metric); 6] = [
+    (BETA, BETA_SE),
+    (ALPHA, ALPHA_SE),
+    (ALPHA_LABELS, ALPHA_LABELS_SE),
+    (BETA_2, BETA_2_SE),
+    (XI, XI_SE),
+    (XI_CONTEXT, XI_CONTEXT_SE),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_is_unknown() {
+        for name in
+            ["accuracy", "ic_swap_accuracy", "gd_plus_plus_sensitivity_cosine", "interaction_0_content_buffer_mean"]
+        {
+            assert!(known(name).is_some(), "{name}");
+        }
+        for name in
+            ["acuracy", "ic-accuracy", "ila_1", "interaction_0_content_bufer_mean", "induction_score_0", "tila1"]
+        {
+            assert!(known(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn columns_are_of_their_metric() {
+        assert!(INTERACTION_MEAN.is_of(INTERACTION_MEAN.at(["0", "content", "buffer"]).name()));
+        assert!(!INTERACTION_MEAN.is_of("interaction_0_content_buffer_contrast"));
+        assert_eq!(PREDICTOR_LOSS.at(["", "gd"]).name(), "gd_loss");
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for (i, a) in ALL.iter().enumerate() {
+            assert!(ALL[..i].iter().all(|b| b.name != a.name), "{}", a.name);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Queries, keys and values of every token, the last layer's output at the query only. Minimal heads too, whose layers
+//! are wired by hand.
+
+use precipice_num::Real;
+
+use super::{Form, Shard, add_up};
+use crate::model::{Model, Params, Reads, Trace};
+use crate::sequence::Batch;
+use crate::workers::Workers;
+
+/// Layer by layer, as the network is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl<T: Real> Form<T> for Plain {
+    type Room = Trace<T>;
+    type Sums = Params<T>;
+    type Scratch = ();
+
+    const KEEPS_ROOMS: bool = false;
+    const EVAL_CHUNK: usize = 4;
+
+    fn room(&self, model: &Model<T>, capacity: usize) -> Trace<T> {
+        model.trace(capacity, Reads::QueryOnly)
+    }
+
+    fn sums(&self, model: &Model<T>) -> Params<T> {
+        Params::zeros(model.layout().clone())
+    }
+
+    fn scratch(&self, _: &Model<T>) {}
+
+    fn forward(&self, model: &Model<T>, params: &Params<T>, _: &[T], batch: &Batch, room: &mut Trace<T>) {
+        model.forward(params, batch, room, None);
+    }
+
+    fn outputs(room: &mut Trace<T>) -> (&[T], &mut [T]) {
+        room.logits_and_gradient()
+    }
+
+    fn clear(sums: &mut Params<T>) {
+        sums.values.fill(T::ZERO);
+    }
+
+    fn backward(
+        &self,
+        model: &Model<T>,
+        params: &Params<T>,
+        _: &[T],
+        batch: &Batch,
+        room: &mut Trace<T>,
+        sums: &mut Params<T>,
+    ) {
+        model.backward(params, batch, room, sums);
+    }
+
+    fn reduce(
+        &self,
+        model: &Model<T>,
+        _: &Params<T>,
+        shards: &[Shard<'_, T, Self>],
+        (): &mut (),
+        grads: &mut [T],
+        workers: &dyn Workers,
+    ) {
+        add_up(model, |shard| &shards[shard].sums.values[..], shards.len(), grads, workers);
+    }
+}
