@@ -7,11 +7,11 @@ use precipice::spec::RunSpec;
 use precipice::task::{Set, Task};
 use precipice::train::Trainer;
 use precipice::workers::Workers;
+use precipice_figures::{Scaling, ScalingSeries};
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real, Rng, StreamId};
 use serde::Serialize;
 
 use crate::error::LabError;
-use crate::figure::{Scaling, ScalingSeries};
 use crate::threads::Pool;
 use crate::{items, session, spec_file};
 

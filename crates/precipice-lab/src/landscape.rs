@@ -4,9 +4,9 @@ use precipice::theory::{
     Axis, AxisError, Context, Exponent, Flow, FlowError, FlowPoint, Manifold, Over, Parameter, Plane, Point,
     ScalingPoint, Start, Surface, Third, flow,
 };
+use precipice_figures::{self as figure, Figure};
 
 use crate::error::LabError;
-use crate::figure::{self, Figure};
 
 /// Two axes, what the third parameter does, and where the flow on them starts.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`session`] (train into a run directory, resume), [`sweep`] (many of
 //! them), [`verify`], [`store`] (the run
-//! directory), [`spec_file`] and [`items`] (what goes in), [`run_figures`] and [`figure`] (what
+//! directory), [`spec_file`] and [`items`] (what goes in), [`run_figures`] (what
 //! comes out), [`regression_report`] (a network beside gradient descent), [`claims`] (the register that `precipice reproduce` runs), [`mod@bench`],
 //! [`threads`], [`error`].
 #![forbid(unsafe_code)]
@@ -11,7 +11,6 @@ pub mod bench;
 pub mod claims;
 pub mod companion;
 pub mod error;
-pub mod figure;
 pub mod items;
 pub mod landscape;
 pub mod regression_report;

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, bail};
 use precipice::spec::RunSpec;
+use precipice_figures::scaling;
 use precipice_lab::bench::{self, Effort, Growth, Timing};
-use precipice_lab::figure::scaling;
 use precipice_lab::run_figures::write;
 use precipice_lab::spec_file::{self, Changes};
 use precipice_lab::threads::THREADS_MAX;

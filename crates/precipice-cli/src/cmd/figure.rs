@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use precipice_figures::Figure;
 use precipice_lab::companion::{companion_spec, train_companion};
-use precipice_lab::figure::Figure;
 use precipice_lab::run_figures::{self, Kind, StoredRun};
 use serde_json::json;
 

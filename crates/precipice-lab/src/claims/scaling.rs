@@ -1,11 +1,11 @@
 //! The claim that the cliff comes later in larger contexts, at three levels of realism.
 
 use precipice::theory::{Exponent, Over, exponent, scaling};
+use precipice_figures::{self as figure, ScalingSeries};
 
 use super::essay::{Finished, run_seeds};
 use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
 use crate::error::LabError;
-use crate::figure::{self, ScalingSeries};
 use crate::run_figures::write;
 use crate::run_theory::half_step;
 

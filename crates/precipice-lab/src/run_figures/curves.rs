@@ -2,9 +2,9 @@
 
 use precipice::probe::interactions::PARTS;
 use precipice::probe::transition::transition_of;
+use precipice_figures::{self as figure, Series};
 
 use super::StoredRun;
-use crate::figure::{self, Series};
 use crate::run_theory::{Comparison, Forecast, Formula, compare, half_step};
 
 impl StoredRun {

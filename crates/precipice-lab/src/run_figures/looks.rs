@@ -7,11 +7,12 @@ use precipice::run::is_checkpoint_due;
 use precipice::task::Set;
 use precipice::train::Trainer;
 use precipice::workers::Sequential;
+use precipice_figures as figure;
 
 use super::{StoredRun, at_step};
 use crate::error::LabError;
+use crate::items;
 use crate::store::checkpoint;
-use crate::{figure, items};
 
 /// Sequences from which the leading heads are found; the first of them are drawn.
 const LOOKED_AT: usize = 32;

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use precipice::record::Row;
 use precipice::spec::{Readout, RunSpec, TaskSpec};
 use precipice::train::Trainer;
+use precipice_figures::{self as figure, Figure};
 
 use self::landscape::landscape_row;
 use crate::error::LabError;
-use crate::figure::{self, Figure};
 use crate::items;
 use crate::session::new_trainer;
 use crate::store::{RunDir, atomic, checkpoint};

@@ -4,10 +4,10 @@
 use precipice::probe::regression::closed_forms::plateaus;
 use precipice::probe::regression::generalization::RollOut;
 use precipice::spec::FunctionKind;
+use precipice_figures::{BandPanel, BandSeries, Bands};
 
 use super::{StoredRun, at_step};
 use crate::error::LabError;
-use crate::figure::{BandPanel, BandSeries, Bands};
 use crate::regression_report::{N_APPLICATIONS, RegressionReport, Scaled};
 use crate::threads::{self, Pool};
 

@@ -3,15 +3,15 @@
 use precipice::probe::survival::{Observation, Survival};
 use precipice::probe::transition::median;
 use precipice::record::Row;
+use precipice_figures::{
+    BandPanel, BandSeries, Bands, Ensemble, EnsembleMember, Figure, FigureError, PhaseCell, PhaseDiagram, PhaseMap,
+    PhaseUnit, bands, ensemble, phase_diagram,
+};
 use serde_json::Value;
 
 use super::summary::{by_point, observations, quantile, summarize};
 use super::{Axis, SweepReport, SweepRow};
 use crate::error::LabError;
-use crate::figure::{
-    BandPanel, BandSeries, Bands, Ensemble, EnsembleMember, Figure, FigureError, PhaseCell, PhaseDiagram, PhaseMap,
-    PhaseUnit, bands, ensemble, phase_diagram,
-};
 use crate::store::RunDir;
 
 /// A figure and the stem of its file.
@@ -262,11 +262,6 @@ fn member(name: String, curves: &[Vec<(f64, f64)>], observations: &[Observation]
         [0.1, 0.5, 0.9].map(|q| quantile(&values, q))
     };
     let last = observations.iter().map(|observation| observation.time).fold(0.0, f64::max);
-    EnsembleMember {
-        name,
-        steps,
-        quantiles: (0..n_rows).map(at).collect(),
-        survival: Survival::new(observations),
-        last,
-    }
+    let Survival { times: jump_times, shares: not_jumped } = Survival::new(observations);
+    EnsembleMember { name, steps, quantiles: (0..n_rows).map(at).collect(), jump_times, not_jumped, last }
 }

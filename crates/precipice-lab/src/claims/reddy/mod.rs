@@ -9,11 +9,11 @@ use std::path::PathBuf;
 
 use precipice::record::Row;
 use precipice::spec::RunSpec;
+use precipice_figures::{Figure, FigureError, phase_diagram};
 use serde_json::Value;
 
 use super::{CaseRow, Claim, Lookout, Settings};
 use crate::error::LabError;
-use crate::figure::{Figure, FigureError};
 use crate::run_figures::write;
 use crate::store::RunDir;
 use crate::sweep::{self, Axis, Plan, SweepReport, SweepRow};
@@ -142,7 +142,7 @@ impl Swept {
     /// Draws the two axes as a phase diagram.
     fn draw_phases(&self, name: &str, title: &str, x: &str, y: &str) -> Result<PathBuf, LabError> {
         let data = sweep::phase_data(title, self.axis(x), self.axis(y), &self.report);
-        self.draw(name, crate::figure::phase_diagram(&data))
+        self.draw(name, phase_diagram(&data))
     }
 }
 

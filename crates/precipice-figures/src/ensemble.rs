@@ -1,7 +1,5 @@
 //! Many runs at once: accuracy with its spread over seeds, and when the jumps come.
 
-use precipice::probe::survival::Survival;
-
 use super::canvas::{Area, Canvas};
 use super::legend::{Entry, Stroke, legend};
 use super::panel::{Panel, STEP_AXIS_SPACE, step_range};
@@ -27,8 +25,10 @@ pub struct EnsembleMember {
     pub steps: Vec<f64>,
     /// 10 %, 50 % and 90 % of the runs have at most this accuracy.
     pub quantiles: Vec<[f64; 3]>,
-    /// Share of the runs that have not jumped.
-    pub survival: Survival,
+    /// Times at which runs jumped, rising.
+    pub jump_times: Vec<f64>,
+    /// Share of the runs that have not jumped from each of these times on.
+    pub not_jumped: Vec<f64>,
     /// The last time that is known of.
     pub last: f64,
 }
@@ -39,10 +39,13 @@ const SHARE_HEIGHT: f64 = 170.0;
 /// Draws median accuracy with bands from 10 % to 90 %, above the share that has not jumped.
 ///
 /// # Errors
-/// If there are no runs, no steps, or steps that do not rise.
+/// If there are no runs, no steps, steps that do not rise, or not one share for each time of a jump.
 pub fn ensemble(data: &Ensemble) -> Result<Figure, FigureError> {
     check::non_empty("runs", data.members.len())?;
-    data.members.iter().try_for_each(|member| check::steps(&member.steps))?;
+    for member in &data.members {
+        check::steps(&member.steps)?;
+        check::length("not_jumped", member.not_jumped.len(), member.jump_times.len())?;
+    }
     let entry = |(i, member): (usize, &EnsembleMember)| {
         let color = style::series_color(i);
         Entry { name: member.name.clone(), color, stroke: Stroke::Solid }
@@ -64,7 +67,7 @@ pub fn ensemble(data: &Ensemble) -> Result<Figure, FigureError> {
         let (middle, half) = (of(|q| q[0].midpoint(q[2])), of(|q| (q[2] - q[0]) / 2.0));
         upper.band(&member.steps, &middle, &half, entry.color);
         upper.series(&member.steps, &of(|q| q[1]), entry);
-        let (times, shares) = staircase(&member.survival, member.last);
+        let (times, shares) = staircase(member);
         lower.series(&times, &shares, entry);
     }
     upper.draw(&mut canvas, &format!("{}, 10–90 %", data.y_name), false);
@@ -72,39 +75,40 @@ pub fn ensemble(data: &Ensemble) -> Result<Figure, FigureError> {
     Ok(canvas.finish(lower_area.bottom() + STEP_AXIS_SPACE))
 }
 
-/// The corners of the estimate from 0 to `last`.
-fn staircase(survival: &Survival, last: f64) -> (Vec<f64>, Vec<f64>) {
+/// The corners of the share over time, from 0 to the last time.
+fn staircase(member: &EnsembleMember) -> (Vec<f64>, Vec<f64>) {
     let (mut times, mut shares, mut share) = (vec![0.0], vec![1.0], 1.0);
-    for (&time, &next) in survival.times.iter().zip(&survival.shares) {
+    for (&time, &next) in member.jump_times.iter().zip(&member.not_jumped) {
         times.extend([time, time]);
         shares.extend([share, next]);
         share = next;
     }
-    times.push(last);
+    times.push(member.last);
     shares.push(share);
     (times, shares)
 }
 
 #[cfg(test)]
 mod tests {
-    use precipice::probe::survival::Observation;
-
     use super::*;
 
     #[test]
     fn a_group_is_drawn_and_nothing_is_refused() {
-        let observation = |time| Observation { time, has_jumped: time < 250.0 };
         let member = EnsembleMember {
             name: "N = 4".to_owned(),
             steps: vec![0.0, 100.0, 200.0, 300.0],
             quantiles: vec![[0.1, 0.2, 0.3], [0.2, 0.3, 0.4], [0.3, 0.8, 1.0], [0.9, 1.0, 1.0]],
-            survival: Survival::new(&[observation(150.0), observation(300.0)]),
+            jump_times: vec![150.0],
+            not_jumped: vec![0.5],
             last: 300.0,
         };
         let data = Ensemble { title: "t".to_owned(), y_name: "accuracy".to_owned(), members: vec![member] };
         assert!(ensemble(&data).unwrap().svg().contains("not yet jumped"));
+        let corners = staircase(&data.members[0]);
+        assert_eq!(corners, (vec![0.0, 150.0, 150.0, 300.0], vec![1.0, 1.0, 0.5, 0.5]));
+        let mut torn = data.clone();
+        torn.members[0].not_jumped.clear();
+        assert!(ensemble(&torn).is_err());
         assert!(ensemble(&Ensemble { members: Vec::new(), ..data }).is_err());
-        let (times, shares) = staircase(&Survival { times: vec![5.0], shares: vec![0.5] }, 9.0);
-        assert_eq!((times, shares), (vec![0.0, 5.0, 5.0, 9.0], vec![1.0, 1.0, 0.5, 0.5]));
     }
 }

@@ -186,7 +186,7 @@ fn draw_matrix(canvas: &mut Canvas, area: Area, n_tokens: usize, matrix: &[f64],
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::testing::{assert_draws, shows};
+    use crate::testing::{assert_draws, shows};
 
     fn grid(n_tokens: usize, n_moments: usize) -> AttentionGrid {
         let uniform = |idx: usize| 1.0 / (idx / n_tokens + 1) as f64;

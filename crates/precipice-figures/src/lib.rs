@@ -1,11 +1,34 @@
-//! Figures: pure functions from plain data to SVG, PNG and PDF.
+//! The figures of precipice: pure functions from plain data to SVG, PNG and PDF.
 //!
-//! The same data give the same bytes: no time stamp, no random identifier, no font of the
-//! system. `NaN` means "undefined" and leaves a gap.
+//! They know nothing of runs: whoever has numbers can draw them. The same data give the same bytes:
+//! no time stamp, no random identifier, no font of the system. `NaN` means "undefined" and leaves a
+//! gap. Data that cannot be drawn are a [`FigureError`] that names the field.
 //!
-//! Reading order: [`style`] (every color and size), `text` (numbers and widths),
-//! `canvas` (one page), `panel` and `legend` (axes, lines, labels), `heat` (colored cells),
-//! `surface` (loss surfaces), `tokens`, `thumbnail`, `export` (PNG and PDF), then one file a figure.
+//! # Reading order
+//!
+//! [`style`] (every color and size), `text` (numbers and widths), `canvas` (one page), `panel` and
+//! `legend` (axes, lines, labels), `heat` (colored cells), `surface` (loss surfaces), `tokens`,
+//! `thumbnail`, `check` (of data), `export` (PNG and PDF), then one file a figure.
+//!
+//! ```
+//! use precipice_figures::{LearningCurve, Series, learning_curve};
+//! let series = |values: [f64; 3]| vec![Series { name: "in context".to_owned(), values: values.to_vec() }];
+//! let figure = learning_curve(&LearningCurve {
+//!     title: "Copying, N = 8".to_owned(),
+//!     steps: vec![0.0, 2000.0, 4000.0],
+//!     accuracy: series([0.03, 0.13, 0.99]),
+//!     loss: series([3.5, 2.1, 0.05]),
+//!     n_labels: 32,
+//!     n_exemplars: 8,
+//!     burstiness: 1,
+//!     reference: None,
+//!     jump: None,
+//! })?;
+//! assert!(figure.svg().contains("1/N = .125"));
+//! assert!(figure.pdf()?.starts_with(b"%PDF"));
+//! # Ok::<(), precipice_figures::FigureError>(())
+//! ```
+#![forbid(unsafe_code)]
 
 mod attention;
 mod bands;

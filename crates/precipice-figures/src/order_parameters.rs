@@ -220,7 +220,7 @@ fn draw_losses(canvas: &mut Canvas, data: &OrderParameters, entries: &[Entry], l
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::testing::{assert_draws, series, shows, sigmoid, steps};
+    use crate::testing::{assert_draws, series, shows, sigmoid, steps};
 
     fn data() -> OrderParameters {
         let steps = steps();

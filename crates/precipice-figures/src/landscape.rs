@@ -180,8 +180,8 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, top: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::testing::{assert_draws, series, shows, sigmoid, steps};
-    use crate::figure::{SurfaceAxis, SurfaceMark, SurfacePath};
+    use crate::testing::{assert_draws, series, shows, sigmoid, steps};
+    use crate::{SurfaceAxis, SurfaceMark, SurfacePath};
 
     fn row(heading: &str) -> LandscapeRow {
         let axis =

@@ -74,7 +74,7 @@ fn log_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::testing::{assert_draws, shows};
+    use crate::testing::{assert_draws, shows};
 
     fn data() -> Scaling {
         let power = |exponent: f64| (1..9).map(|i| f64::from(1 << i)).map(|n| (n, n.powf(exponent))).collect();

@@ -228,7 +228,7 @@ fn attention_cell(canvas: &mut Canvas, cell: Area, value: f64, is_right: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::testing::{assert_draws, shows};
+    use crate::testing::{assert_draws, shows};
 
     fn drawing() -> Thumbnail {
         Thumbnail { pixels: (0..576).map(|i| if i % 5 == 0 { 255 } else { 85 }).collect(), width: 24, height: 24 }

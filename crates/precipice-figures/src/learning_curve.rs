@@ -167,7 +167,7 @@ fn pair(first: &str, a: f64, second: &str, b: f64, places: usize) -> Vec<Referen
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::testing::{assert_draws, series, shows, sigmoid, steps};
+    use crate::testing::{assert_draws, series, shows, sigmoid, steps};
 
     fn curve() -> LearningCurve {
         let steps = steps();

@@ -97,8 +97,8 @@ fn draw_forecasts(canvas: &mut Canvas, data: &TheoryOverMeasurement, entries: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::Jump;
-    use crate::figure::testing::{assert_draws, series, shows, sigmoid, steps};
+    use crate::Jump;
+    use crate::testing::{assert_draws, series, shows, sigmoid, steps};
 
     fn data() -> TheoryOverMeasurement {
         let steps = steps();

@@ -153,7 +153,7 @@ fn mean(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::testing::{assert_draws, series, shows, sigmoid, steps};
+    use crate::testing::{assert_draws, series, shows, sigmoid, steps};
 
     fn map() -> InteractionMap {
         let steps = steps();
