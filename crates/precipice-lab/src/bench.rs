@@ -12,8 +12,9 @@ use precipice_num::{Fill, Kernels, MatMut, MatRef, Real, Rng, StreamId};
 use serde::Serialize;
 
 use crate::error::LabError;
-use crate::threads::Pool;
-use crate::{items, session, spec_file};
+use crate::input::{items, spec_file};
+use crate::runs::new_trainer;
+use crate::runs::threads::{self, Pool};
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +94,7 @@ pub fn time(name: &str, mut spec: RunSpec, threads: usize, effort: Effort, limit
     let problem = |problem: String| LabError::Bench { task: name.to_owned(), problem };
     forget_peak_memory();
     let pool = Pool::new(threads).map_err(|e| problem(format!("no threads: {e}")))?;
-    let mut trainer = session::new_trainer(&spec, bank.clone())?;
+    let mut trainer = new_trainer(&spec, bank.clone(), Kernels::detect())?;
     let mut rates = pool
         .with(|| steps_per_s(&mut trainer, &pool, effort))
         .map_err(|e| problem(format!("diverged at step {}; try a smaller learning rate", e.step)))?;
@@ -166,7 +167,7 @@ pub fn growth_tasks() -> Vec<(Growth, RunSpec, usize)> {
     let mut tasks = Vec::new();
     for (axis, values, change) in axes {
         for &value in values {
-            if axis == "threads" && value > crate::threads::available() {
+            if axis == "threads" && value > threads::available() {
                 continue;
             }
             let overrides = std::iter::once("model.d_pos=65".to_owned()).chain(change(value)).collect();

@@ -4,9 +4,9 @@ use anyhow::{Context, bail};
 use precipice::spec::RunSpec;
 use precipice_figures::scaling;
 use precipice_lab::bench::{self, Effort, Growth, Timing};
+use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::run_figures::write;
-use precipice_lab::spec_file::{self, Changes};
-use precipice_lab::threads::THREADS_MAX;
+use precipice_lab::runs::threads::THREADS_MAX;
 
 use super::{note, say, say_json};
 use crate::Ending;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use precipice_lab::run_figures;
+use precipice_lab::runs::at_step;
 use precipice_lab::store::{RunDir, atomic, checkpoint, tables};
 use serde_json::json;
 
@@ -46,7 +46,7 @@ pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
 fn checkpoint_bytes(run_dir: &RunDir, spec: &precipice::spec::RunSpec, step: Option<u64>) -> anyhow::Result<Vec<u8>> {
     let last = checkpoint::steps(&run_dir.checkpoints())?.last().copied();
     let step = step.or(last).with_context(|| format!("{}: has no checkpoints", run_dir.root().display()))?;
-    run_figures::at_step(run_dir, spec, step)?;
+    at_step(run_dir, spec, step)?;
     let path = run_dir.checkpoints().join(checkpoint::file_name(step));
     fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use precipice_figures::Figure;
-use precipice_lab::companion::{companion_spec, train_companion};
-use precipice_lab::run_figures::{self, Kind, StoredRun};
+use precipice_lab::run_figures::{self, Kind};
+use precipice_lab::runs::threads::Pool;
+use precipice_lab::runs::{StoredRun, companion};
+use precipice_lab::whole_run::train_companion;
 use serde_json::json;
 
 use super::{say, say_json, texts};
@@ -22,8 +24,9 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         if args.output.is_some() && args.runs.len() > 1 {
             bail!("-o names one file, but there are {} runs; leave it out to write into each run", args.runs.len());
         }
+        let pool = Pool::new(args.threads.count())?;
         for root in &args.runs {
-            let figure = run_figures::draw(args.kind, &StoredRun::open(root)?)?;
+            let figure = run_figures::draw(args.kind, &StoredRun::open(root)?, &pool)?;
             paths.push(write(&args, root, &figure)?);
         }
     }
@@ -48,7 +51,7 @@ fn argument(args: &FigureArgs) -> anyhow::Result<Figure> {
     let companion = match &args.runs[1..] {
         [] => {
             interrupt::listen();
-            let spec = companion_spec(&run)?;
+            let spec = companion(&run)?.spec;
             let mut watch = Progress::new(&spec.name, &spec, args.quiet);
             train_companion(&run, args.threads.count(), &mut watch)?
         }

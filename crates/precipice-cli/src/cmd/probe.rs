@@ -8,10 +8,11 @@ use precipice::model::Trace;
 use precipice::probe::interactions::{Interactions, PARTS};
 use precipice::probe::{Observer, ProbeReport, look};
 use precipice::record::Row;
-use precipice_lab::regression_report::RegressionReport;
+use precipice_lab::reports::regression::RegressionReport;
+use precipice_lab::runs::at_step;
+use precipice_lab::runs::threads::Pool;
 use precipice_lab::store::manifest::number;
 use precipice_lab::store::{RunDir, checkpoint};
-use precipice_lab::{run_figures, threads};
 use serde_json::{Value, json};
 
 use super::{say, say_json};
@@ -26,9 +27,9 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let Some(step) = args.step.or(steps.last().copied()) else {
         bail!("{}: has no checkpoints; `precipice run --resume` makes some", args.run.display());
     };
-    let trainer = run_figures::at_step(&run_dir, &spec, step)?;
+    let trainer = at_step(&run_dir, &spec, step)?;
     if spec.task.regression().is_some() {
-        let pool = threads::Pool::new(args.threads.count())?;
+        let pool = Pool::new(args.threads.count())?;
         let report = RegressionReport::new(&spec, &trainer, &pool);
         if args.json {
             say_json(&regression::to_json(&report))?;
@@ -40,7 +41,7 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     }
     // Probes can be looked at even where the run did not log them.
     spec.probes.enabled = true;
-    let pool = threads::Pool::new(args.threads.count())?;
+    let pool = Pool::new(args.threads.count())?;
     let (row, report) = Observer::new(&spec, &trainer).observe(&trainer, f64::NAN, &pool);
     let report = report.context("probes are enabled, but gave no report")?;
     if args.json {

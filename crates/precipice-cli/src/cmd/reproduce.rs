@@ -5,7 +5,7 @@ use precipice::record::Recorder;
 use precipice::spec::RunSpec;
 use precipice_lab::claims::{self, Claim, ClaimReport, Settings, Verdict, Watcher};
 use precipice_lab::error::LabError;
-use precipice_lab::spec_file::nearest;
+use precipice_lab::input::spec_file::nearest;
 use precipice_lab::sweep::SweepWatcher;
 use serde_json::{Value, json};
 

@@ -1,9 +1,10 @@
 //! `precipice run`: train one network.
 
 use precipice::spec::RunSpec;
-use precipice_lab::session::{self, Keep, Options, Report};
-use precipice_lab::spec_file::{self, Changes};
+use precipice_lab::input::spec_file::{self, Changes};
+use precipice_lab::runs::{Keep, Options, Report};
 use precipice_lab::store::RunOutcome;
+use precipice_lab::whole_run::train_and_draw;
 use serde_json::{Value, json};
 
 use super::{note, say, say_json, texts};
@@ -30,7 +31,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     );
     let mut progress = Progress::new(&label, &spec, args.quiet).keep_curve();
     let options = Options { out: args.out, threads, resume: args.resume, force: args.force, keep: Keep::All };
-    let report = session::train(spec.clone(), &options, &mut progress);
+    let report = train_and_draw(spec.clone(), &options, &mut progress);
     drop(progress);
     let report = report?;
     report.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));

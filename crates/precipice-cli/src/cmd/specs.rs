@@ -1,6 +1,6 @@
 //! `precipice specs` and `precipice show`: the experiments as data.
 
-use precipice_lab::spec_file::{self, BUILT_INS, Changes};
+use precipice_lab::input::spec_file::{self, BUILT_INS, Changes};
 use precipice_lab::sweep::{BUILT_IN_SWEEPS, Plan};
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! `precipice verify`: run a finished run again and compare bits.
 
+use precipice_lab::runs;
 use precipice_lab::store::RunDir;
-use precipice_lab::verify;
 use serde_json::json;
 
 use super::{say, say_json};
@@ -15,7 +15,7 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
     let spec = run_dir.spec()?;
     let label = format!("verifying {} · {} steps", run_dir.root().display(), commas(spec.train.steps));
     let mut progress = Progress::new(&label, &spec, args.quiet);
-    let result = verify::verify(&run_dir, args.threads.count(), &mut progress);
+    let result = runs::verify(&run_dir, args.threads.count(), &mut progress);
     drop(progress);
     let result = result?;
     let same = result.difference.is_none();

@@ -2,9 +2,9 @@
 
 use precipice::theory::{Context, FlowError, Parameter, Point, Start, Third, flow};
 
-use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
+use super::claim::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
 use crate::error::LabError;
-use crate::landscape::{Landscape, Request};
+use crate::reports::landscape::{Landscape, Request};
 use crate::run_figures::write;
 
 pub(super) fn claim() -> Claim {

@@ -3,11 +3,11 @@
 use precipice::theory::{Exponent, Over, exponent, scaling};
 use precipice_figures::{self as figure, ScalingSeries};
 
-use super::essay::{Finished, run_seeds};
-use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
+use super::claim::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
+use super::seeds::{Finished, run_seeds};
 use crate::error::LabError;
+use crate::reports::theory::half_step;
 use crate::run_figures::write;
-use crate::run_theory::half_step;
 
 pub(super) fn claim() -> Claim {
     Claim {

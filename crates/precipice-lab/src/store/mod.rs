@@ -25,7 +25,7 @@ use precipice::record::Row;
 use precipice::spec::RunSpec;
 
 use crate::error::LabError;
-use crate::spec_file;
+use crate::input::spec_file;
 pub use manifest::{Manifest, RunOutcome};
 
 /// Places in a run directory.
@@ -224,11 +224,36 @@ pub struct Lock {
 
 #[cfg(test)]
 mod tests {
-    use precipice::spec::RunSpec;
+    use std::collections::BTreeMap;
+
+    use precipice::task::Task;
+    use precipice::train::Trainer;
     use precipice_num::Kernels;
 
     use super::*;
-    use crate::session::new_trainer;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            format: manifest::FORMAT,
+            name: "format".to_owned(),
+            spec_hash: "0123".to_owned(),
+            version: "0".to_owned(),
+            arithmetic: "fused".to_owned(),
+            simd: "avx2".to_owned(),
+            machine: BTreeMap::new(),
+            threads: 1,
+            started: "1970-01-01T00:00:00Z".to_owned(),
+            ended: "1970-01-01T00:00:01Z".to_owned(),
+            seconds: 1.0,
+            steps_per_s: 1.0,
+            outcome: RunOutcome::None,
+            steps: 1,
+            digest: "4567".to_owned(),
+            final_row: serde_json::Map::new(),
+            transition: None,
+            files: Vec::new(),
+        }
+    }
 
     #[test]
     fn another_format_is_refused() {
@@ -236,20 +261,10 @@ mod tests {
         let path = folder.path().join("manifest.json");
         fs::write(&path, r#"{"format": 1}"#).unwrap();
         assert!(Manifest::read(&path).unwrap_err().to_string().contains("damaged manifest"));
-        let mut spec = RunSpec { name: "format".to_owned(), ..RunSpec::default() };
-        spec.train.steps = 1;
-        let run_dir = RunDir::new(folder.path().join("run"));
-        let options = crate::session::Options {
-            out: Some(run_dir.root().to_owned()),
-            threads: 1,
-            resume: false,
-            force: false,
-            keep: crate::session::Keep::All,
-        };
-        crate::session::train(spec, &options, &mut precipice::record::MemoryRecorder::default()).unwrap();
-        let text = fs::read_to_string(run_dir.manifest_path()).unwrap();
-        fs::write(run_dir.manifest_path(), text.replace("\"format\": 1", "\"format\": 9")).unwrap();
-        let error = Manifest::read(&run_dir.manifest_path()).unwrap_err().to_string();
+        manifest().write(&path).unwrap();
+        assert_eq!(Manifest::read(&path).unwrap(), manifest());
+        Manifest { format: 9, ..manifest() }.write(&path).unwrap();
+        let error = Manifest::read(&path).unwrap_err().to_string();
         assert!(error.contains("format 9; this version reads format 1"), "{error}");
     }
 
@@ -257,8 +272,7 @@ mod tests {
     fn a_checkpoint_of_another_run_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let spec = RunSpec { name: "own".to_owned(), ..RunSpec::default() };
-        let trainer = new_trainer(&spec, None).unwrap();
-        assert_eq!(trainer.model().kernels(), Kernels::detect());
+        let trainer = Trainer::new(&spec, Task::new(&spec, None).unwrap(), Kernels::detect()).unwrap();
         checkpoint::write(folder.path(), &trainer, &spec.hash()).unwrap();
         let path = folder.path().join(checkpoint::file_name(0));
         let layout = trainer.model().layout();

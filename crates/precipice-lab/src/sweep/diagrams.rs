@@ -9,8 +9,10 @@ use precipice_figures::{
 };
 use serde_json::Value;
 
+use super::grid::as_json;
+use super::plan::Axis;
+use super::report::{SweepReport, SweepRow};
 use super::summary::{by_point, observations, quantile, summarize};
-use super::{Axis, SweepReport, SweepRow};
 use crate::error::LabError;
 use crate::store::RunDir;
 
@@ -249,7 +251,7 @@ fn plain(value: &Value) -> String {
 
 /// A value of an axis as it stands in a report.
 fn as_shown(value: &str) -> String {
-    plain(&super::grid::as_json(value))
+    plain(&as_json(value))
 }
 
 /// Quantiles of the accuracy, at every step over the runs that came so far.

@@ -5,19 +5,9 @@ use std::collections::BTreeMap;
 use precipice::spec::{RunSpec, Seeds};
 use serde_json::{Map, Value};
 
-use super::Plan;
+use super::plan::Plan;
 use crate::error::LabError;
-use crate::items;
-use crate::spec_file;
-
-/// A field and the values that it takes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
-    /// `key.sub`, as in `-s`.
-    pub key: String,
-    /// As typed.
-    pub values: Vec<String>,
-}
+use crate::input::{items, spec_file};
 
 /// One run to make.
 #[derive(Clone, Debug)]
@@ -33,11 +23,18 @@ pub struct Job {
 /// Runs that a sweep may have.
 const JOBS_MAX: usize = 1_000_000;
 
-/// All runs: for each point of the grid, the last axis fastest, all seeds.
-///
-/// # Errors
-/// A point that is no valid spec, two points that are the same spec, more runs than a sweep may have.
-pub(super) fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
+impl Plan {
+    /// All runs: for each point of the grid, the last axis fastest, all seeds.
+    ///
+    /// # Errors
+    /// A point that is no valid spec where none may be left out, two points that are the same spec, more
+    /// runs than a sweep may have, or none.
+    pub fn jobs(&self) -> Result<Vec<Job>, LabError> {
+        expand(self)
+    }
+}
+
+fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
     let Plan { spec: name, changes, axes, seeds, .. } = plan;
     let n_jobs = axes.iter().try_fold(seeds.len(), |n, axis| n.checked_mul(axis.values.len()));
     if n_jobs.is_none_or(|n| n > JOBS_MAX) {
@@ -117,7 +114,8 @@ pub(super) fn as_json(value: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec_file::Changes;
+    use crate::input::spec_file::Changes;
+    use crate::sweep::Axis;
 
     fn expand(name: &str, changes: &Changes, axes: &[Axis], seeds: &[u64]) -> Result<Vec<Job>, LabError> {
         let plan = Plan::load(name, false).unwrap();

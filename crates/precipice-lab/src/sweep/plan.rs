@@ -5,9 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::grid::{self, Axis, Job};
 use crate::error::LabError;
-use crate::spec_file::{self, Changes, nearest, toml_error};
+use crate::input::spec_file::{self, Changes, nearest, toml_error};
 
 /// Sweeps that are part of the program.
 pub const BUILT_IN_SWEEPS: [(&str, &str); 13] = [
@@ -25,6 +24,15 @@ pub const BUILT_IN_SWEEPS: [(&str, &str); 13] = [
     ("oswald-misread", include_str!("../../../../specs/sweeps/oswald-misread.toml")),
     ("han-classes-burstiness", include_str!("../../../../specs/sweeps/han-classes-burstiness.toml")),
 ];
+
+/// A field and the values that it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// `key.sub`, as in `-s`.
+    pub key: String,
+    /// As typed.
+    pub values: Vec<String>,
+}
 
 /// A grid of runs.
 #[derive(Clone, Debug)]
@@ -154,15 +162,6 @@ impl Plan {
             Some(other) => *other = axis,
             None => self.axes.push(axis),
         }
-    }
-
-    /// All runs, in the order of grid and seeds.
-    ///
-    /// # Errors
-    /// A point that is no valid spec where none may be left out, two points that are the same spec, more
-    /// runs than a sweep may have, or none.
-    pub fn jobs(&self) -> Result<Vec<Job>, LabError> {
-        grid::expand(self)
     }
 }
 

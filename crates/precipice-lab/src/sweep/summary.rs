@@ -4,7 +4,7 @@ use precipice::probe::survival::{Observation, Survival, median_interval};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{SweepReport, SweepRow};
+use super::report::{SweepReport, SweepRow};
 use crate::store::{RunOutcome, tables};
 
 /// The jump over the seeds of one point of the grid.

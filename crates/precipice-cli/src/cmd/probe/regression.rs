@@ -1,7 +1,7 @@
 //! What `precipice probe` says of a network of the regression task.
 
 use precipice::probe::regression::generalization::RollOut;
-use precipice_lab::regression_report::{RegressionReport, Scaled};
+use precipice_lab::reports::regression::{RegressionReport, Scaled};
 use precipice_lab::store::manifest::number;
 use serde_json::{Value, json};
 

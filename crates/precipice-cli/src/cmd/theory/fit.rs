@@ -3,7 +3,7 @@
 use anyhow::bail;
 use precipice::probe::transition::transition_of;
 use precipice::theory::Fit;
-use precipice_lab::run_theory::{Comparison, Forecast, Formula, compare, half_step};
+use precipice_lab::reports::theory::{Comparison, Forecast, Formula, compare, half_step};
 use precipice_lab::store::RunDir;
 use serde_json::{Value, json};
 

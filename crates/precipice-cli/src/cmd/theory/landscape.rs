@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use precipice::theory::{Parameter, Point, Third};
-use precipice_lab::landscape::{Landscape, Request};
+use precipice_lab::reports::landscape::{Landscape, Request};
 use precipice_lab::run_figures::write;
 use precipice_lab::store::manifest::number;
 use serde_json::{Value, json};

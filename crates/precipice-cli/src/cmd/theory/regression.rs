@@ -3,7 +3,7 @@
 use anyhow::bail;
 use precipice::probe::regression::closed_forms::{plateaus, spectra, white};
 use precipice::theory::regression::{Filter, Mean, Spectra, White};
-use precipice_lab::spec_file::{self, Changes};
+use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::store::manifest::number;
 use serde_json::{Value, json};
 

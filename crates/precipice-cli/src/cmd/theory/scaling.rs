@@ -1,7 +1,7 @@
 //! `precipice theory scaling`: when the cliff comes.
 
 use precipice::theory::{Exponent, Over, ScalingPoint, exponent, scaling as measure};
-use precipice_lab::landscape::scaling_figure;
+use precipice_lab::reports::landscape::scaling_figure;
 use precipice_lab::run_figures::write;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ use precipice::probe::transition::median;
 use precipice_figures::{BandPanel, Bands, bands};
 
 use super::dynamics::guesses;
-use super::{Swept, case, last, log, speaking, swept};
-use crate::claims::{CaseRow, Evidence, Lookout, Settings, summary};
+use super::swept::{Swept, case, last, log, speaking, swept};
+use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::error::LabError;
 use crate::sweep::{SweepRow, dependence, seed_curves};
 

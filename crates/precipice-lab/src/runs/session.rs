@@ -8,15 +8,15 @@ use precipice::probe::transition::{Learned, transition_of};
 use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::run::{self, Inputs, Outcome, RunError};
 use precipice::spec::RunSpec;
-use precipice::task::{ItemBank, Task};
 use precipice::train::{TrainState, Trainer};
 use precipice_num::Kernels;
 
+use super::stored::StoredRun;
+use super::threads::Pool;
+use super::trainer::new_trainer;
 use crate::error::LabError;
-use crate::run_figures::{self, StoredRun};
-use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, checkpoint, log, manifest, tables};
-use crate::threads::Pool;
-use crate::{items, store};
+use crate::input::items;
+use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, atomic, checkpoint, log, manifest, tables};
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct Options {
 /// What a run directory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// Everything: all checkpoints, table, figures.
+    /// Everything: all checkpoints, table, and figures where someone draws them.
     All,
     /// The log, the last checkpoint and the manifest: one run of many. Interrupted, it starts again.
     Results,
@@ -57,26 +57,98 @@ pub struct Report {
     pub figures: Vec<PathBuf>,
 }
 
-/// Trains the network of a spec into its run directory. `watch` sees rows and steps as they come.
+/// What training came to.
+#[derive(Debug)]
+pub enum Training {
+    /// The result was there already, or the run was stopped: nothing is to be added.
+    Ended(Box<Report>),
+    /// All is measured and nothing says yet that the run is finished.
+    Unsealed(Box<Unsealed>),
+}
+
+impl Training {
+    /// Marks the run as finished, if it is not yet.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn seal(self) -> Result<Report, LabError> {
+        match self {
+            Training::Ended(report) => Ok(*report),
+            Training::Unsealed(run) => run.seal(),
+        }
+    }
+}
+
+/// A run to which files may be added before its manifest, which lists them, is written. Dropped, it is
+/// an unfinished run that can be resumed.
+#[derive(Debug)]
+pub struct Unsealed {
+    session: Session,
+    manifest: Manifest,
+    figures: Vec<PathBuf>,
+}
+
+impl Unsealed {
+    /// The run as whoever draws it sees it.
+    pub fn stored(&self) -> StoredRun {
+        let Session { run_dir, spec, rows, .. } = &self.session;
+        StoredRun { run_dir: run_dir.clone(), spec: spec.clone(), rows: rows.clone() }
+    }
+
+    /// Lists figures that were drawn, and warns of those that could not be.
+    pub fn add_figures(&mut self, figures: Vec<PathBuf>, problems: Vec<String>) {
+        let root = self.session.run_dir.root();
+        let relative = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        self.manifest.files.extend(figures.iter().map(relative));
+        self.figures.extend(figures);
+        self.session.warnings.extend(problems);
+    }
+
+    /// Writes the manifest, which makes it a finished run.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn seal(self) -> Result<Report, LabError> {
+        self.manifest.write(&self.session.run_dir.manifest_path())?;
+        Ok(self.session.report(self.manifest, self.figures))
+    }
+}
+
+/// Trains the network of a spec into its run directory, up to the manifest. `watch` sees rows and steps
+/// as they come.
 ///
 /// # Errors
 /// Nothing is written before spec, items and directory are known to be usable.
-pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Result<Report, LabError> {
+///
+/// ```
+/// use precipice::record::MemoryRecorder;
+/// use precipice_lab::input::spec_file::{self, Changes};
+/// use precipice_lab::runs::{Keep, Options, train};
+/// # let folder = tempfile::tempdir()?;
+/// # let root = folder.path().join("run");
+/// let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
+/// let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
+/// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results };
+/// let report = train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
+/// assert_eq!(report.manifest.steps, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Result<Training, LabError> {
     let bank = items::load(&mut spec)?;
     // Shapes and groups are checked here, before anything is created.
-    let trainer = new_trainer(&spec, bank.clone())?;
+    let trainer = new_trainer(&spec, bank.clone(), Kernels::detect())?;
     let layout = trainer.model().layout().clone();
     drop(trainer);
     let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
     if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {
-        return Ok(report);
+        return Ok(Training::Ended(Box::new(report)));
     }
     let lock = run_dir.lock()?;
     let mut session = Session::begin(&run_dir, &spec, &layout, options, lock)?;
     let start = session.start.take();
     let first_step = start.as_ref().map_or(0, |state| state.step);
     let (started, clock) = (SystemTime::now(), Instant::now());
-    let pool = Pool::new(options.threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))?;
+    let pool = Pool::for_run(options.threads, &run_dir)?;
     let kernels = session.kernels;
     let inputs = Inputs { items: bank, start, workers: &pool, kernels };
     let mut recorder = Both { store: &mut session, watch };
@@ -104,7 +176,7 @@ pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> 
         transition: transition.map(Into::into),
         files: Vec::new(),
     };
-    session.finish(manifest, outcome)
+    session.end(manifest, outcome)
 }
 
 fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
@@ -117,18 +189,6 @@ fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
         (Outcome::Finished, Learned::Iw) => RunOutcome::Iw,
         (Outcome::Finished, Learned::Both) => RunOutcome::Both,
     }
-}
-
-/// A trainer at step 0, or the reason why the spec cannot be run.
-///
-/// # Errors
-/// As [`run::run`].
-pub fn new_trainer(spec: &RunSpec, bank: Option<ItemBank>) -> Result<Trainer, LabError> {
-    let task = Task::new(spec, bank).map_err(|e| match spec.task.items() {
-        Some(items) => LabError::Items { path: items.file.clone(), problem: e.to_string() },
-        None => LabError::Run(RunError::Items(e)),
-    })?;
-    Trainer::new(spec, task, Kernels::detect()).map_err(|e| LabError::Run(RunError::Spec(e)))
 }
 
 /// The stored result of a finished run, or the refusal to touch an unfinished one.
@@ -152,6 +212,7 @@ fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Res
 }
 
 /// The storing half of a run.
+#[derive(Debug)]
 struct Session {
     run_dir: RunDir,
     spec: RunSpec,
@@ -213,32 +274,22 @@ impl Session {
         Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep: options.keep, _lock: lock })
     }
 
-    /// Table, figures, and the manifest last. A stopped run gets none of them.
-    fn finish(mut self, mut manifest: Manifest, outcome: Outcome) -> Result<Report, LabError> {
-        let mut drawn = Vec::new();
+    /// Everything but figures and the manifest. A stopped run gets none of it.
+    fn end(self, mut manifest: Manifest, outcome: Outcome) -> Result<Training, LabError> {
         // The manifest vouches for the log.
         self.log.sync()?;
         if matches!(outcome, Outcome::Stopped { .. }) {
-            return Ok(self.report(manifest, drawn));
+            return Ok(Training::Ended(Box::new(self.report(manifest, Vec::new()))));
         }
         manifest.files = ["spec.toml", "log.jsonl", "checkpoints"].map(str::to_owned).to_vec();
         if self.keep == Keep::All {
             let table = tables::parquet(&self.rows);
             let table =
                 table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), format!("cannot write: {e}")))?;
-            store::atomic::write(&self.run_dir.parquet_path(), &table)?;
-            // A figure is not worth losing a run for.
-            let run = StoredRun { run_dir: self.run_dir.clone(), spec: self.spec.clone(), rows: self.rows.clone() };
-            let (paths, problems) = run_figures::draw_all(&run);
-            drawn = paths;
-            self.warnings.extend(problems);
-            let relative =
-                |path: &PathBuf| path.strip_prefix(self.run_dir.root()).unwrap_or(path).display().to_string();
+            atomic::write(&self.run_dir.parquet_path(), &table)?;
             manifest.files.push("metrics.parquet".to_owned());
-            manifest.files.extend(drawn.iter().map(relative));
         }
-        manifest.write(&self.run_dir.manifest_path())?;
-        Ok(self.report(manifest, drawn))
+        Ok(Training::Unsealed(Box::new(Unsealed { session: self, manifest, figures: Vec::new() })))
     }
 
     fn report(self, manifest: Manifest, figures: Vec<PathBuf>) -> Report {
@@ -278,9 +329,9 @@ impl Recorder for Session {
 }
 
 /// The one that keeps first, then whoever watches.
-pub(crate) struct Both<'a> {
-    pub(crate) store: &'a mut dyn Recorder,
-    pub(crate) watch: &'a mut dyn Recorder,
+pub(super) struct Both<'a> {
+    pub(super) store: &'a mut dyn Recorder,
+    pub(super) watch: &'a mut dyn Recorder,
 }
 
 impl Recorder for Both<'_> {
@@ -300,7 +351,7 @@ impl Recorder for Both<'_> {
 }
 
 /// The store's own error, without the wrapping that carried it through the run.
-pub(crate) fn unwrap_record(error: RunError) -> LabError {
+pub(super) fn unwrap_record(error: RunError) -> LabError {
     match error {
         RunError::Record(inner) => match inner.downcast::<LabError>() {
             Ok(lab) => *lab,

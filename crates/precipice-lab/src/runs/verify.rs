@@ -8,11 +8,11 @@ use precipice::spec::RunSpec;
 use precipice::train::TrainState;
 use precipice_num::{Arithmetic, Kernels};
 
+use super::session::{Both, unwrap_record};
+use super::threads::Pool;
 use crate::error::LabError;
-use crate::items;
-use crate::session::{Both, unwrap_record};
+use crate::input::items;
 use crate::store::{Manifest, RunDir, checkpoint, log};
-use crate::threads::Pool;
 
 /// What a repetition of a run came to.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -31,6 +31,21 @@ pub struct Verification {
 ///
 /// # Errors
 /// If the run is not finished or cannot be repeated here.
+///
+/// ```
+/// use precipice::record::MemoryRecorder;
+/// use precipice_lab::input::spec_file::{self, Changes};
+/// use precipice_lab::runs::{Keep, Options, train, verify};
+/// # let folder = tempfile::tempdir()?;
+/// # let root = folder.path().join("run");
+/// # let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
+/// # let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
+/// # let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results };
+/// let report = train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
+/// let again = verify(&report.run_dir, 1, &mut MemoryRecorder::default())?;
+/// assert_eq!(again.difference, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Result<Verification, LabError> {
     let mut spec = run_dir.spec()?;
     if !run_dir.manifest_path().is_file() {
@@ -41,7 +56,7 @@ pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Res
     let unknown =
         || LabError::run_dir(&run_dir.manifest_path(), format!("unknown arithmetic {:?}", manifest.arithmetic));
     let arithmetic = Arithmetic::from_name(&manifest.arithmetic).ok_or_else(unknown)?;
-    let pool = Pool::new(threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))?;
+    let pool = Pool::for_run(threads, run_dir)?;
     let inputs = Inputs { items: bank, start: None, workers: &pool, kernels: Kernels::with_arithmetic(arithmetic) };
     let mut memory = MemoryRecorder::default();
     let mut both = Both { store: &mut memory, watch };

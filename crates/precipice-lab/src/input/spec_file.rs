@@ -10,21 +10,21 @@ use crate::error::LabError;
 
 /// A built-in experiment: its name and its TOML.
 pub const BUILT_INS: [(&str, &str); 15] = [
-    ("copying", include_str!("../../../specs/copying.toml")),
-    ("copying-small", include_str!("../../../specs/copying-small.toml")),
-    ("copying-no-curriculum", include_str!("../../../specs/copying-no-curriculum.toml")),
-    ("minimal-head", include_str!("../../../specs/minimal-head.toml")),
-    ("regression", include_str!("../../../specs/regression.toml")),
-    ("regression-two-layers", include_str!("../../../specs/regression-two-layers.toml")),
-    ("regression-rank-one", include_str!("../../../specs/regression-rank-one.toml")),
-    ("regression-stream", include_str!("../../../specs/regression-stream.toml")),
-    ("regression-sine", include_str!("../../../specs/regression-sine.toml")),
-    ("classification", include_str!("../../../specs/classification.toml")),
-    ("classification-fast", include_str!("../../../specs/classification-fast.toml")),
-    ("classification-minimal", include_str!("../../../specs/classification-minimal.toml")),
-    ("classification-han", include_str!("../../../specs/classification-han.toml")),
-    ("han", include_str!("../../../specs/han.toml")),
-    ("han-small", include_str!("../../../specs/han-small.toml")),
+    ("copying", include_str!("../../../../specs/copying.toml")),
+    ("copying-small", include_str!("../../../../specs/copying-small.toml")),
+    ("copying-no-curriculum", include_str!("../../../../specs/copying-no-curriculum.toml")),
+    ("minimal-head", include_str!("../../../../specs/minimal-head.toml")),
+    ("regression", include_str!("../../../../specs/regression.toml")),
+    ("regression-two-layers", include_str!("../../../../specs/regression-two-layers.toml")),
+    ("regression-rank-one", include_str!("../../../../specs/regression-rank-one.toml")),
+    ("regression-stream", include_str!("../../../../specs/regression-stream.toml")),
+    ("regression-sine", include_str!("../../../../specs/regression-sine.toml")),
+    ("classification", include_str!("../../../../specs/classification.toml")),
+    ("classification-fast", include_str!("../../../../specs/classification-fast.toml")),
+    ("classification-minimal", include_str!("../../../../specs/classification-minimal.toml")),
+    ("classification-han", include_str!("../../../../specs/classification-han.toml")),
+    ("han", include_str!("../../../../specs/han.toml")),
+    ("han-small", include_str!("../../../../specs/han-small.toml")),
 ];
 
 /// What the command line changes in a spec.
@@ -42,6 +42,14 @@ pub struct Changes {
 ///
 /// # Errors
 /// Naming the file and line, or the override, that cannot be used.
+///
+/// ```
+/// use precipice_lab::input::spec_file::{Changes, load};
+/// let overrides = vec!["task.copying.n_labels=16".to_owned()];
+/// let spec = load("copying-small", &Changes { overrides, seed: Some(7), steps: Some(2) })?;
+/// assert_eq!((spec.task.n_labels(), spec.train.steps, spec.seeds.init), (16, 2, 7));
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
 pub fn load(name_or_path: &str, changes: &Changes) -> Result<RunSpec, LabError> {
     let built_in = BUILT_INS.iter().find(|(name, _)| *name == name_or_path);
     let (text, folder) = match built_in {
@@ -213,7 +221,7 @@ fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, changes: &Changes) ->
         key == format!("task.{family}.items") || key == format!("task.{family}.items.file")
     };
     let Some(items) = spec.task.items_mut() else { return Ok(()) };
-    if items.file.starts_with(crate::items::BUILT_IN_PREFIX) {
+    if items.file.starts_with(crate::input::items::BUILT_IN_PREFIX) {
         return Ok(());
     }
     let folder = folder.filter(|_| !changes.overrides.iter().any(is_items)).unwrap_or(Path::new(""));

@@ -8,8 +8,7 @@ use precipice::probe::regression::weights::{Circuits, DescentWeights};
 use precipice::record::Row;
 use precipice::spec::{RegressionSpec, RunSpec};
 use precipice::train::{TrainState, Trainer};
-
-use crate::threads::Pool;
+use precipice::workers::Workers;
 
 /// Factors on inputs and labels (von Oswald et al. 2023).
 pub const FACTORS: [f64; 12] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.55, 1.7, 2.0];
@@ -59,23 +58,23 @@ impl RegressionReport {
     ///
     /// # Panics
     /// If it is not of the regression task.
-    pub fn new(spec: &RunSpec, trainer: &Trainer, pool: &Pool) -> Self {
+    pub fn new(spec: &RunSpec, trainer: &Trainer, workers: &dyn Workers) -> Self {
         let mut spec = spec.clone();
         spec.probes.enabled = true;
         spec.eval.sequences = spec.eval.sequences.min(N_CONTEXTS);
-        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, pool);
+        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
         let state = trainer.state();
         let n_own = if spec.model.tied_layers { 1 } else { spec.model.n_layers };
         let circuits: Vec<Circuits> = (0..n_own).map_while(|layer| Circuits::of(&spec, &state.params, layer)).collect();
         let weights: Vec<DescentWeights> = circuits.iter().map(Circuits::descent).collect();
-        let [inputs, labels] = scaled(&spec, state, pool);
+        let [inputs, labels] = scaled(&spec, state, workers);
         let only_y = spec.model.n_layers == 1;
         let task = spec.task.regression().expect("the regression task");
         let scale = task.input_scale.max((2.0 * task.zero_loss()).sqrt()).max(1.0);
         let token_clip = spec.model.token_clip.or(Some(TOKEN_CLIP * scale));
         let repeat = |state: &TrainState, damping: f64| {
             let repetition = Repetition { n_applications: N_APPLICATIONS, damping, token_clip, only_y };
-            roll_out(&spec, state, repetition, pool)
+            roll_out(&spec, state, repetition, workers)
         };
         let roll_outs = DAMPINGS.iter().filter_map(|&damping| Some((damping, repeat(state, damping)?)));
         // The same layer with all that is no descent taken away.
@@ -87,7 +86,7 @@ impl RegressionReport {
             _ => None,
         };
         Self {
-            interpolation: interpolation(&spec, state, &circuits, pool),
+            interpolation: interpolation(&spec, state, &circuits, workers),
             roll_outs: roll_outs.collect(),
             descent_roll_out,
             row,
@@ -99,7 +98,7 @@ impl RegressionReport {
 }
 
 /// Losses with scaled inputs, and with scaled labels.
-fn scaled(spec: &RunSpec, state: &TrainState, pool: &Pool) -> [Vec<Scaled>; 2] {
+fn scaled(spec: &RunSpec, state: &TrainState, workers: &dyn Workers) -> [Vec<Scaled>; 2] {
     let task = spec.task.regression().expect("the regression task");
     let one_step = white(task).filter(|white| white.noise == 0.0 && spec.model.n_layers == 1);
     let of_inputs = |factor: f64| one_step.map(|white| white.loss_at_scale(white.optimal_rate(), factor));
@@ -107,7 +106,7 @@ fn scaled(spec: &RunSpec, state: &TrainState, pool: &Pool) -> [Vec<Scaled>; 2] {
     let measure = |change: fn(&mut RegressionSpec, f64), closed: &dyn Fn(f64) -> Option<f64>| {
         let at = |&factor: &f64| Scaled {
             factor,
-            loss: loss_under(spec, state, pool, |task| change(task, factor)),
+            loss: loss_under(spec, state, workers, |task| change(task, factor)),
             closed_form: closed(factor).map_or(f64::NAN, |loss| loss * task.weight_variance()),
         };
         FACTORS.iter().map(at).collect()
@@ -118,7 +117,7 @@ fn scaled(spec: &RunSpec, state: &TrainState, pool: &Pool) -> [Vec<Scaled>; 2] {
     ]
 }
 
-fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], pool: &Pool) -> Vec<(f64, f64)> {
+fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], workers: &dyn Workers) -> Vec<(f64, f64)> {
     let (Some(white), [circuits]) = (spec.task.regression().and_then(white), circuits) else { return Vec::new() };
     if spec.model.n_layers != 1 {
         return Vec::new();
@@ -126,7 +125,7 @@ fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], pool
     let rate = white.optimal_rate() / white.n_exemplars as f64;
     let at = |&share: &f64| {
         let params = circuits.towards_descent(&state.params, rate, share)?;
-        Some((share, loss_under(spec, &TrainState { params, ..state.clone() }, pool, |_| {})))
+        Some((share, loss_under(spec, &TrainState { params, ..state.clone() }, workers, |_| {})))
     };
     SHARES.iter().map_while(at).collect()
 }

@@ -14,7 +14,7 @@ use crate::error::LabError;
 
 /// Files that are part of the program.
 pub const BUILT_IN_PREFIX: &str = "builtin:";
-const HAN_GLYPHS: &[u8] = include_bytes!("../../../data/han-glyphs.npz");
+const HAN_GLYPHS: &[u8] = include_bytes!("../../../../data/han-glyphs.npz");
 
 /// An array of any shape, as f32.
 struct Array {

@@ -3,6 +3,9 @@
 use precipice::workers::{Sequential, Workers};
 use rayon::prelude::*;
 
+use crate::error::LabError;
+use crate::store::RunDir;
+
 /// A pool of its own for each run, so that nothing else shares its threads.
 pub struct Pool(Option<rayon::ThreadPool>);
 
@@ -19,6 +22,14 @@ impl Pool {
             return Ok(Self(None));
         }
         Ok(Self(Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)))
+    }
+
+    /// The same, with an error that names the run.
+    ///
+    /// # Errors
+    /// As [`Pool::new`].
+    pub fn for_run(threads: usize, run_dir: &RunDir) -> Result<Self, LabError> {
+        Self::new(threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))
     }
 
     /// Runs `work` on one of the threads, so that it need not wake the others from outside for every job.
