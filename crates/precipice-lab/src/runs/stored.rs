@@ -60,14 +60,15 @@ impl StoredRun {
     }
 }
 
-/// The network of a stored run at a checkpoint.
+/// The network of a stored run at a checkpoint, in the arithmetic that it was trained in.
 ///
 /// # Errors
 /// If there is no such checkpoint, listing those there are.
 pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, LabError> {
     let mut spec = spec.clone();
     let bank = items::load(&mut spec)?;
-    let mut trainer = new_trainer(&spec, bank, Kernels::detect())?;
+    let detected = Kernels::detect();
+    let mut trainer = new_trainer(&spec, bank.clone(), detected)?;
     let path = run_dir.checkpoints().join(checkpoint::file_name(step));
     if !path.is_file() {
         let steps = checkpoint::steps(&run_dir.checkpoints())?;
@@ -75,6 +76,34 @@ pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, L
         return Err(LabError::run_dir(run_dir.root(), format!("has no checkpoint of step {step}; it has {list}")));
     }
     let saved = checkpoint::read(&path, trainer.model().layout(), &spec.hash())?;
+    // What another machine began in portable arithmetic is portable for whoever looks at it, too.
+    let kernels = Kernels::with_arithmetic(saved.arithmetic);
+    if kernels != detected {
+        trainer = new_trainer(&spec, bank, kernels)?;
+    }
     trainer.restore(saved.state);
     Ok(trainer)
+}
+
+#[cfg(test)]
+mod tests {
+    use precipice_num::Arithmetic;
+
+    use super::*;
+
+    #[test]
+    fn a_network_is_opened_in_the_arithmetic_of_its_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RunSpec { name: "arithmetic".to_owned(), ..RunSpec::default() };
+        for arithmetic in [Arithmetic::Portable, Arithmetic::Fused] {
+            let run_dir = RunDir::new(folder.path().join(arithmetic.name()));
+            run_dir.make_folders().unwrap();
+            run_dir.write_spec(&spec).unwrap();
+            let trainer = new_trainer(&spec, None, Kernels::with_arithmetic(arithmetic)).unwrap();
+            checkpoint::write(&run_dir.checkpoints(), &trainer, &spec.hash()).unwrap();
+            let opened = StoredRun::open(run_dir.root()).unwrap().at_step(0).unwrap();
+            assert_eq!(opened.model().kernels().arithmetic(), arithmetic);
+            assert_eq!(opened.state(), trainer.state());
+        }
+    }
 }
