@@ -37,7 +37,7 @@ pub fn train_and_draw(spec: RunSpec, options: &Options, watch: &mut dyn Recorder
         training => return training.seal(),
     };
     let stored = run.stored();
-    let pool = Pool::for_run(options.threads, &stored.run_dir)?;
+    let pool = Pool::for_work_at(options.threads, stored.run_dir.root())?;
     let (figures, problems) = run_figures::draw_all(&stored, &pool);
     run.add_figures(figures, problems);
     run.seal()

@@ -10,7 +10,7 @@ use precipice::spec::{ItemsSpec, RunSpec};
 use precipice::task::ItemBank;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::error::LabError;
+use crate::error::{ArrayProblem, ItemsProblem, LabError};
 
 /// Files that are part of the program.
 pub const BUILT_IN_PREFIX: &str = "builtin:";
@@ -28,17 +28,14 @@ struct Array {
 /// Naming the file, and the shape that was expected.
 pub fn load(spec: &mut RunSpec) -> Result<Option<ItemBank>, LabError> {
     let Some(items) = spec.task.items_mut() else { return Ok(None) };
-    let error = |problem: String| LabError::Items { path: items.file.clone(), problem };
+    let error = |problem: ItemsProblem| LabError::Items { path: items.file.clone(), problem };
     let array = read_array(items, &items.array)?;
     let [n_classes, n_instances, d_item] = array.shape[..] else {
-        return Err(error(format!(
-            "array {:?} has shape {:?}; expected three axes, classes x instances x d_item",
-            items.array, array.shape
-        )));
+        return Err(error(ItemsProblem::Shape { array: items.array.clone(), shape: array.shape }));
     };
     let digest = digest(&array);
     if let Some(expected) = items.digest.as_ref().filter(|expected| **expected != digest) {
-        return Err(error(format!("the items have digest {digest}, but the spec was made for {expected}")));
+        return Err(error(ItemsProblem::OtherContent { found: digest, expected: expected.clone() }));
     }
     items.digest = Some(digest);
     Ok(Some(ItemBank { values: Arc::new(array.values), n_classes, n_instances, d_item }))
@@ -52,7 +49,7 @@ pub fn thumbnails(items: &ItemsSpec) -> Result<([usize; 4], Vec<u8>), LabError> 
     let array = read_array(items, "thumbnails")?;
     let shape = <[usize; 4]>::try_from(&array.shape[..]).map_err(|_| LabError::Items {
         path: items.file.clone(),
-        problem: format!("thumbnails have shape {:?}; expected classes x instances x height x width", array.shape),
+        problem: ItemsProblem::ThumbnailShape { shape: array.shape.clone() },
     })?;
     Ok((shape, array.values.into_iter().map(|value| value as u8).collect()))
 }
@@ -70,41 +67,50 @@ fn digest(array: &Array) -> String {
 }
 
 fn read_array(items: &ItemsSpec, name: &str) -> Result<Array, LabError> {
-    let error = |problem: String| LabError::Items { path: items.file.clone(), problem };
+    let error = |problem: ItemsProblem| LabError::Items { path: items.file.clone(), problem };
     let bytes = match items.file.strip_prefix(BUILT_IN_PREFIX) {
         Some("han-glyphs") => HAN_GLYPHS.to_vec(),
-        Some(other) => return Err(error(format!("no built-in items {other:?}; there is {BUILT_IN_PREFIX}han-glyphs"))),
-        None => fs::read(&items.file).map_err(|e| error(format!("cannot read it: {e}; expected an array of items")))?,
+        Some(name) => {
+            let there_is = "builtin:han-glyphs";
+            return Err(error(ItemsProblem::UnknownBuiltIn { name: name.to_owned(), there_is }));
+        }
+        None => fs::read(&items.file).map_err(|cause| error(ItemsProblem::Unreadable { cause }))?,
     };
     let extension = items.file.rsplit('.').next().unwrap_or_default();
     let array = match extension {
         "npy" => from_npy(&bytes),
         "safetensors" => from_safetensors(&bytes, name),
         _ if bytes.starts_with(b"PK") => from_npz(&bytes, name),
-        _ => Err("is not an .npz, .npy or .safetensors file".to_owned()),
+        _ => Err(ArrayProblem::NotAnArrayFile),
     };
-    array.map_err(|problem| error(format!("{problem} (expected an array {name:?}: classes x instances x d_item)")))
+    array.map_err(|problem| error(ItemsProblem::Array { array: name.to_owned(), problem }))
 }
 
-fn from_npz(bytes: &[u8], name: &str) -> Result<Array, String> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("damaged or truncated: {e}"))?;
+fn damaged(cause: impl ToString) -> ArrayProblem {
+    ArrayProblem::Damaged { cause: cause.to_string() }
+}
+
+fn from_npz(bytes: &[u8], name: &str) -> Result<Array, ArrayProblem> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     let names = archive.file_names().filter_map(|file| Some(file.ok()?.trim_end_matches(".npy").to_owned()));
     let names: Vec<String> = names.collect();
-    let mut file = archive
-        .by_name(&format!("{name}.npy"))
-        .map_err(|_| format!("has no array {name:?}; it has {}", names.join(", ")))?;
+    let mut file = archive.by_name(&format!("{name}.npy")).map_err(|_| ArrayProblem::Missing {
+        what: "array",
+        name: name.to_owned(),
+        there_are: names,
+    })?;
     let mut content = Vec::new();
-    file.read_to_end(&mut content).map_err(|e| format!("damaged or truncated: {e}"))?;
+    file.read_to_end(&mut content).map_err(damaged)?;
     from_npy(&content)
 }
 
-fn from_npy(bytes: &[u8]) -> Result<Array, String> {
-    let file = NpyFile::new(bytes).map_err(|e| format!("damaged or truncated: {e}"))?;
+fn from_npy(bytes: &[u8]) -> Result<Array, ArrayProblem> {
+    let file = NpyFile::new(bytes).map_err(damaged)?;
     if file.order() != npyz::Order::C {
-        return Err("is in Fortran order; save it in C order".to_owned());
+        return Err(ArrayProblem::FortranOrder);
     }
     let shape: Vec<usize> = file.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
-    let npyz::DType::Plain(kind) = file.dtype() else { return Err("has a structured dtype".to_owned()) };
+    let npyz::DType::Plain(kind) = file.dtype() else { return Err(ArrayProblem::Structured) };
     macro_rules! read {
         ($t:ty, $convert:expr) => {
             file.into_vec::<$t>().map(|values| values.into_iter().map($convert).collect())
@@ -115,15 +121,19 @@ fn from_npy(bytes: &[u8]) -> Result<Array, String> {
         (TypeChar::Float, 4) => read!(f32, |x| x),
         (TypeChar::Float, 8) => read!(f64, |x| x as f32),
         (TypeChar::Uint, 1) => read!(u8, f32::from),
-        _ => return Err(format!("has dtype {}; expected float16, float32 or float64", kind)),
+        _ => {
+            let expected = "float16, float32 or float64";
+            return Err(ArrayProblem::Dtype { found: kind.to_string(), expected });
+        }
     };
-    Ok(Array { shape, values: values.map_err(|e| format!("damaged or truncated: {e}"))? })
+    Ok(Array { shape, values: values.map_err(damaged)? })
 }
 
-fn from_safetensors(bytes: &[u8], name: &str) -> Result<Array, String> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| format!("damaged or truncated: {e}"))?;
-    let tensor =
-        tensors.tensor(name).map_err(|_| format!("has no tensor {name:?}; it has {}", tensors.names().join(", ")))?;
+fn from_safetensors(bytes: &[u8], name: &str) -> Result<Array, ArrayProblem> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let there_are = || tensors.names().into_iter().map(str::to_owned).collect();
+    let missing = |_| ArrayProblem::Missing { what: "tensor", name: name.to_owned(), there_are: there_are() };
+    let tensor = tensors.tensor(name).map_err(missing)?;
     let data = tensor.data();
     let values = match tensor.dtype() {
         Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
@@ -131,7 +141,10 @@ fn from_safetensors(bytes: &[u8], name: &str) -> Result<Array, String> {
         Dtype::F16 => data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
         Dtype::BF16 => data.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
         Dtype::U8 => data.iter().map(|&x| f32::from(x)).collect(),
-        other => return Err(format!("has dtype {other:?}; expected F16, BF16, F32 or F64")),
+        other => {
+            let expected = "F16, BF16, F32 or F64";
+            return Err(ArrayProblem::Dtype { found: format!("{other:?}"), expected });
+        }
     };
     Ok(Array { shape: tensor.shape().to_vec(), values })
 }

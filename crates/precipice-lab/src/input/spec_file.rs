@@ -6,7 +6,7 @@ use std::path::Path;
 use precipice::spec::{RunSpec, Seeds};
 use toml::{Table, Value};
 
-use crate::error::LabError;
+use crate::error::{LabError, SpecProblem};
 
 /// A built-in experiment: its name and its TOML.
 pub const BUILT_INS: [(&str, &str); 15] = [
@@ -91,7 +91,7 @@ pub fn to_toml(spec: &RunSpec) -> String {
 }
 
 fn finish(origin: &str, mut spec: RunSpec) -> Result<RunSpec, LabError> {
-    spec.validate().map_err(|e| LabError::Invalid { origin: origin.to_owned(), problem: e.to_string() })?;
+    spec.validate().map_err(|e| LabError::spec(origin, e.into()))?;
     spec.resolve();
     Ok(spec)
 }
@@ -102,22 +102,20 @@ pub fn is_built_in(name: &str) -> bool {
 }
 
 fn read(path: &str) -> Result<String, LabError> {
-    let error = |problem: String| LabError::Spec { origin: path.to_owned(), problem };
+    let error = |problem| LabError::spec(path, problem);
     let file = Path::new(path);
     if file.is_dir() {
-        return Err(error("is a directory; expected a TOML file or a built-in spec".to_owned()));
+        return Err(error(SpecProblem::IsADirectory));
     }
     if !file.exists() {
-        let names = BUILT_INS.map(|(name, _)| name);
-        let hint = nearest(path, names.into_iter()).map_or(String::new(), |name| format!("; did you mean {name:?}?"));
-        return Err(error(format!("no such built-in spec or file{hint}; built-in specs: {}", names.join(", "))));
+        let there_are = BUILT_INS.map(|(name, _)| name).to_vec();
+        let nearest = nearest(path, there_are.iter().copied()).map(str::to_owned);
+        return Err(error(SpecProblem::Unknown { nearest, there_are }));
     }
     let bytes = fs::read(file).map_err(LabError::io("read", file))?;
-    let text = String::from_utf8(bytes).map_err(|_| error("is not a text file; expected TOML".to_owned()))?;
+    let text = String::from_utf8(bytes).map_err(|_| error(SpecProblem::NotText))?;
     if text.trim().is_empty() {
-        return Err(error(
-            "is empty; expected a TOML spec like the one that `precipice show copying` prints".to_owned(),
-        ));
+        return Err(error(SpecProblem::Empty));
     }
     Ok(text)
 }
@@ -128,22 +126,24 @@ fn parse(origin: &str, text: &str) -> Result<RunSpec, LabError> {
 
 /// A TOML error with the place, and the nearest of the names that were expected.
 pub(crate) fn toml_error(origin: &str, error: &toml::de::Error) -> LabError {
-    let text = error.to_string();
-    let hint = suggestion(error.message());
-    LabError::Spec { origin: origin.to_owned(), problem: format!("{}{hint}", text.trim_end()) }
+    LabError::spec(origin, parsed(error.message(), error.to_string().trim_end().to_owned()))
 }
 
-/// What to do about serde's message: the nearest of the names that it expected.
-fn suggestion(message: &str) -> String {
+/// The kind of serde's message; `whole` says the place, too.
+fn parsed(message: &str, whole: String) -> SpecProblem {
     if message.contains("wanted exactly 1 element") {
-        return "; choose one, for example `sgd` or `adam` for an optimizer, `copying`, `classification` or `regression` for a task"
-            .to_owned();
+        return SpecProblem::NotOneChoice { message: whole };
+    }
+    if message.contains("missing field") {
+        return SpecProblem::MissingField { message: whole };
     }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let [found, expected @ ..] = &quoted[..] else { return String::new() };
-    match nearest(found, expected.iter().copied()) {
-        Some(name) if message.starts_with("unknown") => format!("; did you mean `{name}`?"),
-        _ => String::new(),
+    match &quoted[..] {
+        [found, expected @ ..] if message.starts_with("unknown") => {
+            let nearest = nearest(found, expected.iter().copied()).map(str::to_owned);
+            SpecProblem::UnknownField { found: (*found).to_owned(), nearest, message: whole }
+        }
+        _ => SpecProblem::Syntax { message: whole },
     }
 }
 
@@ -156,26 +156,26 @@ pub fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<
 fn apply(table: Table, overrides: &[String]) -> Result<RunSpec, LabError> {
     let (mut changed, mut first_at_fault) = (table, None);
     for text in overrides {
-        let error = |problem: String| LabError::Spec { origin: format!("-s {text}"), problem };
+        let error = |problem| LabError::spec(&format!("-s {text}"), problem);
         let (path, value) = parse_override(text).map_err(error)?;
         set(&mut changed, &path, value).map_err(error)?;
         // A field may still be missing here because a later override gives it.
-        let problem = from_table(&changed).err().filter(|problem| !problem.contains("missing field"));
+        let problem = from_table(&changed).err().filter(|problem| !matches!(problem, SpecProblem::MissingField { .. }));
         first_at_fault = first_at_fault.or_else(|| problem.map(error));
     }
     match (from_table(&changed), first_at_fault) {
         (Ok(spec), _) => Ok(spec),
         (Err(_), Some(error)) => Err(error),
-        (Err(problem), None) => Err(LabError::Spec { origin: format!("-s {}", overrides.join(" -s ")), problem }),
+        (Err(problem), None) => Err(LabError::spec(&format!("-s {}", overrides.join(" -s ")), problem)),
     }
 }
 
 /// The parts of the key, which may be quoted as in TOML, and the value: TOML, or else a string, so
 /// that `model.readout=mlp` needs no quotes.
-fn parse_override(text: &str) -> Result<(Vec<String>, Value), String> {
-    let (key, value) = text.split_once('=').ok_or("expected key.sub=value")?;
+fn parse_override(text: &str) -> Result<(Vec<String>, Value), SpecProblem> {
+    let (key, value) = text.split_once('=').ok_or(SpecProblem::NotAnAssignment)?;
     let parsed = format!("{key} = 0").parse::<Table>();
-    let mut table = parsed.map_err(|_| format!("{key:?} is not a key; expected key.sub=value"))?;
+    let mut table = parsed.map_err(|_| SpecProblem::NotAKey { key: key.to_owned() })?;
     let mut path = Vec::new();
     while let Some((name, inner)) = table.into_iter().next() {
         path.push(name);
@@ -189,22 +189,21 @@ fn parse_override(text: &str) -> Result<(Vec<String>, Value), String> {
     Ok((path, toml.unwrap_or_else(|| Value::String(value.trim().to_owned()))))
 }
 
-fn from_table(table: &Table) -> Result<RunSpec, String> {
+fn from_table(table: &Table) -> Result<RunSpec, SpecProblem> {
     serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|e| {
-        let message = e.inner().message().to_owned();
-        let hint = suggestion(&message);
-        format!("{}: {message}{hint}", e.path())
+        let message = e.inner().message();
+        parsed(message, format!("{}: {message}", e.path()))
     })
 }
 
-fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), String> {
-    let [head, rest @ ..] = path else { return Err("expected a key".to_owned()) };
+fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), SpecProblem> {
+    let [head, rest @ ..] = path else { return Err(SpecProblem::NoKey) };
     if rest.is_empty() {
         table.insert(head.clone(), value);
         return Ok(());
     }
     let entry = table.entry(head.clone()).or_insert_with(|| Value::Table(Table::new()));
-    let Value::Table(inner) = entry else { return Err(format!("{head} is a value, not a table")) };
+    let Value::Table(inner) = entry else { return Err(SpecProblem::IsAValue { key: head.clone() }) };
     // A choice holds one variant: naming another one replaces it.
     if head == "optimizer" && !inner.contains_key(&rest[0]) {
         inner.clear();
@@ -232,18 +231,11 @@ fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, changes: &Changes) ->
 }
 
 fn check_memory(origin: &str, spec: &RunSpec) -> Result<(), LabError> {
-    let (need, have) = (spec.memory_bytes(), memory_of_machine());
-    if need <= have {
+    let (need_bytes, have_bytes) = (spec.memory_bytes(), memory_of_machine());
+    if need_bytes <= have_bytes {
         return Ok(());
     }
-    let gib = |bytes: f64| bytes / f64::from(1 << 30);
-    let problem = format!(
-        "the run would need about {:.1} GiB of memory, and this machine has {:.1} GiB; \
-         make d_item, d_pos, n_layers, n_exemplars or n_labels smaller",
-        gib(need),
-        gib(have)
-    );
-    Err(LabError::Spec { origin: origin.to_owned(), problem })
+    Err(LabError::spec(origin, SpecProblem::TooMuchMemory { need_bytes, have_bytes }))
 }
 
 /// Bytes of main memory, or 64 GiB where the system does not say.

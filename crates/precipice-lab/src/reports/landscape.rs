@@ -102,7 +102,7 @@ impl Landscape {
             has_map: true,
         };
         let data = figure::Landscape { title: title.to_owned(), rows: vec![row] };
-        figure::landscape(&data).map_err(|e| LabError::Figure { kind: "landscape".to_owned(), problem: e.to_string() })
+        figure::landscape(&data).map_err(|e| LabError::figure("landscape", e))
     }
 
     /// p(correct) and loss along the flow.
@@ -284,5 +284,5 @@ pub fn scaling_figure(over: Over, points: &[ScalingPoint], fit: Option<Exponent>
     }
     let data =
         figure::Scaling { title, x_name: x_name.to_owned(), y_name: "time to p(correct) = 1/2".to_owned(), series };
-    figure::scaling(&data).map_err(|e| LabError::Figure { kind: "scaling".to_owned(), problem: e.to_string() })
+    figure::scaling(&data).map_err(|e| LabError::figure("scaling", e))
 }

@@ -9,7 +9,7 @@ use precipice::train::Trainer;
 use precipice::workers::Workers;
 use precipice_figures as figure;
 
-use crate::error::LabError;
+use crate::error::{FigureProblem, LabError, RunDirProblem};
 use crate::input::items;
 use crate::runs::StoredRun;
 use crate::store::checkpoint;
@@ -24,7 +24,7 @@ impl StoredRun {
         // A checkpoint that an interruption left would make the figure depend on it.
         steps.retain(|&step| is_checkpoint_due(&self.spec, step));
         let Some(&last) = steps.last() else {
-            return Err(LabError::run_dir(&self.run_dir.checkpoints(), "has no checkpoints"));
+            return Err(LabError::run_dir(&self.run_dir.checkpoints(), RunDirProblem::NoCheckpoints));
         };
         let nearest =
             |at: f64| steps.iter().copied().min_by_key(|&step| (step as f64 - at).abs() as u64).unwrap_or(last);
@@ -74,7 +74,7 @@ impl StoredRun {
 
     pub(super) fn contexts(&self, workers: &dyn Workers) -> Result<figure::Contexts, LabError> {
         const ROWS: usize = 5;
-        let problem = |problem: &str| LabError::Figure { kind: "contexts".to_owned(), problem: problem.to_owned() };
+        let problem = |why: &str| LabError::figure("contexts", FigureProblem::NotForThisRun { why: why.to_owned() });
         let items = self.spec.task.items().ok_or_else(|| problem("items are Gaussian; there is nothing to see"))?;
         let ([_, _, height, width], pixels) = items::thumbnails(items)?;
         let thumbnail = |id: u32| figure::Thumbnail {

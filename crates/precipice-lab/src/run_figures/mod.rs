@@ -13,7 +13,7 @@ use precipice::workers::Workers;
 use precipice_figures::{self as figure, Figure};
 
 use self::landscape::landscape_row;
-use crate::error::LabError;
+use crate::error::{FigureProblem, LabError};
 use crate::input::items;
 use crate::runs::StoredRun;
 use crate::store::atomic;
@@ -97,12 +97,13 @@ impl Kind {
 /// # Ok::<(), precipice_lab::error::LabError>(())
 /// ```
 pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure, LabError> {
-    let problem = |problem: String| LabError::Figure { kind: kind.name().to_owned(), problem };
+    let lacks = |why: String| LabError::figure(kind.name(), FigureProblem::NotForThisRun { why });
     if run.rows.is_empty() {
-        return Err(problem(format!("{} has no rows yet", run.run_dir.root().display())));
+        let path = run.run_dir.root().to_owned();
+        return Err(LabError::figure(kind.name(), FigureProblem::NoRows { path }));
     }
     if !applies(kind, &run.spec) && run.spec.task.regression().is_some() {
-        return Err(problem(
+        return Err(lacks(
             "is not drawn of this regression run; it has learning-curve, generalization and, with output_projection and \
              one layer or tied ones, roll-out"
                 .to_owned(),
@@ -112,24 +113,22 @@ pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure
         Kind::LearningCurve if run.spec.task.regression().is_some() => figure::bands(&run.regression_curves()),
         Kind::LearningCurve => figure::learning_curve(&run.learning_curve()),
         Kind::Attention => figure::attention(&run.attention(workers)?),
-        Kind::Interactions => figure::interactions(&run.interactions().map_err(problem)?),
-        Kind::OrderParameters => figure::order_parameters(&run.order_parameters().map_err(problem)?),
+        Kind::Interactions => figure::interactions(&run.interactions().map_err(lacks)?),
+        Kind::OrderParameters => figure::order_parameters(&run.order_parameters().map_err(lacks)?),
         Kind::Contexts => figure::contexts(&run.contexts(workers)?),
         Kind::Landscape => figure::landscape(&figure::Landscape {
             title: run.title(),
-            rows: vec![landscape_row(&run.spec, &run.rows, true).map_err(problem)?],
+            rows: vec![landscape_row(&run.spec, &run.rows, true).map_err(lacks)?],
         }),
-        Kind::TheoryOverMeasurement => {
-            figure::theory_over_measurement(&run.theory_over_measurement().map_err(problem)?)
-        }
+        Kind::TheoryOverMeasurement => figure::theory_over_measurement(&run.theory_over_measurement().map_err(lacks)?),
         Kind::Generalization | Kind::RollOut if run.spec.task.regression().is_none() => {
-            return Err(problem("is drawn of runs of the regression task".to_owned()));
+            return Err(lacks("is drawn of runs of the regression task".to_owned()));
         }
         Kind::Generalization => figure::bands(&run.generalization(workers)?),
         Kind::RollOut => figure::bands(&run.roll_out(workers)?),
-        Kind::Argument => return Err(problem("it takes a run and its companion with L = N".to_owned())),
+        Kind::Argument => return Err(lacks("it takes a run and its companion with L = N".to_owned())),
     };
-    figure.map_err(|e| problem(e.to_string()))
+    figure.map_err(|e| LabError::figure(kind.name(), e))
 }
 
 /// Draws the whole argument: the landscape of a run that learns above that of one with L = N.
@@ -137,11 +136,12 @@ pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure
 /// # Errors
 /// If a run lacks order parameters.
 pub fn draw_argument(run: &StoredRun, companion: &StoredRun) -> Result<Figure, LabError> {
-    let problem = |problem: String| LabError::Figure { kind: Kind::Argument.name().to_owned(), problem };
-    let row = |run: &StoredRun| landscape_row(&run.spec, &run.rows, false).map_err(problem);
+    let kind = Kind::Argument.name();
+    let lacks = |why: String| LabError::figure(kind, FigureProblem::NotForThisRun { why });
+    let row = |run: &StoredRun| landscape_row(&run.spec, &run.rows, false).map_err(lacks);
     let title = format!("{}: the network walks over the cliff, or stays on the saddle", run.spec.name);
     let data = figure::Landscape { title, rows: vec![row(run)?, row(companion)?] };
-    figure::landscape(&data).map_err(|e| problem(e.to_string()))
+    figure::landscape(&data).map_err(|e| LabError::figure(kind, e))
 }
 
 /// Draws what the run has as SVG into its `figures` folder. Returns the files, and what failed.
@@ -191,12 +191,12 @@ fn applies(kind: Kind, spec: &RunSpec) -> bool {
 /// # Errors
 /// If the extension is another one, or the system refuses.
 pub fn write(figure: &Figure, path: &Path) -> Result<(), LabError> {
-    let problem = |problem: String| LabError::Figure { kind: path.display().to_string(), problem };
+    let error = |problem: FigureProblem| LabError::Figure { kind: path.display().to_string(), problem };
     let bytes = match path.extension().and_then(|extension| extension.to_str()) {
         Some("svg") => figure.svg().as_bytes().to_vec(),
-        Some("png") => figure.png().map_err(|e| problem(e.to_string()))?,
-        Some("pdf") => figure.pdf().map_err(|e| problem(e.to_string()))?,
-        _ => return Err(problem("the file name must end in .svg, .png or .pdf".to_owned())),
+        Some("png") => figure.png().map_err(|e| error(e.into()))?,
+        Some("pdf") => figure.pdf().map_err(|e| error(e.into()))?,
+        _ => return Err(error(FigureProblem::Extension)),
     };
     atomic::write(path, &bytes)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use precipice::spec::{RunSpec, TaskSpec};
 
 use super::stored::StoredRun;
-use crate::error::LabError;
+use crate::error::{LabError, RunDirProblem};
 
 /// What is run beside a run, and where.
 #[derive(Clone, Debug)]
@@ -33,14 +33,11 @@ pub fn companion(run: &StoredRun) -> Result<Companion, LabError> {
 fn companion_spec(run: &StoredRun) -> Result<RunSpec, LabError> {
     let mut spec = run.spec.clone();
     if !matches!(spec.task, TaskSpec::Copying(_)) {
-        let problem =
-            format!("is a {} run, whose companion is another task; name two copying runs", spec.task.family());
+        let problem = RunDirProblem::NoCompanion { family: spec.task.family() };
         return Err(LabError::run_dir(run.run_dir.root(), problem));
     }
     if spec.task.n_labels() == spec.task.n_exemplars() {
-        let problem =
-            "has L = N itself; name a run with more labels, and this one as the second if it is its companion";
-        return Err(LabError::run_dir(run.run_dir.root(), problem));
+        return Err(LabError::run_dir(run.run_dir.root(), RunDirProblem::IsACompanion));
     }
     let n_exemplars = spec.task.n_exemplars();
     spec.task.n_labels_mut().into_iter().for_each(|n_labels| *n_labels = n_exemplars);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
+use parquet::errors::ParquetError;
 use precipice::model::Layout;
 use precipice::probe::transition::{Learned, transition_of};
 use precipice::record::{Next, RecordError, Recorder, Row};
@@ -14,7 +15,7 @@ use precipice_num::Kernels;
 use super::stored::StoredRun;
 use super::threads::Pool;
 use super::trainer::new_trainer;
-use crate::error::LabError;
+use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, atomic, checkpoint, log, manifest, tables};
 
@@ -148,7 +149,7 @@ pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> 
     let start = session.start.take();
     let first_step = start.as_ref().map_or(0, |state| state.step);
     let (started, clock) = (SystemTime::now(), Instant::now());
-    let pool = Pool::for_run(options.threads, &run_dir)?;
+    let pool = Pool::for_work_at(options.threads, run_dir.root())?;
     let kernels = session.kernels;
     let inputs = Inputs { items: bank, start, workers: &pool, kernels };
     let mut recorder = Both { store: &mut session, watch };
@@ -204,8 +205,7 @@ fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Res
         Standing::Unfinished if !options.resume && !options.force => {
             // Whoever is writing it deserves to be named rather than a resume suggested.
             drop(run_dir.lock()?);
-            let problem = "holds an unfinished run of this spec; go on with --resume, or start over with --force";
-            Err(LabError::run_dir(run_dir.root(), problem))
+            Err(LabError::run_dir(run_dir.root(), RunDirProblem::UnfinishedRun))
         }
         _ => Ok(None),
     }
@@ -245,13 +245,10 @@ impl Session {
         match run_dir.standing(spec)? {
             Standing::Empty => run_dir.write_spec(spec)?,
             Standing::Finished => {
-                return Err(LabError::run_dir(run_dir.root(), "was finished by another process just now"));
+                return Err(LabError::run_dir(run_dir.root(), RunDirProblem::FinishedMeanwhile));
             }
             Standing::Unfinished if !options.resume => {
-                return Err(LabError::run_dir(
-                    run_dir.root(),
-                    "holds an unfinished run of this spec; go on with --resume",
-                ));
+                return Err(LabError::run_dir(run_dir.root(), RunDirProblem::BegunMeanwhile));
             }
             Standing::Unfinished => {
                 kept = log::read(&run_dir.log_path())?;
@@ -284,8 +281,8 @@ impl Session {
         manifest.files = ["spec.toml", "log.jsonl", "checkpoints"].map(str::to_owned).to_vec();
         if self.keep == Keep::All {
             let table = tables::parquet(&self.rows);
-            let table =
-                table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), format!("cannot write: {e}")))?;
+            let problem = |e: ParquetError| RunDirProblem::Table { cause: e.to_string() };
+            let table = table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), problem(e)))?;
             atomic::write(&self.run_dir.parquet_path(), &table)?;
             manifest.files.push("metrics.parquet".to_owned());
         }

@@ -8,7 +8,7 @@ use precipice::train::Trainer;
 use precipice_num::Kernels;
 
 use super::trainer::new_trainer;
-use crate::error::LabError;
+use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{RunDir, checkpoint};
 
@@ -71,9 +71,8 @@ pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, L
     let mut trainer = new_trainer(&spec, bank.clone(), detected)?;
     let path = run_dir.checkpoints().join(checkpoint::file_name(step));
     if !path.is_file() {
-        let steps = checkpoint::steps(&run_dir.checkpoints())?;
-        let list = steps.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-        return Err(LabError::run_dir(run_dir.root(), format!("has no checkpoint of step {step}; it has {list}")));
+        let there_are = checkpoint::steps(&run_dir.checkpoints())?;
+        return Err(LabError::run_dir(run_dir.root(), RunDirProblem::NoCheckpoint { step, there_are }));
     }
     let saved = checkpoint::read(&path, trainer.model().layout(), &spec.hash())?;
     // What another machine began in portable arithmetic is portable for whoever looks at it, too.

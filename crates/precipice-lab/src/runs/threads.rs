@@ -1,10 +1,11 @@
 //! Threads lent to a run.
 
+use std::path::Path;
+
 use precipice::workers::{Sequential, Workers};
 use rayon::prelude::*;
 
 use crate::error::LabError;
-use crate::store::RunDir;
 
 /// A pool of its own for each run, so that nothing else shares its threads.
 pub struct Pool(Option<rayon::ThreadPool>);
@@ -24,12 +25,12 @@ impl Pool {
         Ok(Self(Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)))
     }
 
-    /// The same, with an error that names the run.
+    /// The same, with an error that names what they were for.
     ///
     /// # Errors
     /// As [`Pool::new`].
-    pub fn for_run(threads: usize, run_dir: &RunDir) -> Result<Self, LabError> {
-        Self::new(threads).map_err(|e| LabError::run_dir(run_dir.root(), format!("no threads: {e}")))
+    pub fn for_work_at(threads: usize, path: &Path) -> Result<Self, LabError> {
+        Self::new(threads).map_err(|e| LabError::NoThreads { path: path.to_owned(), cause: e.to_string() })
     }
 
     /// Runs `work` on one of the threads, so that it need not wake the others from outside for every job.

@@ -14,7 +14,7 @@ use crate::error::LabError;
 /// As [`precipice::run::run`].
 pub fn new_trainer(spec: &RunSpec, bank: Option<ItemBank>, kernels: Kernels) -> Result<Trainer, LabError> {
     let task = Task::new(spec, bank).map_err(|e| match spec.task.items() {
-        Some(items) => LabError::Items { path: items.file.clone(), problem: e.to_string() },
+        Some(items) => LabError::Items { path: items.file.clone(), problem: e.into() },
         None => LabError::Run(RunError::Items(e)),
     })?;
     Trainer::new(spec, task, kernels).map_err(|e| LabError::Run(RunError::Spec(e)))

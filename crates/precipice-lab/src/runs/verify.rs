@@ -10,7 +10,7 @@ use precipice_num::{Arithmetic, Kernels};
 
 use super::session::{Both, unwrap_record};
 use super::threads::Pool;
-use crate::error::LabError;
+use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{Manifest, RunDir, checkpoint, log};
 
@@ -49,14 +49,14 @@ pub struct Verification {
 pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Result<Verification, LabError> {
     let mut spec = run_dir.spec()?;
     if !run_dir.manifest_path().is_file() {
-        return Err(LabError::run_dir(run_dir.root(), "is not finished; go on with `precipice run --resume`"));
+        return Err(LabError::run_dir(run_dir.root(), RunDirProblem::NotFinished));
     }
     let manifest = Manifest::read(&run_dir.manifest_path())?;
     let bank = items::load(&mut spec)?;
-    let unknown =
-        || LabError::run_dir(&run_dir.manifest_path(), format!("unknown arithmetic {:?}", manifest.arithmetic));
+    let problem = || RunDirProblem::UnknownArithmetic { name: manifest.arithmetic.clone() };
+    let unknown = || LabError::run_dir(&run_dir.manifest_path(), problem());
     let arithmetic = Arithmetic::from_name(&manifest.arithmetic).ok_or_else(unknown)?;
-    let pool = Pool::for_run(threads, run_dir)?;
+    let pool = Pool::for_work_at(threads, run_dir.root())?;
     let inputs = Inputs { items: bank, start: None, workers: &pool, kernels: Kernels::with_arithmetic(arithmetic) };
     let mut memory = MemoryRecorder::default();
     let mut both = Both { store: &mut memory, watch };

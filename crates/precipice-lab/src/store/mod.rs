@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 
-use crate::error::LabError;
+use crate::error::{LabError, RunDirProblem};
 use crate::input::spec_file;
 pub use manifest::{Manifest, RunOutcome};
 
@@ -102,7 +102,7 @@ impl RunDir {
     /// If there is none, saying so.
     pub fn spec(&self) -> Result<RunSpec, LabError> {
         if !self.spec_path().is_file() {
-            return Err(LabError::run_dir(&self.root, "is not a run directory (it has no spec.toml)"));
+            return Err(LabError::run_dir(&self.root, RunDirProblem::NotARunDirectory));
         }
         spec_file::load_stored(&self.spec_path())
     }
@@ -124,7 +124,7 @@ impl RunDir {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Standing::Empty),
             Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
-                return Err(LabError::run_dir(&self.root, "is a file; expected a directory for the run"));
+                return Err(LabError::run_dir(&self.root, RunDirProblem::IsAFile));
             }
             Err(e) => return Err(LabError::io("read", &self.root)(e)),
         };
@@ -137,20 +137,12 @@ impl RunDir {
         }
         let foreign = names.iter().find(|name| !KNOWN.contains(&name.as_str()));
         if foreign.is_some() || !self.spec_path().is_file() {
-            let what = foreign.map_or(String::new(), |name| format!(" (it holds {name:?})"));
-            let problem = format!("is not empty and not a run directory{what}; choose another --out");
-            return Err(LabError::run_dir(&self.root, problem));
+            return Err(LabError::run_dir(&self.root, RunDirProblem::ForeignContent { name: foreign.cloned() }));
         }
         let stored = self.spec()?;
         if stored.hash() != spec.hash() {
-            let problem = format!(
-                "holds a run of another spec ({}-{}, this is {}-{}); choose another --out",
-                stored.name,
-                &stored.hash()[..8],
-                spec.name,
-                &spec.hash()[..8]
-            );
-            return Err(LabError::run_dir(&self.root, problem));
+            let [stored, asked] = [&stored, spec].map(|spec| format!("{}-{}", spec.name, &spec.hash()[..8]));
+            return Err(LabError::run_dir(&self.root, RunDirProblem::AnotherSpec { stored, asked }));
         }
         if self.manifest_path().is_file() {
             return Ok(Standing::Finished);
@@ -170,8 +162,7 @@ impl RunDir {
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
-                let problem = "is being written by another process; wait for it, or choose another --out";
-                return Err(LabError::run_dir(&self.root, problem));
+                return Err(LabError::run_dir(&self.root, RunDirProblem::LockedByAnother));
             }
             Err(fs::TryLockError::Error(e)) => return Err(LabError::io("lock", &path)(e)),
         }

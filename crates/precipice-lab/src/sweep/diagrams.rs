@@ -13,7 +13,7 @@ use super::grid::as_json;
 use super::plan::Axis;
 use super::report::{SweepReport, SweepRow};
 use super::summary::{by_point, observations, quantile, summarize};
-use crate::error::LabError;
+use crate::error::{FigureProblem, LabError};
 use crate::store::RunDir;
 
 /// A figure and the stem of its file.
@@ -41,7 +41,7 @@ const MEMBERS_MAX: usize = 6;
 /// # Errors
 /// If there are no runs, the log of a run cannot be read, or a figure cannot be drawn.
 pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFigures, LabError> {
-    let problem = |e: FigureError| LabError::Figure { kind: "sweep".to_owned(), problem: e.to_string() };
+    let problem = |e: FigureError| LabError::figure("sweep", e);
     let (curves, n_left_out) = learning_curves(title, report)?;
     let mut figures = vec![SweepFigure { name: "ensemble", figure: ensemble(&curves).map_err(problem)? }];
     let is_swept = |axis: &&Axis| axis.values.len() > 1;
@@ -190,8 +190,8 @@ pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<
     let ends = logs.iter().filter_map(|(t50, rows)| Some(rows.last()?.step as f64 / t50));
     let end = ends.fold(0.0, f64::max).min(ALIGNED_END);
     if logs.is_empty() {
-        let problem = "no run jumped, so there is nothing to align".to_owned();
-        return Err(LabError::Figure { kind: "aligned curves".to_owned(), problem });
+        let why = "no run jumped, so there is nothing to align".to_owned();
+        return Err(LabError::figure("aligned curves", FigureProblem::NotForThisRun { why }));
     }
     let x: Vec<f64> = (0..=ALIGNED_POINTS).map(|i| end * i as f64 / ALIGNED_POINTS as f64).collect();
     let series = |(name, column): &(&str, &str)| {

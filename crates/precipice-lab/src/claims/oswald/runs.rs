@@ -9,7 +9,7 @@ use crate::claims::claim::Settings;
 use crate::claims::seeds::Finished;
 use crate::error::LabError;
 use crate::runs::at_step;
-use crate::runs::threads::{self, Pool};
+use crate::runs::threads::Pool;
 
 /// The spec that most of them vary.
 pub(super) const SPEC: &str = "regression";
@@ -28,8 +28,7 @@ pub(super) fn state(run: &Finished) -> Result<TrainState, LabError> {
 }
 
 pub(super) fn pool(settings: &Settings) -> Result<Pool, LabError> {
-    let error = |e| LabError::run_dir(&settings.out, format!("no threads: {e}"));
-    Pool::new(settings.threads.min(threads::available())).map_err(error)
+    Pool::for_work_at(settings.threads, &settings.out)
 }
 
 pub(super) fn white(spec: &RunSpec) -> White {

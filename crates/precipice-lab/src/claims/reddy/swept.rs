@@ -8,7 +8,7 @@ use precipice_figures::{Figure, FigureError, phase_diagram};
 use serde_json::Value;
 
 use crate::claims::claim::{CaseRow, Lookout, Settings};
-use crate::error::LabError;
+use crate::error::{LabError, SweepProblem};
 use crate::run_figures::write;
 use crate::store::RunDir;
 use crate::sweep::{self, Axis, Plan, SweepReport, SweepRow};
@@ -36,7 +36,8 @@ pub(super) fn run_plan(settings: &Settings, watcher: &mut Lookout<'_>, plan: Pla
         return Err(LabError::Stopped { path: folder });
     }
     if let Some(failed) = report.failed.first() {
-        return Err(LabError::Spec { origin: plan.name, problem: failed.problem.clone() });
+        let problem = SweepProblem::RunFailed { problem: failed.problem.clone() };
+        return Err(LabError::sweep(&plan.name, problem));
     }
     Ok(Swept { plan, report, folder })
 }
@@ -71,7 +72,7 @@ impl Swept {
 
     /// Writes a figure into the folder.
     pub fn draw(&self, name: &str, figure: Result<Figure, FigureError>) -> Result<PathBuf, LabError> {
-        let figure = figure.map_err(|e| LabError::Figure { kind: name.to_owned(), problem: e.to_string() })?;
+        let figure = figure.map_err(|e| LabError::figure(name, e))?;
         let path = self.folder.join(format!("{name}.svg"));
         write(&figure, &path)?;
         Ok(path)
