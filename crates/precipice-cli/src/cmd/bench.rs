@@ -37,7 +37,7 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
         }
     }
     if args.json {
-        say_json(&serde_json::to_value(&timings)?)?;
+        say_json(&timings)?;
     }
     Ok(Ending::Done)
 }
@@ -102,7 +102,7 @@ fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
     }
     write(&scaling(&bench::growth_figure(&rows))?, &args.output)?;
     if args.json {
-        say_json(&serde_json::to_value(&rows)?)?;
+        say_json(&rows)?;
     }
     note(&format!("{}", args.output.display()));
     Ok(Ending::Done)

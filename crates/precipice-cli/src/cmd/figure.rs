@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use precipice_figures::Figure;
+use precipice_lab::reports::run::FiguresReport;
 use precipice_lab::run_figures::{self, Kind};
 use precipice_lab::runs::threads::Pool;
 use precipice_lab::runs::{StoredRun, companion};
 use precipice_lab::whole_run::train_companion;
-use serde_json::json;
 
-use super::{say, say_json, texts};
+use super::{say, say_json};
 use crate::args::FigureArgs;
 use crate::progress::Progress;
 use crate::{Ending, interrupt};
@@ -30,10 +30,11 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
             paths.push(write(&args, root, &figure)?);
         }
     }
+    let report = FiguresReport::new(&paths);
     if args.json {
-        say_json(&json!({ "figures": texts(&paths) }))?;
+        say_json(&report)?;
     } else {
-        say(&texts(&paths).join("\n"))?;
+        say(&report.figures.join("\n"))?;
     }
     Ok(Ending::Done)
 }

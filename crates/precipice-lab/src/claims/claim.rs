@@ -27,6 +27,7 @@ pub struct Settings {
 }
 
 /// A statement with a number and a band that the number must lie in.
+#[derive(Clone, Serialize)]
 pub struct Claim {
     /// Name on the command line.
     pub id: &'static str,
@@ -36,6 +37,7 @@ pub struct Claim {
     pub source: &'static str,
     /// What must be measured for it to count as reproduced.
     pub band: &'static str,
+    #[serde(skip)]
     pub(super) check: fn(&Settings, &mut Lookout<'_>) -> Result<Evidence, LabError>,
 }
 

@@ -1,8 +1,8 @@
-//! The theory's landscape with what moves on it, and its figures.
+//! The theory's landscape with what moves on it, and its figure.
 
 use precipice::theory::{
-    Axis, AxisError, Context, Exponent, Flow, FlowError, FlowPoint, Manifold, Over, Parameter, Plane, Point,
-    ScalingPoint, Start, Surface, Third, flow,
+    Axis, AxisError, Context, Flow, FlowError, FlowPoint, Manifold, Parameter, Plane, Point, Start, Surface, Third,
+    flow,
 };
 use precipice_figures::{self as figure, Figure};
 
@@ -251,38 +251,4 @@ fn third_words(third: Third, other: Parameter) -> String {
         Third::Minimized(low, high) => format!("{name} of least loss between {low} and {high}"),
         Third::OnFlow(_) => format!("{name} as on the flow"),
     }
-}
-
-/// Times of the cliff with the derived law, both axes logarithmic.
-///
-/// # Errors
-/// If no time is finite.
-pub fn scaling_figure(over: Over, points: &[ScalingPoint], fit: Option<Exponent>) -> Result<Figure, LabError> {
-    let (title, x_name) = match over {
-        Over::Exemplars { labels_per_exemplar } => {
-            (format!("When the cliff comes · L = {labels_per_exemplar} N"), "context size N")
-        }
-        Over::Labels { n_exemplars } => (format!("When the cliff comes · N = {n_exemplars}"), "1 − N/L"),
-        Over::FrozenReadout { n_exemplars, n_labels } => {
-            (format!("A frozen readout · N = {n_exemplars}, L = {n_labels}"), "overlap ξ₀ of the readout")
-        }
-        Over::HeadStart { n_exemplars, n_labels } => {
-            (format!("A readout with a head start · N = {n_exemplars}, L = {n_labels}"), "overlap ξ₀ at the start")
-        }
-    };
-    let at = |f: fn(&ScalingPoint) -> Option<f64>| {
-        points.iter().filter_map(|point| Some((over.abscissa(point.value), f(point)?))).collect()
-    };
-    let measured = match fit {
-        Some(fit) => format!("flow: exponent {:.3}, {:.3} at the end", fit.value, fit.last),
-        None => "flow".to_owned(),
-    };
-    let mut series = vec![figure::ScalingSeries { name: measured, points: at(|p| p.t50), is_law: false }];
-    if let Some((power, _)) = over.law() {
-        let name = format!("law for large N: exponent {power}");
-        series.push(figure::ScalingSeries { name, points: at(|p| p.law), is_law: true });
-    }
-    let data =
-        figure::Scaling { title, x_name: x_name.to_owned(), y_name: "time to p(correct) = 1/2".to_owned(), series };
-    figure::scaling(&data).map_err(|e| LabError::figure("scaling", e))
 }

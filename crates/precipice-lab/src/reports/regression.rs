@@ -5,10 +5,12 @@ use precipice::probe::Observer;
 use precipice::probe::regression::closed_forms::white;
 use precipice::probe::regression::generalization::{Repetition, RollOut, loss_under, roll_out};
 use precipice::probe::regression::weights::{Circuits, DescentWeights};
-use precipice::record::Row;
 use precipice::spec::{RegressionSpec, RunSpec};
 use precipice::train::{TrainState, Trainer};
 use precipice::workers::Workers;
+use serde::Serialize;
+
+use super::serial::in_order;
 
 /// Factors on inputs and labels (von Oswald et al. 2023).
 pub const FACTORS: [f64; 12] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.55, 1.7, 2.0];
@@ -24,7 +26,7 @@ const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 const N_CONTEXTS: usize = 20_000;
 
 /// A loss at a factor on inputs or labels.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Scaled {
     /// The factor.
     pub factor: f64,
@@ -34,23 +36,69 @@ pub struct Scaled {
     pub closed_form: f64,
 }
 
-/// What the report says.
-#[derive(Clone, Debug)]
+/// A step of descent as a layer's weights hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LayerWeights {
+    /// eta / N.
+    pub rate_per_exemplar: f64,
+    /// gamma of GD++.
+    pub shrinkage: f64,
+}
+
+/// A loss on the way from the trained to the constructed weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Between {
+    /// Share of the way: 0 trained, 1 constructed.
+    pub share: f64,
+    /// Loss there.
+    pub loss: f64,
+}
+
+/// Losses after 1, 2, ... applications.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Losses {
+    /// Mean over the contexts, which belongs to rare ones where the step overshoots.
+    pub mean: Vec<f64>,
+    /// Median over the contexts.
+    pub median: Vec<f64>,
+}
+
+/// A roll-out with what a layer adds damped.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Damped {
+    /// After each application.
+    #[serde(flatten)]
+    pub losses: Losses,
+    /// Factor on what every layer adds.
+    pub damping: f64,
+}
+
+/// What `probe` says of a regression network. Losses are half mean square errors.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RegressionReport {
-    /// What the log has of this step.
-    pub row: Row,
+    /// Updates done.
+    pub step: u64,
+    /// What the log has of this step, without the loss of training.
+    #[serde(serialize_with = "in_order")]
+    pub columns: Vec<(String, f64)>,
     /// Of each layer with parameters of its own; none where heads do not reduce to two numbers.
-    pub weights: Vec<DescentWeights>,
+    pub weights: Vec<LayerWeights>,
     /// Loss at shares of the way to the constructed step, of a single layer.
-    pub interpolation: Vec<(f64, f64)>,
+    pub interpolation: Vec<Between>,
     /// Inputs scaled.
     pub inputs: Vec<Scaled>,
     /// Labels scaled.
     pub labels: Vec<Scaled>,
-    /// Roll-outs with their dampings.
-    pub roll_outs: Vec<(f64, RollOut)>,
+    /// Roll-outs with their dampings; none where layers differ.
+    pub roll_outs: Vec<Damped>,
     /// The same of gradient descent at the rate that the weights of a single layer hold, undamped.
-    pub descent_roll_out: Option<RollOut>,
+    pub descent_roll_out: Option<Losses>,
+}
+
+impl From<RollOut> for Losses {
+    fn from(RollOut { mean, median }: RollOut) -> Self {
+        Self { mean, median }
+    }
 }
 
 impl RegressionReport {
@@ -74,9 +122,10 @@ impl RegressionReport {
         let token_clip = spec.model.token_clip.or(Some(TOKEN_CLIP * scale));
         let repeat = |state: &TrainState, damping: f64| {
             let repetition = Repetition { n_applications: N_APPLICATIONS, damping, token_clip, only_y };
-            roll_out(&spec, state, repetition, workers)
+            roll_out(&spec, state, repetition, workers).map(Losses::from)
         };
-        let roll_outs = DAMPINGS.iter().filter_map(|&damping| Some((damping, repeat(state, damping)?)));
+        let roll_outs =
+            DAMPINGS.iter().filter_map(|&damping| Some(Damped { losses: repeat(state, damping)?, damping }));
         // The same layer with all that is no descent taken away.
         let descent_roll_out = match (&circuits[..], &weights[..]) {
             ([circuits], [weights]) if spec.model.n_layers == 1 => {
@@ -89,11 +138,23 @@ impl RegressionReport {
             interpolation: interpolation(&spec, state, &circuits, workers),
             roll_outs: roll_outs.collect(),
             descent_roll_out,
-            row,
-            weights,
+            step: row.step,
+            columns: row.columns.into_iter().filter(|(name, _)| name != "train_loss").collect(),
+            weights: weights.iter().map(LayerWeights::from).collect(),
             inputs,
             labels,
         }
+    }
+
+    /// A column by name; NaN where it was not measured.
+    pub fn column(&self, name: &str) -> f64 {
+        self.columns.iter().find(|(column, _)| column == name).map_or(f64::NAN, |(_, value)| *value)
+    }
+}
+
+impl From<&DescentWeights> for LayerWeights {
+    fn from(&DescentWeights { rate_per_exemplar, shrinkage }: &DescentWeights) -> Self {
+        Self { rate_per_exemplar, shrinkage }
     }
 }
 
@@ -117,7 +178,7 @@ fn scaled(spec: &RunSpec, state: &TrainState, workers: &dyn Workers) -> [Vec<Sca
     ]
 }
 
-fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], workers: &dyn Workers) -> Vec<(f64, f64)> {
+fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], workers: &dyn Workers) -> Vec<Between> {
     let (Some(white), [circuits]) = (spec.task.regression().and_then(white), circuits) else { return Vec::new() };
     if spec.model.n_layers != 1 {
         return Vec::new();
@@ -125,7 +186,7 @@ fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], work
     let rate = white.optimal_rate() / white.n_exemplars as f64;
     let at = |&share: &f64| {
         let params = circuits.towards_descent(&state.params, rate, share)?;
-        Some((share, loss_under(spec, &TrainState { params, ..state.clone() }, workers, |_| {})))
+        Some(Between { share, loss: loss_under(spec, &TrainState { params, ..state.clone() }, workers, |_| {}) })
     };
     SHARES.iter().map_while(at).collect()
 }

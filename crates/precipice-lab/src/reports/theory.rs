@@ -4,7 +4,7 @@ use precipice::probe::order_parameters::context_of;
 use precipice::probe::transition::transition_of;
 use precipice::record::Row;
 use precipice::spec::RunSpec;
-use precipice::theory::{Fit, FlowPoint, Path, PathPoint, fit};
+use precipice::theory::{Fit, FlowPoint, Path, PathPoint, Point, fit};
 use serde::Serialize;
 
 /// Which formula is held against the network.
@@ -132,4 +132,60 @@ fn forecast(known: &Path) -> Option<Forecast> {
     let horizon = HORIZON * (until_step - known.points()[0].step);
     let at = |rates| known.forecast(rates, horizon);
     Some(Forecast { until_step, own_rates: at(fit.rates), common_rate: at([fit.common; 3]) })
+}
+
+/// What `theory fit` says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FitReport {
+    /// Step at which the accuracy is half way, or null.
+    pub t50: Option<f64>,
+    /// Step at which the measured loss falls through ln 2, or null.
+    pub half_step: Option<f64>,
+    /// Both formulas.
+    pub formulas: Vec<FormulaFit>,
+}
+
+/// One formula's rates and what they foretell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FormulaFit {
+    /// Which formula.
+    pub formula: Formula,
+    /// The end of the plateau, or of the run where there is no jump.
+    pub until_step: f64,
+    /// Rates fitted to the path up to there; null where there are too few points.
+    pub fit: Option<FittedRates>,
+    /// Forecasts from ever more of what came before the jump.
+    pub forecasts: Vec<Forecast>,
+}
+
+/// Flow time a step, of beta, alpha and xi.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FittedRates {
+    /// Each parameter's own.
+    pub rates: Point,
+    /// Lower bounds of their standard errors.
+    pub standard_errors: Point,
+    /// One rate for all three.
+    pub common_rate: f64,
+}
+
+impl FitReport {
+    /// Holds both formulas against a run. None if the log has no order parameters.
+    pub fn new(spec: &RunSpec, rows: &[Row]) -> Option<Self> {
+        let comparisons = Formula::ALL.into_iter().filter_map(|formula| compare(formula, spec, rows));
+        let formulas: Vec<FormulaFit> = comparisons.map(FormulaFit::from).collect();
+        let t50 = transition_of(spec, rows).1.map(|t| t.t50);
+        (!formulas.is_empty()).then(|| Self { t50, half_step: half_step(spec, rows), formulas })
+    }
+}
+
+impl From<Comparison> for FormulaFit {
+    fn from(Comparison { formula, until_step, fit, forecasts, .. }: Comparison) -> Self {
+        let fit = fit.map(|Fit { rates, standard_errors, common }| FittedRates {
+            rates,
+            standard_errors,
+            common_rate: common,
+        });
+        Self { formula, until_step, fit, forecasts }
+    }
 }

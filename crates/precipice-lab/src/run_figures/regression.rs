@@ -2,13 +2,12 @@
 //! distributions, roll-outs.
 
 use precipice::probe::regression::closed_forms::plateaus;
-use precipice::probe::regression::generalization::RollOut;
 use precipice::spec::FunctionKind;
 use precipice::workers::Workers;
 use precipice_figures::{BandPanel, BandSeries, Bands};
 
 use crate::error::LabError;
-use crate::reports::regression::{N_APPLICATIONS, RegressionReport, Scaled};
+use crate::reports::regression::{Damped, Losses, N_APPLICATIONS, RegressionReport, Scaled};
 use crate::runs::StoredRun;
 
 /// Columns of the predictors' losses and what they are called.
@@ -76,7 +75,7 @@ impl StoredRun {
     /// Losses with inputs and labels scaled, beside the closed forms.
     pub(super) fn generalization(&self, workers: &dyn Workers) -> Result<Bands, LabError> {
         let report = self.report(workers)?;
-        let zero = report.row.get("zero_loss");
+        let zero = report.column("zero_loss");
         let is_sine = self.spec.task.regression().is_some_and(|task| task.functions == FunctionKind::Sine);
         let panel = |what: &str, scaled: &[Scaled], is_inputs: bool| {
             // A sine's y does not grow with x.
@@ -110,14 +109,14 @@ impl StoredRun {
     /// Losses after 1, 2, ... applications, beside those of descent.
     pub(super) fn roll_out(&self, workers: &dyn Workers) -> Result<Bands, LabError> {
         let report = self.report(workers)?;
-        let zero = report.row.get("zero_loss");
+        let zero = report.column("zero_loss");
         let x: Vec<f64> = (1..=N_APPLICATIONS).map(|n| n as f64).collect();
         let descent = report.descent_roll_out.iter().map(|losses| ("gradient descent".to_owned(), losses));
-        let damped = report.roll_outs.iter().map(|(damping, losses)| (format!("damping {damping}"), losses));
+        let damped = report.roll_outs.iter().map(|Damped { losses, damping }| (format!("damping {damping}"), losses));
         let all: Vec<_> = damped.chain(descent).collect();
         // A diverging curve leaves the panel where it is of no more use than answering 0.
         let shown = |&loss: &f64| if loss < 1.05 * zero { [loss; 3] } else { [f64::NAN; 3] };
-        let panel = |y_name: &str, of: fn(&RollOut) -> &Vec<f64>, references: Vec<(String, f64)>| {
+        let panel = |y_name: &str, of: fn(&Losses) -> &Vec<f64>, references: Vec<(String, f64)>| {
             let series = all.iter().map(|(name, losses)| BandSeries {
                 name: name.clone(),
                 x: x.clone(),

@@ -106,7 +106,7 @@ impl From<Transition> for StoredTransition {
 }
 
 /// A number for JSON; null where it is undefined.
-pub fn number(value: f64) -> Value {
+fn number(value: f64) -> Value {
     if value.is_finite() { Value::from(value) } else { Value::Null }
 }
 

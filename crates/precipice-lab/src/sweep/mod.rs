@@ -4,8 +4,10 @@
 //! again, so that an interrupted sweep goes on where it was, and a larger one begins with the smaller.
 //!
 //! Reading order: `plan` (what to run), `grid` (its specs), `executor` (who runs them), `report` (what
-//! became of them), `summary` (what they say together), `diagrams`.
+//! became of them), `summary` (what they say together), `diagrams`; `catalog` (all
+//! that is built in).
 
+mod catalog;
 mod diagrams;
 mod executor;
 mod grid;
@@ -13,9 +15,10 @@ mod plan;
 mod report;
 mod summary;
 
+pub use catalog::{Experiment, ExperimentKind, catalog};
 pub use diagrams::{SweepFigure, SweepFigures, aligned_curves, dependence, draw, phase_data, seed_curves};
 pub use executor::{SweepWatcher, sweep};
 pub use grid::Job;
 pub use plan::{Axis, BUILT_IN_SWEEPS, Plan, parse_seeds};
 pub use report::{FailedRun, SweepReport, SweepRow};
-pub use summary::{PointSummary, observations, summarize, table};
+pub use summary::{PointSummary, SweepSummary, observations, summarize, table};

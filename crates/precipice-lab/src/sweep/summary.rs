@@ -25,6 +25,20 @@ pub struct PointSummary {
     pub t50_interval: [Option<f64>; 2],
 }
 
+/// What `sweep` says.
+#[derive(Clone, Debug, Serialize)]
+pub struct SweepSummary {
+    /// The runs.
+    #[serde(flatten)]
+    pub report: SweepReport,
+    /// The points of the grid.
+    pub points: Vec<PointSummary>,
+    /// File of the table; null if the sweep was stopped.
+    pub table: Option<String>,
+    /// Files of the figures.
+    pub figures: Vec<String>,
+}
+
 /// Runs by the point of the grid that they belong to, in its order.
 pub(super) fn by_point(rows: &[SweepRow]) -> Vec<Vec<&SweepRow>> {
     let mut points: Vec<Vec<&SweepRow>> = Vec::new();
