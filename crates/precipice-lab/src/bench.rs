@@ -7,13 +7,14 @@ use precipice::spec::RunSpec;
 use precipice::task::{Set, Task};
 use precipice::train::Trainer;
 use precipice::workers::Workers;
+use precipice_figures::{Scaling, ScalingSeries};
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real, Rng, StreamId};
 use serde::Serialize;
 
-use crate::error::LabError;
-use crate::figure::{Scaling, ScalingSeries};
-use crate::threads::Pool;
-use crate::{items, session, spec_file};
+use crate::error::{BenchProblem, LabError};
+use crate::input::{items, spec_file};
+use crate::runs::new_trainer;
+use crate::runs::threads::{self, Pool};
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
@@ -90,17 +91,17 @@ pub fn tasks() -> Vec<(&'static str, RunSpec)> {
 /// If the spec cannot be run, or diverges while it is timed.
 pub fn time(name: &str, mut spec: RunSpec, threads: usize, effort: Effort, limit: f64) -> Result<Timing, LabError> {
     let bank = items::load(&mut spec)?;
-    let problem = |problem: String| LabError::Bench { task: name.to_owned(), problem };
+    let problem = |problem: BenchProblem| LabError::Bench { task: name.to_owned(), problem };
     forget_peak_memory();
-    let pool = Pool::new(threads).map_err(|e| problem(format!("no threads: {e}")))?;
-    let mut trainer = session::new_trainer(&spec, bank.clone())?;
+    let pool = Pool::new(threads).map_err(|e| problem(BenchProblem::NoThreads { cause: e.to_string() }))?;
+    let mut trainer = new_trainer(&spec, bank.clone(), Kernels::detect())?;
     let mut rates = pool
         .with(|| steps_per_s(&mut trainer, &pool, effort))
-        .map_err(|e| problem(format!("diverged at step {}; try a smaller learning rate", e.step)))?;
+        .map_err(|e| problem(BenchProblem::Diverged { step: e.step }))?;
     let max_rss_mb = peak_memory_mb();
     drop(trainer);
     rates.sort_by(f64::total_cmp);
-    let task = Task::new(&spec, bank).map_err(|e| problem(e.to_string()))?;
+    let task = Task::new(&spec, bank).map_err(|e| problem(e.into()))?;
     let (plan, steps_per_s) = (Plan::of(&spec), rates[rates.len() / 2]);
     let gflops = plan.flops() * steps_per_s / 1e9;
     Ok(Timing {
@@ -166,7 +167,7 @@ pub fn growth_tasks() -> Vec<(Growth, RunSpec, usize)> {
     let mut tasks = Vec::new();
     for (axis, values, change) in axes {
         for &value in values {
-            if axis == "threads" && value > crate::threads::available() {
+            if axis == "threads" && value > threads::available() {
                 continue;
             }
             let overrides = std::iter::once("model.d_pos=65".to_owned()).chain(change(value)).collect();

@@ -1,25 +1,37 @@
 //! The laboratory around precipice: everything that touches the outside world.
 //!
-//! Reading order: [`session`] (train into a run directory, resume), [`sweep`] (many of
-//! them), [`verify`], [`store`] (the run
-//! directory), [`spec_file`] and [`items`] (what goes in), [`run_figures`] and [`figure`] (what
-//! comes out), [`regression_report`] (a network beside gradient descent), [`claims`] (the register that `precipice reproduce` runs), [`mod@bench`],
-//! [`threads`], [`error`].
+//! # Reading order
+//!
+//! [`input`] (specs and items from files), [`store`] (the run directory), [`runs`] (train into one,
+//! open it again, verify), [`reports`] (what is said of a run and of the theory), [`run_figures`] (what
+//! is drawn of it), [`whole_run`] (train and draw), [`sweep`] (many runs), [`claims`] (the register that
+//! `precipice reproduce` runs), [`mod@bench`], [`error`].
+//!
+//! No module knows one that comes after it in this list, [`error`] excepted, which all know. Nothing
+//! here prints or exits: whoever watches a run or a sweep is told of it.
+//!
+//! ```
+//! use precipice::record::MemoryRecorder;
+//! use precipice_lab::input::spec_file::{self, Changes};
+//! use precipice_lab::runs::{Keep, Options, StoredRun, train};
+//! # let folder = tempfile::tempdir()?;
+//! # let root = folder.path().join("run");
+//! let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
+//! let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
+//! let options = Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results };
+//! let report = train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
+//! assert_eq!(StoredRun::open(&root)?.rows.last().map(|row| row.step), Some(report.manifest.steps));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod bench;
 pub mod claims;
-pub mod companion;
 pub mod error;
-pub mod figure;
-pub mod items;
-pub mod landscape;
-pub mod regression_report;
+pub mod input;
+pub mod reports;
 pub mod run_figures;
-pub mod run_theory;
-pub mod session;
-pub mod spec_file;
+pub mod runs;
 pub mod store;
 pub mod sweep;
-pub mod threads;
-pub mod verify;
+pub mod whole_run;

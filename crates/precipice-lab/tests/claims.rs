@@ -2,18 +2,18 @@
 //! where it is when the curriculum is taken away. All seeds are checked by `precipice reproduce`.
 
 use precipice::record::MemoryRecorder;
-use precipice_lab::session::{Keep, Options, train};
-use precipice_lab::spec_file::{self, Changes};
+use precipice_lab::input::spec_file::{self, Changes};
+use precipice_lab::runs::{Keep, Options, Report, threads};
 use precipice_lab::store::RunOutcome;
-use precipice_lab::threads;
+use precipice_lab::whole_run::train_and_draw;
 
-fn run(spec: &str, overrides: &[&str]) -> precipice_lab::session::Report {
+fn run(spec: &str, overrides: &[&str]) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
     let spec = spec_file::load(spec, &Changes { overrides, seed: Some(3), steps: None }).unwrap();
     let out = Some(folder.path().join("run"));
     let options = Options { out, threads: threads::available(), resume: false, force: false, keep: Keep::All };
-    train(spec, &options, &mut MemoryRecorder::default()).unwrap()
+    train_and_draw(spec, &options, &mut MemoryRecorder::default()).unwrap()
 }
 
 #[test]

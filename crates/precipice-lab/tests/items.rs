@@ -5,9 +5,10 @@ use std::path::Path;
 
 use precipice::spec::{ItemsSpec, RunSpec, TaskSpec};
 use precipice_lab::error::LabError;
-use precipice_lab::items;
-use precipice_lab::session::new_trainer;
-use precipice_lab::spec_file::{self, Changes};
+use precipice_lab::input::items;
+use precipice_lab::input::spec_file::{self, Changes};
+use precipice_lab::runs::new_trainer;
+use precipice_num::Kernels;
 
 fn spec_for(file: &Path) -> RunSpec {
     let mut spec = spec_file::load("han-small", &Changes::default()).unwrap();
@@ -30,7 +31,7 @@ fn npy(shape: &[u64], values: &[f32]) -> Vec<u8> {
 }
 
 fn problem(mut spec: RunSpec) -> String {
-    let read = items::load(&mut spec).and_then(|bank| new_trainer(&spec, bank).map(drop));
+    let read = items::load(&mut spec).and_then(|bank| new_trainer(&spec, bank, Kernels::detect()).map(drop));
     let Err(error @ LabError::Items { .. }) = read else { panic!("must be an error about items") };
     error.to_string()
 }

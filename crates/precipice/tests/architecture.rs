@@ -52,6 +52,14 @@ fn the_science_is_pure() {
     none_mentions("precipice-num/src", &outside);
 }
 
+/// Plain data in, bytes out: a page or another program can draw without a run.
+#[test]
+fn figures_are_pure_and_know_nothing_of_runs() {
+    let outside = ["std::fs", "std::env", "std::time", "std::io", "std::net", "process::", "println!"];
+    none_mentions("precipice-figures/src", &outside);
+    none_mentions("precipice-figures/src", &["precipice::", "precipice_num", "precipice_lab"]);
+}
+
 #[test]
 fn arrows_do_not_point_back() {
     let of = |names: &[&'static str]| names.iter().map(|name| format!("crate::{name}")).collect::<Vec<_>>();
@@ -73,7 +81,7 @@ fn only_the_command_line_prints_and_exits() {
 
 #[test]
 fn unsafe_code_is_in_one_crate() {
-    for name in ["precipice", "precipice-lab"] {
+    for name in ["precipice", "precipice-figures", "precipice-lab"] {
         let text = fs::read_to_string(crates().join(name).join("src/lib.rs")).unwrap();
         assert!(text.contains("#![forbid(unsafe_code)]"), "{name}");
     }

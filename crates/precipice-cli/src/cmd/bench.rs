@@ -2,11 +2,11 @@
 
 use anyhow::{Context, bail};
 use precipice::spec::RunSpec;
+use precipice_figures::scaling;
 use precipice_lab::bench::{self, Effort, Growth, Timing};
-use precipice_lab::figure::scaling;
+use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::run_figures::write;
-use precipice_lab::spec_file::{self, Changes};
-use precipice_lab::threads::THREADS_MAX;
+use precipice_lab::runs::threads::THREADS_MAX;
 
 use super::{note, say, say_json};
 use crate::Ending;
@@ -37,7 +37,7 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
         }
     }
     if args.json {
-        say_json(&serde_json::to_value(&timings)?)?;
+        say_json(&timings)?;
     }
     Ok(Ending::Done)
 }
@@ -102,7 +102,7 @@ fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
     }
     write(&scaling(&bench::growth_figure(&rows))?, &args.output)?;
     if args.json {
-        say_json(&serde_json::to_value(&rows)?)?;
+        say_json(&rows)?;
     }
     note(&format!("{}", args.output.display()));
     Ok(Ending::Done)

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use precipice_lab::run_figures;
+use precipice_lab::error::{LabError, RunDirProblem};
+use precipice_lab::reports::run::ExportReport;
+use precipice_lab::runs::at_step;
 use precipice_lab::store::{RunDir, atomic, checkpoint, tables};
-use serde_json::json;
 
 use super::{say, say_json};
 use crate::Ending;
@@ -23,7 +24,7 @@ pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
         table => {
             let rows = run_dir.rows()?;
             if rows.is_empty() {
-                bail!("{}: has no rows yet", args.run.display());
+                return Err(LabError::RunDir { path: args.run, problem: RunDirProblem::NoRows }.into());
             }
             match table {
                 ExportFormat::Csv => tables::csv(&rows).into_bytes(),
@@ -35,7 +36,7 @@ pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
     let path = args.output.unwrap_or_else(|| PathBuf::from(format!("{}.{}", spec.name, args.to.extension())));
     atomic::write(&path, &bytes)?;
     if args.json {
-        say_json(&json!({ "file": path.display().to_string(), "bytes": bytes.len() }))?;
+        say_json(&ExportReport::new(&path, &bytes))?;
     } else {
         say(&path.display().to_string())?;
     }
@@ -46,7 +47,7 @@ pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
 fn checkpoint_bytes(run_dir: &RunDir, spec: &precipice::spec::RunSpec, step: Option<u64>) -> anyhow::Result<Vec<u8>> {
     let last = checkpoint::steps(&run_dir.checkpoints())?.last().copied();
     let step = step.or(last).with_context(|| format!("{}: has no checkpoints", run_dir.root().display()))?;
-    run_figures::at_step(run_dir, spec, step)?;
+    at_step(run_dir, spec, step)?;
     let path = run_dir.checkpoints().join(checkpoint::file_name(step));
     fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }

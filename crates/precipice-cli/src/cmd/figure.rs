@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use precipice_lab::companion::{companion_spec, train_companion};
-use precipice_lab::figure::Figure;
-use precipice_lab::run_figures::{self, Kind, StoredRun};
-use serde_json::json;
+use precipice_figures::Figure;
+use precipice_lab::reports::run::FiguresReport;
+use precipice_lab::run_figures::{self, Kind};
+use precipice_lab::runs::threads::Pool;
+use precipice_lab::runs::{StoredRun, companion};
+use precipice_lab::whole_run::train_companion;
 
-use super::{say, say_json, texts};
+use super::{say, say_json};
 use crate::args::FigureArgs;
 use crate::progress::Progress;
 use crate::{Ending, interrupt};
@@ -22,15 +24,17 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         if args.output.is_some() && args.runs.len() > 1 {
             bail!("-o names one file, but there are {} runs; leave it out to write into each run", args.runs.len());
         }
+        let pool = Pool::new(args.threads.count())?;
         for root in &args.runs {
-            let figure = run_figures::draw(args.kind, &StoredRun::open(root)?)?;
+            let figure = run_figures::draw(args.kind, &StoredRun::open(root)?, &pool)?;
             paths.push(write(&args, root, &figure)?);
         }
     }
+    let report = FiguresReport::new(&paths);
     if args.json {
-        say_json(&json!({ "figures": texts(&paths) }))?;
+        say_json(&report)?;
     } else {
-        say(&texts(&paths).join("\n"))?;
+        say(&report.figures.join("\n"))?;
     }
     Ok(Ending::Done)
 }
@@ -48,7 +52,7 @@ fn argument(args: &FigureArgs) -> anyhow::Result<Figure> {
     let companion = match &args.runs[1..] {
         [] => {
             interrupt::listen();
-            let spec = companion_spec(&run)?;
+            let spec = companion(&run)?.spec;
             let mut watch = Progress::new(&spec.name, &spec, args.quiet);
             train_companion(&run, args.threads.count(), &mut watch)?
         }

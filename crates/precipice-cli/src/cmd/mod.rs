@@ -11,11 +11,9 @@ pub mod sweep;
 pub mod theory;
 pub mod verify;
 
-use std::io::Write;
-use std::path::PathBuf;
-
 use anyhow::Context;
-use serde_json::Value;
+use serde::Serialize;
+use std::io::Write;
 
 use crate::Ending;
 
@@ -28,18 +26,13 @@ pub fn say(text: &str) -> anyhow::Result<()> {
 }
 
 /// One JSON value to stdout.
-pub fn say_json(value: &Value) -> anyhow::Result<()> {
+pub fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
     say(&serde_json::to_string_pretty(value)?)
 }
 
 /// A line to stderr. Nobody reading it is no reason to stop.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
-}
-
-/// Paths for JSON, which has no other bytes than text.
-pub fn texts(paths: &[PathBuf]) -> Vec<String> {
-    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 /// No arguments.

@@ -5,9 +5,8 @@ use precipice::record::Recorder;
 use precipice::spec::RunSpec;
 use precipice_lab::claims::{self, Claim, ClaimReport, Settings, Verdict, Watcher};
 use precipice_lab::error::LabError;
-use precipice_lab::spec_file::nearest;
+use precipice_lab::input::spec_file::nearest;
 use precipice_lab::sweep::SweepWatcher;
-use serde_json::{Value, json};
 
 use super::{note, say, say_json};
 use crate::args::ReproduceArgs;
@@ -43,7 +42,7 @@ pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
         reports.push(report);
     }
     if args.json {
-        say_json(&serde_json::to_value(&reports)?)?;
+        say_json(&reports)?;
     }
     let reproduced = reports.iter().filter(|report| report.verdict == Verdict::Reproduced).count();
     Ok(if reproduced == chosen.len() { Ending::Done } else { Ending::Failed })
@@ -64,8 +63,7 @@ fn choose(ids: &[String]) -> anyhow::Result<Vec<Claim>> {
 
 fn list(claims: &[Claim], as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        let object = |c: &Claim| json!({ "id": c.id, "claim": c.claim, "source": c.source, "band": c.band });
-        return say_json(&Value::Array(claims.iter().map(object).collect()));
+        return say_json(&claims);
     }
     let lines: Vec<String> = claims
         .iter()

@@ -1,12 +1,14 @@
 //! `precipice run`: train one network.
 
 use precipice::spec::RunSpec;
-use precipice_lab::session::{self, Keep, Options, Report};
-use precipice_lab::spec_file::{self, Changes};
+use precipice_lab::input::spec_file::{self, Changes};
+use precipice_lab::reports::run::RunReport;
+use precipice_lab::runs::{Keep, Options, Report};
 use precipice_lab::store::RunOutcome;
-use serde_json::{Value, json};
+use precipice_lab::whole_run::train_and_draw;
+use serde_json::Value;
 
-use super::{note, say, say_json, texts};
+use super::{note, say, say_json};
 use crate::args::{RunArgs, SpecArgs};
 use crate::numbers::{commas, duration, fraction, step};
 use crate::progress::Progress;
@@ -30,12 +32,12 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     );
     let mut progress = Progress::new(&label, &spec, args.quiet).keep_curve();
     let options = Options { out: args.out, threads, resume: args.resume, force: args.force, keep: Keep::All };
-    let report = session::train(spec.clone(), &options, &mut progress);
+    let report = train_and_draw(spec.clone(), &options, &mut progress);
     drop(progress);
     let report = report?;
     report.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
     if args.json {
-        say_json(&to_json(&report))?;
+        say_json(&RunReport::from(&report))?;
     } else {
         say(&verdict(&report, &spec))?;
     }
@@ -45,24 +47,6 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
             Ok(Ending::Done)
         }
     }
-}
-
-fn to_json(report: &Report) -> Value {
-    let manifest = &report.manifest;
-    json!({
-        "run_dir": report.run_dir.root().display().to_string(),
-        "spec_hash": manifest.spec_hash,
-        "outcome": manifest.outcome,
-        "steps": manifest.steps,
-        "seconds": manifest.seconds,
-        "steps_per_s": manifest.steps_per_s,
-        "digest": manifest.digest,
-        "arithmetic": manifest.arithmetic,
-        "stored": report.was_stored,
-        "final": manifest.final_row,
-        "transition": manifest.transition,
-        "figures": texts(&report.figures),
-    })
 }
 
 /// The final loss between those of the predictors, and how near the network is to gradient descent.

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use precipice_lab::reports::run::texts;
 use precipice_lab::run_figures::write;
 use precipice_lab::store::atomic;
-use precipice_lab::sweep::{self, Axis, FailedRun, Plan, PointSummary, SweepFigure, SweepReport};
-use serde_json::json;
+use precipice_lab::sweep::{self, Axis, FailedRun, Plan, PointSummary, SweepFigure, SweepReport, SweepSummary};
 
-use super::{note, say, say_json, texts};
+use super::{note, say, say_json};
 use crate::args::SweepArgs;
 use crate::numbers::{commas, step};
 use crate::progress::SweepProgress;
@@ -35,19 +35,16 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     let (table, figures) =
         if report.was_stopped { (None, Vec::new()) } else { keep(&name, &plan.axes, &folder, &report)? };
     let table = table.map(|path| path.display().to_string());
+    let summary = SweepSummary { report, points, table, figures: texts(&figures) };
+    let report = &summary.report;
     if args.json {
-        let mut object = serde_json::to_value(&report)?;
-        object["points"] = serde_json::to_value(&points)?;
-        object["table"] = json!(table);
-        object["figures"] = json!(texts(&figures));
-        say_json(&object)?;
+        say_json(&summary)?;
     } else {
-        points.iter().try_for_each(|point| say(&line(point)))?;
+        summary.points.iter().try_for_each(|point| say(&line(point)))?;
         report.failed.iter().try_for_each(|failed| say(&format!("failed: {}", label(failed))))?;
         let (ended, stored) = (commas(report.runs.len() as u64), commas(report.skipped as u64));
         say(&format!("{ended} runs, {stored} of them stored before, {} failed", report.failed.len()))?;
-        table.iter().try_for_each(|path| say(path))?;
-        figures.iter().try_for_each(|path| say(&format!("{}", path.display())))?;
+        summary.table.iter().chain(&summary.figures).try_for_each(|path| say(path))?;
     }
     if report.was_stopped {
         let left = n_runs - report.runs.len() - report.failed.len();

@@ -1,8 +1,8 @@
 //! `precipice verify`: run a finished run again and compare bits.
 
+use precipice_lab::reports::run::VerifyReport;
+use precipice_lab::runs;
 use precipice_lab::store::RunDir;
-use precipice_lab::verify;
-use serde_json::json;
 
 use super::{say, say_json};
 use crate::Ending;
@@ -15,26 +15,18 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
     let spec = run_dir.spec()?;
     let label = format!("verifying {} · {} steps", run_dir.root().display(), commas(spec.train.steps));
     let mut progress = Progress::new(&label, &spec, args.quiet);
-    let result = verify::verify(&run_dir, args.threads.count(), &mut progress);
+    let result = runs::verify(&run_dir, args.threads.count(), &mut progress);
     drop(progress);
-    let result = result?;
-    let same = result.difference.is_none();
+    let report = VerifyReport::new(&run_dir, result?);
     if args.json {
-        say_json(&json!({
-            "run_dir": run_dir.root().display().to_string(),
-            "same": same,
-            "rows": result.rows,
-            "stored_digest": result.stored_digest,
-            "digest": result.digest,
-            "difference": result.difference,
-        }))?;
-    } else if let Some(difference) = &result.difference {
+        say_json(&report)?;
+    } else if let Some(difference) = &report.difference {
         say(&format!(
             "differs: {difference}\nstored digest {}\ndigest        {}",
-            result.stored_digest, result.digest
+            report.stored_digest, report.digest
         ))?;
     } else {
-        say(&format!("same bits: {} rows and the final parameters, digest {}", result.rows, result.digest))?;
+        say(&format!("same bits: {} rows and the final parameters, digest {}", report.rows, report.digest))?;
     }
-    Ok(if same { Ending::Done } else { Ending::Failed })
+    Ok(if report.same { Ending::Done } else { Ending::Failed })
 }

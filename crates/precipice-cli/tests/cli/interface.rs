@@ -293,8 +293,9 @@ fn items_are_relative_to_the_spec_file() {
 /// Addresses of stored runs must survive new fields: a change here orphans every run on disk.
 #[test]
 fn hashes_of_the_built_in_specs_are_stable() {
-    let load =
-        |name: &str| precipice_lab::spec_file::load(name, &precipice_lab::spec_file::Changes::default()).unwrap();
+    let load = |name: &str| {
+        precipice_lab::input::spec_file::load(name, &precipice_lab::input::spec_file::Changes::default()).unwrap()
+    };
     let found = HASHES.map(|(name, _)| (name, load(name).hash()[..16].to_owned()));
     assert_eq!(found, HASHES.map(|(name, want)| (name, want.to_owned())));
 }

@@ -1,18 +1,12 @@
 //! Claims of the essay on abrupt in-context learning (G. Reddy 2024) about the full network.
 
-use std::path::PathBuf;
-
 use precipice::probe::interactions::PARTS;
-use precipice::probe::transition::{Transition, learned_threshold, median, transition_of};
-use precipice::record::Row;
-use precipice::spec::RunSpec;
+use precipice::probe::transition::{learned_threshold, median, transition_of};
 
+use super::claim::{Claim, Evidence, Lookout, SOURCE, Settings, summary};
 use super::formula::saddle_cases;
-use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings, summary};
+use super::seeds::{Finished, run_seeds};
 use crate::error::LabError;
-use crate::session::{self, Keep, Options};
-use crate::spec_file::{self, Changes};
-use crate::store::RunDir;
 
 pub(super) fn claims() -> Vec<Claim> {
     vec![
@@ -50,37 +44,6 @@ pub(super) fn claims() -> Vec<Claim> {
     ]
 }
 
-/// A finished run of one seed.
-pub(super) struct Finished {
-    seed: u64,
-    pub spec: RunSpec,
-    pub rows: Vec<Row>,
-    figures: Vec<PathBuf>,
-    pub run_dir: RunDir,
-}
-
-impl Finished {
-    pub fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    pub fn jump(&self) -> Option<Transition> {
-        transition_of(&self.spec, &self.rows).1
-    }
-
-    pub fn last(&self, column: &str) -> f64 {
-        self.rows.last().map_or(f64::NAN, |row| row.get(column))
-    }
-
-    pub fn figure(&self, name: &str) -> Option<PathBuf> {
-        self.figures.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name)).cloned()
-    }
-
-    pub fn row(&self, holds: bool, values: &[(&str, f64)]) -> CaseRow {
-        CaseRow::new(format!("seed {}", self.seed), Some(self.seed), holds, values)
-    }
-}
-
 /// The experiment behind the claims, and how many seeds of it.
 fn experiment(settings: &Settings) -> (&'static str, u64) {
     if settings.fast { ("copying-small", 8) } else { ("copying", 6) }
@@ -89,37 +52,6 @@ fn experiment(settings: &Settings) -> (&'static str, u64) {
 /// For abruptness there is no small substitute: at N = 4 the jump takes a third of the time to it.
 fn abrupt_experiment(settings: &Settings) -> (&'static str, u64) {
     ("copying", if settings.fast { 3 } else { 6 })
-}
-
-pub(super) fn run_seeds(
-    settings: &Settings,
-    watcher: &mut Lookout<'_>,
-    spec_name: &str,
-    overrides: &[String],
-    n_seeds: u64,
-) -> Result<Vec<Finished>, LabError> {
-    let mut finished = Vec::new();
-    for seed in 0..n_seeds {
-        let changes = Changes { overrides: overrides.to_vec(), seed: Some(seed), steps: None };
-        let spec = spec_file::load(spec_name, &changes)?;
-        let out = settings.out.join(format!("{}-{}", spec.name, &spec.hash()[..8]));
-        // An interrupted check goes on where it stopped.
-        let options =
-            Options { out: Some(out), threads: settings.threads, resume: true, force: false, keep: Keep::All };
-        let mut watch = watcher.begin(&format!("{} seed {seed}", spec.name), &spec);
-        let report = session::train(spec.clone(), &options, watch.as_mut())?;
-        if report.manifest.outcome == crate::store::RunOutcome::Stopped {
-            return Err(LabError::Stopped { path: report.run_dir.root().to_owned() });
-        }
-        finished.push(Finished {
-            seed,
-            spec,
-            rows: report.run_dir.rows()?,
-            figures: report.figures,
-            run_dir: report.run_dir,
-        });
-    }
-    Ok(finished)
 }
 
 fn abrupt(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {

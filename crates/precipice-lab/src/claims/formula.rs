@@ -2,9 +2,9 @@
 
 use precipice::theory::{Context, FlowError, Parameter, Point, Start, Third, flow};
 
-use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
-use crate::error::LabError;
-use crate::landscape::{Landscape, Request};
+use super::claim::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
+use crate::error::{FigureProblem, LabError};
+use crate::reports::landscape::{Landscape, Request};
 use crate::run_figures::write;
 
 pub(super) fn claim() -> Claim {
@@ -61,7 +61,7 @@ fn t50(n_exemplars: usize, n_labels: usize, start: Point) -> Result<f64, FlowErr
 }
 
 fn problem(e: impl ToString) -> LabError {
-    LabError::Figure { kind: "theory".to_owned(), problem: e.to_string() }
+    LabError::figure("theory", FigureProblem::Theory { why: e.to_string() })
 }
 
 fn cliff(settings: &Settings, _: &mut Lookout<'_>) -> Result<Evidence, LabError> {

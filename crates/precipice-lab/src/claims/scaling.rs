@@ -1,13 +1,13 @@
 //! The claim that the cliff comes later in larger contexts, at three levels of realism.
 
-use precipice::theory::{Exponent, Over, exponent, scaling};
+use precipice::theory::{Exponent, Over, ScalingError, exponent, scaling};
+use precipice_figures::{self as figure, ScalingSeries};
 
-use super::essay::{Finished, run_seeds};
-use super::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
-use crate::error::LabError;
-use crate::figure::{self, ScalingSeries};
+use super::claim::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
+use super::seeds::{Finished, run_seeds};
+use crate::error::{FigureProblem, LabError};
+use crate::reports::theory::half_step;
 use crate::run_figures::write;
-use crate::run_theory::half_step;
 
 pub(super) fn claim() -> Claim {
     Claim {
@@ -37,8 +37,7 @@ fn cliff_time(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
     let plan = if settings.fast { FAST } else { FULL };
     let over = Over::Exemplars { labels_per_exemplar: 4.0 };
     let sizes = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
-    let problem =
-        |e: precipice::theory::ScalingError| LabError::Figure { kind: "scaling".to_owned(), problem: e.to_string() };
+    let problem = |e: ScalingError| LabError::figure("scaling", FigureProblem::Theory { why: e.to_string() });
     let points = scaling(over, &sizes).map_err(problem)?;
     let formula: Times = points.iter().map(|p| (p.value, p.t50.unwrap_or(f64::NAN))).collect();
     let law: Times = points.iter().map(|p| (p.value, p.law.unwrap_or(f64::NAN))).collect();
@@ -90,7 +89,7 @@ fn cliff_time(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
     };
     let path = settings.out.join("scaling.svg");
     let drawn = figure::scaling(&data);
-    let drawn = drawn.map_err(|e| LabError::Figure { kind: "scaling".to_owned(), problem: e.to_string() })?;
+    let drawn = drawn.map_err(|e| LabError::figure("scaling", e))?;
     write(&drawn, &path)?;
     Ok(Evidence { measured, cases, figure: Some(path) })
 }

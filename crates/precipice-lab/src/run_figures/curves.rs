@@ -2,10 +2,10 @@
 
 use precipice::probe::interactions::PARTS;
 use precipice::probe::transition::transition_of;
+use precipice_figures::{self as figure, Series};
 
-use super::StoredRun;
-use crate::figure::{self, Series};
-use crate::run_theory::{Comparison, Forecast, Formula, compare, half_step};
+use crate::reports::theory::{Comparison, Forecast, Formula, compare, half_step};
+use crate::runs::StoredRun;
 
 impl StoredRun {
     pub(super) fn title(&self) -> String {

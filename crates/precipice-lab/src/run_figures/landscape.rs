@@ -5,10 +5,10 @@ use precipice::probe::transition::transition_of;
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 use precipice::theory::{Context, Parameter, PathPoint, Third};
+use precipice_figures as figure;
 
-use crate::figure;
-use crate::landscape::{Landscape, Request};
-use crate::run_theory::Formula;
+use crate::reports::landscape::{Landscape, Request};
+use crate::reports::theory::Formula;
 
 /// Points a side of the surface.
 const GRID: usize = 129;

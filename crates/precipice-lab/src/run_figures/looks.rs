@@ -6,12 +6,13 @@ use precipice::probe::{Observer, look};
 use precipice::run::is_checkpoint_due;
 use precipice::task::Set;
 use precipice::train::Trainer;
-use precipice::workers::Sequential;
+use precipice::workers::Workers;
+use precipice_figures as figure;
 
-use super::{StoredRun, at_step};
-use crate::error::LabError;
+use crate::error::{FigureProblem, LabError, RunDirProblem};
+use crate::input::items;
+use crate::runs::StoredRun;
 use crate::store::checkpoint;
-use crate::{figure, items};
 
 /// Sequences from which the leading heads are found; the first of them are drawn.
 const LOOKED_AT: usize = 32;
@@ -23,7 +24,7 @@ impl StoredRun {
         // A checkpoint that an interruption left would make the figure depend on it.
         steps.retain(|&step| is_checkpoint_due(&self.spec, step));
         let Some(&last) = steps.last() else {
-            return Err(LabError::run_dir(&self.run_dir.checkpoints(), "has no checkpoints"));
+            return Err(LabError::run_dir(&self.run_dir.checkpoints(), RunDirProblem::NoCheckpoints));
         };
         let nearest =
             |at: f64| steps.iter().copied().min_by_key(|&step| (step as f64 - at).abs() as u64).unwrap_or(last);
@@ -36,29 +37,24 @@ impl StoredRun {
         Ok(moments)
     }
 
-    /// The network at a checkpoint.
-    pub(super) fn trainer_at(&self, step: u64) -> Result<Trainer, LabError> {
-        at_step(&self.run_dir, &self.spec, step)
-    }
-
     /// A column at a checkpoint: from the log, or measured where no evaluation was due.
-    pub(super) fn column_at(&self, trainer: &Trainer, column: &str) -> f64 {
+    pub(super) fn column_at(&self, trainer: &Trainer, column: &str, workers: &dyn Workers) -> f64 {
         let step = trainer.state().step;
         if let Some(row) = self.rows.iter().find(|row| row.step == step) {
             return row.get(column);
         }
         let mut spec = self.spec.clone();
         spec.probes.enabled = false;
-        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, &Sequential);
+        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
         row.get(column)
     }
 
-    pub(super) fn attention(&self) -> Result<figure::AttentionGrid, LabError> {
+    pub(super) fn attention(&self, workers: &dyn Workers) -> Result<figure::AttentionGrid, LabError> {
         let mut moments = Vec::new();
         let mut highlights = Vec::new();
         let accuracy = format!("{}accuracy", self.spec.task.in_context_prefix());
         for step in self.moments()? {
-            let trainer = self.trainer_at(step)?;
+            let trainer = self.at_step(step)?;
             let (batch, trace, heads) = look(&self.spec, &trainer, trainer.task().probed_set(), LOOKED_AT);
             let t = batch.n_tokens();
             // One sequence, because an average over sequences would hide what matching looks like.
@@ -66,15 +62,19 @@ impl StoredRun {
                 block.attention.pattern[head * t * t..][..t * t].iter().map(|&p| f64::from(p)).collect()
             };
             let layers = trace.blocks.iter().zip(&heads).map(pattern).collect();
-            moments.push(figure::AttentionMoment { step, accuracy: self.column_at(&trainer, &accuracy), layers });
+            moments.push(figure::AttentionMoment {
+                step,
+                accuracy: self.column_at(&trainer, &accuracy, workers),
+                layers,
+            });
             highlights = (0..self.spec.model.n_layers).map(|layer| pattern_of(layer, &batch, 0)).collect();
         }
         Ok(figure::AttentionGrid { title: self.title(), n_tokens: self.spec.n_tokens(), moments, highlights })
     }
 
-    pub(super) fn contexts(&self) -> Result<figure::Contexts, LabError> {
+    pub(super) fn contexts(&self, workers: &dyn Workers) -> Result<figure::Contexts, LabError> {
         const ROWS: usize = 5;
-        let problem = |problem: &str| LabError::Figure { kind: "contexts".to_owned(), problem: problem.to_owned() };
+        let problem = |why: &str| LabError::figure("contexts", FigureProblem::NotForThisRun { why: why.to_owned() });
         let items = self.spec.task.items().ok_or_else(|| problem("items are Gaussian; there is nothing to see"))?;
         let ([_, _, height, width], pixels) = items::thumbnails(items)?;
         let thumbnail = |id: u32| figure::Thumbnail {
@@ -91,10 +91,10 @@ impl StoredRun {
         let mut rows: Vec<figure::ContextRow> = Vec::new();
         let mut moment_names = Vec::new();
         for &step in &steps {
-            let trainer = self.trainer_at(step)?;
+            let trainer = self.at_step(step)?;
             let (batch, trace, heads) = look(&self.spec, &trainer, set, LOOKED_AT);
             let head = heads.last().copied().unwrap_or(0);
-            let accuracy = self.column_at(&trainer, column);
+            let accuracy = self.column_at(&trainer, column, workers);
             moment_names.push(figure::moment_name(step, accuracy));
             let (n, t) = (batch.n_exemplars, batch.n_tokens());
             let attention = &trace.blocks.last().ok_or_else(|| problem("no layers"))?.attention;

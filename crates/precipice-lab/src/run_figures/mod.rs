@@ -8,16 +8,15 @@ mod regression;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use precipice::record::Row;
 use precipice::spec::{Readout, RunSpec, TaskSpec};
-use precipice::train::Trainer;
+use precipice::workers::Workers;
+use precipice_figures::{self as figure, Figure};
 
 use self::landscape::landscape_row;
-use crate::error::LabError;
-use crate::figure::{self, Figure};
-use crate::items;
-use crate::session::new_trainer;
-use crate::store::{RunDir, atomic, checkpoint};
+use crate::error::{FigureProblem, LabError};
+use crate::input::items;
+use crate::runs::StoredRun;
+use crate::store::atomic;
 
 /// What can be drawn of stored runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,39 +75,35 @@ impl Kind {
     }
 }
 
-/// A stored run that figures are drawn of.
-#[derive(Clone, Debug)]
-pub struct StoredRun {
-    /// Where it is.
-    pub run_dir: RunDir,
-    /// What was run.
-    pub spec: RunSpec,
-    /// What was measured.
-    pub rows: Vec<Row>,
-}
-
-impl StoredRun {
-    /// Reads spec and rows.
-    ///
-    /// # Errors
-    /// If there is no such run, or it cannot be read.
-    pub fn open(root: &Path) -> Result<Self, LabError> {
-        let run_dir = RunDir::new(root);
-        Ok(Self { spec: run_dir.spec()?, rows: run_dir.rows()?, run_dir })
-    }
-}
-
-/// Draws one figure of a stored run.
+/// Draws one figure of a stored run; `workers` measure what the figure shows and the log has not.
 ///
 /// # Errors
 /// If the run lacks what the figure shows, or the figure is one of two runs.
-pub fn draw(kind: Kind, run: &StoredRun) -> Result<Figure, LabError> {
-    let problem = |problem: String| LabError::Figure { kind: kind.name().to_owned(), problem };
+///
+/// ```
+/// use precipice::record::Row;
+/// use precipice::workers::Sequential;
+/// use precipice_lab::input::spec_file::{self, Changes};
+/// use precipice_lab::run_figures::{Kind, draw};
+/// use precipice_lab::runs::StoredRun;
+/// use precipice_lab::store::RunDir;
+/// // As `StoredRun::open` gives it.
+/// let spec = spec_file::load("copying-small", &Changes::default())?;
+/// let columns = |accuracy, loss| vec![("accuracy".to_owned(), accuracy), ("loss".to_owned(), loss)];
+/// let row = |step, accuracy, loss| Row { step, sequences: 128 * step, columns: columns(accuracy, loss) };
+/// let rows = vec![row(0, 0.06, 2.8), row(500, 0.25, 1.4), row(1000, 0.98, 0.1)];
+/// let run = StoredRun { run_dir: RunDir::new("runs/example"), spec, rows };
+/// assert!(draw(Kind::LearningCurve, &run, &Sequential)?.svg().contains("accuracy"));
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure, LabError> {
+    let lacks = |why: String| LabError::figure(kind.name(), FigureProblem::NotForThisRun { why });
     if run.rows.is_empty() {
-        return Err(problem(format!("{} has no rows yet", run.run_dir.root().display())));
+        let path = run.run_dir.root().to_owned();
+        return Err(LabError::figure(kind.name(), FigureProblem::NoRows { path }));
     }
     if !applies(kind, &run.spec) && run.spec.task.regression().is_some() {
-        return Err(problem(
+        return Err(lacks(
             "is not drawn of this regression run; it has learning-curve, generalization and, with output_projection and \
              one layer or tied ones, roll-out"
                 .to_owned(),
@@ -117,25 +112,23 @@ pub fn draw(kind: Kind, run: &StoredRun) -> Result<Figure, LabError> {
     let figure = match kind {
         Kind::LearningCurve if run.spec.task.regression().is_some() => figure::bands(&run.regression_curves()),
         Kind::LearningCurve => figure::learning_curve(&run.learning_curve()),
-        Kind::Attention => figure::attention(&run.attention()?),
-        Kind::Interactions => figure::interactions(&run.interactions().map_err(problem)?),
-        Kind::OrderParameters => figure::order_parameters(&run.order_parameters().map_err(problem)?),
-        Kind::Contexts => figure::contexts(&run.contexts()?),
+        Kind::Attention => figure::attention(&run.attention(workers)?),
+        Kind::Interactions => figure::interactions(&run.interactions().map_err(lacks)?),
+        Kind::OrderParameters => figure::order_parameters(&run.order_parameters().map_err(lacks)?),
+        Kind::Contexts => figure::contexts(&run.contexts(workers)?),
         Kind::Landscape => figure::landscape(&figure::Landscape {
             title: run.title(),
-            rows: vec![landscape_row(&run.spec, &run.rows, true).map_err(problem)?],
+            rows: vec![landscape_row(&run.spec, &run.rows, true).map_err(lacks)?],
         }),
-        Kind::TheoryOverMeasurement => {
-            figure::theory_over_measurement(&run.theory_over_measurement().map_err(problem)?)
-        }
+        Kind::TheoryOverMeasurement => figure::theory_over_measurement(&run.theory_over_measurement().map_err(lacks)?),
         Kind::Generalization | Kind::RollOut if run.spec.task.regression().is_none() => {
-            return Err(problem("is drawn of runs of the regression task".to_owned()));
+            return Err(lacks("is drawn of runs of the regression task".to_owned()));
         }
-        Kind::Generalization => figure::bands(&run.generalization()?),
-        Kind::RollOut => figure::bands(&run.roll_out()?),
-        Kind::Argument => return Err(problem("it takes a run and its companion with L = N".to_owned())),
+        Kind::Generalization => figure::bands(&run.generalization(workers)?),
+        Kind::RollOut => figure::bands(&run.roll_out(workers)?),
+        Kind::Argument => return Err(lacks("it takes a run and its companion with L = N".to_owned())),
     };
-    figure.map_err(|e| problem(e.to_string()))
+    figure.map_err(|e| LabError::figure(kind.name(), e))
 }
 
 /// Draws the whole argument: the landscape of a run that learns above that of one with L = N.
@@ -143,15 +136,16 @@ pub fn draw(kind: Kind, run: &StoredRun) -> Result<Figure, LabError> {
 /// # Errors
 /// If a run lacks order parameters.
 pub fn draw_argument(run: &StoredRun, companion: &StoredRun) -> Result<Figure, LabError> {
-    let problem = |problem: String| LabError::Figure { kind: Kind::Argument.name().to_owned(), problem };
-    let row = |run: &StoredRun| landscape_row(&run.spec, &run.rows, false).map_err(problem);
+    let kind = Kind::Argument.name();
+    let lacks = |why: String| LabError::figure(kind, FigureProblem::NotForThisRun { why });
+    let row = |run: &StoredRun| landscape_row(&run.spec, &run.rows, false).map_err(lacks);
     let title = format!("{}: the network walks over the cliff, or stays on the saddle", run.spec.name);
     let data = figure::Landscape { title, rows: vec![row(run)?, row(companion)?] };
-    figure::landscape(&data).map_err(|e| problem(e.to_string()))
+    figure::landscape(&data).map_err(|e| LabError::figure(kind, e))
 }
 
 /// Draws what the run has as SVG into its `figures` folder. Returns the files, and what failed.
-pub fn draw_all(run: &StoredRun) -> (Vec<PathBuf>, Vec<String>) {
+pub fn draw_all(run: &StoredRun, workers: &dyn Workers) -> (Vec<PathBuf>, Vec<String>) {
     let StoredRun { run_dir, spec, .. } = run;
     let (mut paths, mut problems) = (Vec::new(), Vec::new());
     if let Err(e) = fs::create_dir_all(run_dir.figures()) {
@@ -161,7 +155,7 @@ pub fn draw_all(run: &StoredRun) -> (Vec<PathBuf>, Vec<String>) {
     let is_drawn = |kind: &Kind| applies(*kind, spec) && !matches!(kind, Kind::Generalization | Kind::RollOut);
     for kind in Kind::ALL.into_iter().filter(is_drawn) {
         let path = run_dir.figures().join(format!("{}.svg", kind.name()));
-        match draw(kind, run).and_then(|figure| write(&figure, &path)) {
+        match draw(kind, run, workers).and_then(|figure| write(&figure, &path)) {
             Ok(()) => paths.push(path),
             Err(e) => problems.push(e.to_string()),
         }
@@ -197,31 +191,12 @@ fn applies(kind: Kind, spec: &RunSpec) -> bool {
 /// # Errors
 /// If the extension is another one, or the system refuses.
 pub fn write(figure: &Figure, path: &Path) -> Result<(), LabError> {
-    let problem = |problem: String| LabError::Figure { kind: path.display().to_string(), problem };
+    let error = |problem: FigureProblem| LabError::Figure { kind: path.display().to_string(), problem };
     let bytes = match path.extension().and_then(|extension| extension.to_str()) {
         Some("svg") => figure.svg().as_bytes().to_vec(),
-        Some("png") => figure.png().map_err(|e| problem(e.to_string()))?,
-        Some("pdf") => figure.pdf().map_err(|e| problem(e.to_string()))?,
-        _ => return Err(problem("the file name must end in .svg, .png or .pdf".to_owned())),
+        Some("png") => figure.png().map_err(|e| error(e.into()))?,
+        Some("pdf") => figure.pdf().map_err(|e| error(e.into()))?,
+        _ => return Err(error(FigureProblem::Extension)),
     };
     atomic::write(path, &bytes)
-}
-
-/// The network of a stored run at a checkpoint.
-///
-/// # Errors
-/// If there is no such checkpoint, listing those there are.
-pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, LabError> {
-    let mut spec = spec.clone();
-    let bank = items::load(&mut spec)?;
-    let mut trainer = new_trainer(&spec, bank)?;
-    let path = run_dir.checkpoints().join(checkpoint::file_name(step));
-    if !path.is_file() {
-        let steps = checkpoint::steps(&run_dir.checkpoints())?;
-        let list = steps.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-        return Err(LabError::run_dir(run_dir.root(), format!("has no checkpoint of step {step}; it has {list}")));
-    }
-    let saved = checkpoint::read(&path, trainer.model().layout(), &spec.hash())?;
-    trainer.restore(saved.state);
-    Ok(trainer)
 }

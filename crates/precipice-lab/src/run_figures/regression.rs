@@ -2,14 +2,13 @@
 //! distributions, roll-outs.
 
 use precipice::probe::regression::closed_forms::plateaus;
-use precipice::probe::regression::generalization::RollOut;
 use precipice::spec::FunctionKind;
+use precipice::workers::Workers;
+use precipice_figures::{BandPanel, BandSeries, Bands};
 
-use super::{StoredRun, at_step};
 use crate::error::LabError;
-use crate::figure::{BandPanel, BandSeries, Bands};
-use crate::regression_report::{N_APPLICATIONS, RegressionReport, Scaled};
-use crate::threads::{self, Pool};
+use crate::reports::regression::{Damped, Losses, N_APPLICATIONS, RegressionReport, Scaled};
+use crate::runs::StoredRun;
 
 /// Columns of the predictors' losses and what they are called.
 const PREDICTORS: [(&str, &str); 6] = [
@@ -68,18 +67,15 @@ impl StoredRun {
     }
 
     /// Measures the last checkpoint.
-    fn report(&self) -> Result<RegressionReport, LabError> {
+    fn report(&self, workers: &dyn Workers) -> Result<RegressionReport, LabError> {
         let last = self.rows.last().map_or(0, |row| row.step);
-        let trainer = at_step(&self.run_dir, &self.spec, last)?;
-        let error = |e| LabError::run_dir(self.run_dir.root(), format!("no threads: {e}"));
-        let pool = Pool::new(threads::available()).map_err(error)?;
-        Ok(RegressionReport::new(&self.spec, &trainer, &pool))
+        Ok(RegressionReport::new(&self.spec, &self.at_step(last)?, workers))
     }
 
     /// Losses with inputs and labels scaled, beside the closed forms.
-    pub(super) fn generalization(&self) -> Result<Bands, LabError> {
-        let report = self.report()?;
-        let zero = report.row.get("zero_loss");
+    pub(super) fn generalization(&self, workers: &dyn Workers) -> Result<Bands, LabError> {
+        let report = self.report(workers)?;
+        let zero = report.column("zero_loss");
         let is_sine = self.spec.task.regression().is_some_and(|task| task.functions == FunctionKind::Sine);
         let panel = |what: &str, scaled: &[Scaled], is_inputs: bool| {
             // A sine's y does not grow with x.
@@ -111,16 +107,16 @@ impl StoredRun {
     }
 
     /// Losses after 1, 2, ... applications, beside those of descent.
-    pub(super) fn roll_out(&self) -> Result<Bands, LabError> {
-        let report = self.report()?;
-        let zero = report.row.get("zero_loss");
+    pub(super) fn roll_out(&self, workers: &dyn Workers) -> Result<Bands, LabError> {
+        let report = self.report(workers)?;
+        let zero = report.column("zero_loss");
         let x: Vec<f64> = (1..=N_APPLICATIONS).map(|n| n as f64).collect();
         let descent = report.descent_roll_out.iter().map(|losses| ("gradient descent".to_owned(), losses));
-        let damped = report.roll_outs.iter().map(|(damping, losses)| (format!("damping {damping}"), losses));
+        let damped = report.roll_outs.iter().map(|Damped { losses, damping }| (format!("damping {damping}"), losses));
         let all: Vec<_> = damped.chain(descent).collect();
         // A diverging curve leaves the panel where it is of no more use than answering 0.
         let shown = |&loss: &f64| if loss < 1.05 * zero { [loss; 3] } else { [f64::NAN; 3] };
-        let panel = |y_name: &str, of: fn(&RollOut) -> &Vec<f64>, references: Vec<(String, f64)>| {
+        let panel = |y_name: &str, of: fn(&Losses) -> &Vec<f64>, references: Vec<(String, f64)>| {
             let series = all.iter().map(|(name, losses)| BandSeries {
                 name: name.clone(),
                 x: x.clone(),
@@ -145,5 +141,50 @@ impl StoredRun {
     fn curve(&self, name: &str, column: &str) -> BandSeries {
         let values = self.column(column).into_iter().map(|value| [value; 3]).collect();
         BandSeries { name: name.to_owned(), x: self.steps(), values }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use precipice::record::MemoryRecorder;
+    use precipice::workers::Sequential;
+
+    use crate::input::spec_file::{self, Changes};
+    use crate::run_figures::{Kind, draw};
+    use crate::runs::{Keep, Options, train};
+
+    use super::*;
+
+    /// One thread that counts what it is given.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Workers for Counting {
+        fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync)) {
+            self.0.fetch_add(n_jobs, Ordering::Relaxed);
+            Sequential.run(n_jobs, job);
+        }
+
+        fn run_parts(&self, values: &mut [f32], cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+            Sequential.run_parts(values, cuts, job);
+        }
+    }
+
+    #[test]
+    fn figures_measure_on_the_threads_they_are_lent() {
+        let folder = tempfile::tempdir().unwrap();
+        let overrides = vec!["eval.sequences=8".to_owned(), "probes.sequences=8".to_owned()];
+        let spec = spec_file::load("regression", &Changes { overrides, steps: Some(1), seed: None }).unwrap();
+        let out = Some(folder.path().join("run"));
+        let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::Results };
+        let report = train(spec, &options, &mut MemoryRecorder::default()).unwrap().seal().unwrap();
+        let run = StoredRun::open(report.run_dir.root()).unwrap();
+        for kind in [Kind::Generalization, Kind::RollOut] {
+            let workers = Counting::default();
+            draw(kind, &run, &workers).unwrap();
+            assert!(workers.0.into_inner() > 0, "{kind:?} measures elsewhere");
+        }
     }
 }

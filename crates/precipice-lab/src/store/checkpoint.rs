@@ -12,7 +12,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::atomic;
-use crate::error::LabError;
+use crate::error::{LabError, RunDirProblem};
 
 /// Version of the format.
 const FORMAT: &str = "1";
@@ -99,7 +99,8 @@ pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str) -> Result<(), La
 /// # Errors
 /// Naming the file where it is damaged or belongs to another run.
 pub fn read(path: &Path, layout: &Arc<Layout>, spec_hash: &str) -> Result<Saved, LabError> {
-    let damaged = |problem: &str| LabError::run_dir(path, format!("damaged checkpoint: {problem}"));
+    let damaged =
+        |problem: &str| LabError::run_dir(path, RunDirProblem::DamagedCheckpoint { what: problem.to_owned() });
     let bytes = fs::read(path).map_err(LabError::io("read", path))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e.to_string()))?;
     let metadata = header.metadata().as_ref().and_then(|entries| entries.get(METADATA));
@@ -115,13 +116,11 @@ pub fn read(path: &Path, layout: &Arc<Layout>, spec_hash: &str) -> Result<Saved,
         return Err(damaged("its checksum does not match its content"));
     }
     if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-        return Err(LabError::run_dir(
-            path,
-            format!("format {:?}; this version reads format {FORMAT}", metadata.get("format")),
-        ));
+        let found = format!("{:?}", metadata.get("format"));
+        return Err(LabError::run_dir(path, RunDirProblem::OtherFormat { found, expected: FORMAT.to_owned() }));
     }
     if metadata.get("spec_hash").map(String::as_str) != Some(spec_hash) {
-        return Err(LabError::run_dir(path, "belongs to another spec"));
+        return Err(LabError::run_dir(path, RunDirProblem::CheckpointOfAnotherSpec));
     }
     let number = |key: &str| metadata.get(key).and_then(|text| text.parse::<u64>().ok());
     let params = |prefix: &str| pull_params(&tensors, prefix, layout);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::atomic;
-use crate::error::LabError;
+use crate::error::{LabError, RunDirProblem};
 
 /// Version of the run directory.
 pub const FORMAT: u32 = 1;
@@ -106,7 +106,7 @@ impl From<Transition> for StoredTransition {
 }
 
 /// A number for JSON; null where it is undefined.
-pub fn number(value: f64) -> Value {
+fn number(value: f64) -> Value {
     if value.is_finite() { Value::from(value) } else { Value::Null }
 }
 
@@ -132,10 +132,10 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Self, LabError> {
         let text = fs::read_to_string(path).map_err(LabError::io("read", path))?;
         let manifest: Self = serde_json::from_str(&text)
-            .map_err(|e| LabError::run_dir(path, format!("damaged manifest: {e}; remove it and use --resume")))?;
+            .map_err(|e| LabError::run_dir(path, RunDirProblem::DamagedManifest { cause: e.to_string() }))?;
         if manifest.format != FORMAT {
-            let problem = format!("format {}; this version reads format {FORMAT}", manifest.format);
-            return Err(LabError::run_dir(path, problem));
+            let (found, expected) = (manifest.format.to_string(), FORMAT.to_string());
+            return Err(LabError::run_dir(path, RunDirProblem::OtherFormat { found, expected }));
         }
         Ok(manifest)
     }

@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 
-use crate::error::LabError;
-use crate::spec_file;
+use crate::error::{LabError, RunDirProblem};
+use crate::input::spec_file;
 pub use manifest::{Manifest, RunOutcome};
 
 /// Places in a run directory.
@@ -102,7 +102,7 @@ impl RunDir {
     /// If there is none, saying so.
     pub fn spec(&self) -> Result<RunSpec, LabError> {
         if !self.spec_path().is_file() {
-            return Err(LabError::run_dir(&self.root, "is not a run directory (it has no spec.toml)"));
+            return Err(LabError::run_dir(&self.root, RunDirProblem::NotARunDirectory));
         }
         spec_file::load_stored(&self.spec_path())
     }
@@ -124,7 +124,7 @@ impl RunDir {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Standing::Empty),
             Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
-                return Err(LabError::run_dir(&self.root, "is a file; expected a directory for the run"));
+                return Err(LabError::run_dir(&self.root, RunDirProblem::IsAFile));
             }
             Err(e) => return Err(LabError::io("read", &self.root)(e)),
         };
@@ -137,20 +137,12 @@ impl RunDir {
         }
         let foreign = names.iter().find(|name| !KNOWN.contains(&name.as_str()));
         if foreign.is_some() || !self.spec_path().is_file() {
-            let what = foreign.map_or(String::new(), |name| format!(" (it holds {name:?})"));
-            let problem = format!("is not empty and not a run directory{what}; choose another --out");
-            return Err(LabError::run_dir(&self.root, problem));
+            return Err(LabError::run_dir(&self.root, RunDirProblem::ForeignContent { name: foreign.cloned() }));
         }
         let stored = self.spec()?;
         if stored.hash() != spec.hash() {
-            let problem = format!(
-                "holds a run of another spec ({}-{}, this is {}-{}); choose another --out",
-                stored.name,
-                &stored.hash()[..8],
-                spec.name,
-                &spec.hash()[..8]
-            );
-            return Err(LabError::run_dir(&self.root, problem));
+            let [stored, asked] = [&stored, spec].map(|spec| format!("{}-{}", spec.name, &spec.hash()[..8]));
+            return Err(LabError::run_dir(&self.root, RunDirProblem::AnotherSpec { stored, asked }));
         }
         if self.manifest_path().is_file() {
             return Ok(Standing::Finished);
@@ -170,8 +162,7 @@ impl RunDir {
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
-                let problem = "is being written by another process; wait for it, or choose another --out";
-                return Err(LabError::run_dir(&self.root, problem));
+                return Err(LabError::run_dir(&self.root, RunDirProblem::LockedByAnother));
             }
             Err(fs::TryLockError::Error(e)) => return Err(LabError::io("lock", &path)(e)),
         }
@@ -224,11 +215,36 @@ pub struct Lock {
 
 #[cfg(test)]
 mod tests {
-    use precipice::spec::RunSpec;
+    use std::collections::BTreeMap;
+
+    use precipice::task::Task;
+    use precipice::train::Trainer;
     use precipice_num::Kernels;
 
     use super::*;
-    use crate::session::new_trainer;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            format: manifest::FORMAT,
+            name: "format".to_owned(),
+            spec_hash: "0123".to_owned(),
+            version: "0".to_owned(),
+            arithmetic: "fused".to_owned(),
+            simd: "avx2".to_owned(),
+            machine: BTreeMap::new(),
+            threads: 1,
+            started: "1970-01-01T00:00:00Z".to_owned(),
+            ended: "1970-01-01T00:00:01Z".to_owned(),
+            seconds: 1.0,
+            steps_per_s: 1.0,
+            outcome: RunOutcome::None,
+            steps: 1,
+            digest: "4567".to_owned(),
+            final_row: serde_json::Map::new(),
+            transition: None,
+            files: Vec::new(),
+        }
+    }
 
     #[test]
     fn another_format_is_refused() {
@@ -236,20 +252,10 @@ mod tests {
         let path = folder.path().join("manifest.json");
         fs::write(&path, r#"{"format": 1}"#).unwrap();
         assert!(Manifest::read(&path).unwrap_err().to_string().contains("damaged manifest"));
-        let mut spec = RunSpec { name: "format".to_owned(), ..RunSpec::default() };
-        spec.train.steps = 1;
-        let run_dir = RunDir::new(folder.path().join("run"));
-        let options = crate::session::Options {
-            out: Some(run_dir.root().to_owned()),
-            threads: 1,
-            resume: false,
-            force: false,
-            keep: crate::session::Keep::All,
-        };
-        crate::session::train(spec, &options, &mut precipice::record::MemoryRecorder::default()).unwrap();
-        let text = fs::read_to_string(run_dir.manifest_path()).unwrap();
-        fs::write(run_dir.manifest_path(), text.replace("\"format\": 1", "\"format\": 9")).unwrap();
-        let error = Manifest::read(&run_dir.manifest_path()).unwrap_err().to_string();
+        manifest().write(&path).unwrap();
+        assert_eq!(Manifest::read(&path).unwrap(), manifest());
+        Manifest { format: 9, ..manifest() }.write(&path).unwrap();
+        let error = Manifest::read(&path).unwrap_err().to_string();
         assert!(error.contains("format 9; this version reads format 1"), "{error}");
     }
 
@@ -257,8 +263,7 @@ mod tests {
     fn a_checkpoint_of_another_run_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let spec = RunSpec { name: "own".to_owned(), ..RunSpec::default() };
-        let trainer = new_trainer(&spec, None).unwrap();
-        assert_eq!(trainer.model().kernels(), Kernels::detect());
+        let trainer = Trainer::new(&spec, Task::new(&spec, None).unwrap(), Kernels::detect()).unwrap();
         checkpoint::write(folder.path(), &trainer, &spec.hash()).unwrap();
         let path = folder.path().join(checkpoint::file_name(0));
         let layout = trainer.model().layout();

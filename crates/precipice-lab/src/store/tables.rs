@@ -37,6 +37,16 @@ fn columns(rows: &[Row]) -> Columns {
 ///
 /// # Errors
 /// If the Parquet library refuses.
+///
+/// ```
+/// use precipice::record::Row;
+/// use precipice_lab::store::tables;
+/// let row = Row { step: 0, sequences: 0, columns: vec![("loss".to_owned(), 0.5)] };
+/// assert_eq!(tables::csv(&[row.clone()]), "step,sequences,loss\n0,0,0.5\n");
+/// assert!(tables::parquet(&[row.clone()])?.starts_with(b"PAR1"));
+/// assert!(tables::npz(&[row])?.starts_with(b"PK"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn parquet(rows: &[Row]) -> Result<Vec<u8>, ParquetError> {
     let Columns { step, sequences, values } = columns(rows);
     let first = [("step", step), ("sequences", sequences)];

@@ -3,15 +3,17 @@
 use precipice::probe::survival::{Observation, Survival};
 use precipice::probe::transition::median;
 use precipice::record::Row;
-use serde_json::Value;
-
-use super::summary::{by_point, observations, quantile, summarize};
-use super::{Axis, SweepReport, SweepRow};
-use crate::error::LabError;
-use crate::figure::{
+use precipice_figures::{
     BandPanel, BandSeries, Bands, Ensemble, EnsembleMember, Figure, FigureError, PhaseCell, PhaseDiagram, PhaseMap,
     PhaseUnit, bands, ensemble, phase_diagram,
 };
+use serde_json::Value;
+
+use super::grid::as_json;
+use super::plan::Axis;
+use super::report::{SweepReport, SweepRow};
+use super::summary::{by_point, observations, quantile, summarize};
+use crate::error::{FigureProblem, LabError};
 use crate::store::RunDir;
 
 /// A figure and the stem of its file.
@@ -39,7 +41,7 @@ const MEMBERS_MAX: usize = 6;
 /// # Errors
 /// If there are no runs, the log of a run cannot be read, or a figure cannot be drawn.
 pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFigures, LabError> {
-    let problem = |e: FigureError| LabError::Figure { kind: "sweep".to_owned(), problem: e.to_string() };
+    let problem = |e: FigureError| LabError::figure("sweep", e);
     let (curves, n_left_out) = learning_curves(title, report)?;
     let mut figures = vec![SweepFigure { name: "ensemble", figure: ensemble(&curves).map_err(problem)? }];
     let is_swept = |axis: &&Axis| axis.values.len() > 1;
@@ -188,8 +190,8 @@ pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<
     let ends = logs.iter().filter_map(|(t50, rows)| Some(rows.last()?.step as f64 / t50));
     let end = ends.fold(0.0, f64::max).min(ALIGNED_END);
     if logs.is_empty() {
-        let problem = "no run jumped, so there is nothing to align".to_owned();
-        return Err(LabError::Figure { kind: "aligned curves".to_owned(), problem });
+        let why = "no run jumped, so there is nothing to align".to_owned();
+        return Err(LabError::figure("aligned curves", FigureProblem::NotForThisRun { why }));
     }
     let x: Vec<f64> = (0..=ALIGNED_POINTS).map(|i| end * i as f64 / ALIGNED_POINTS as f64).collect();
     let series = |(name, column): &(&str, &str)| {
@@ -249,7 +251,7 @@ fn plain(value: &Value) -> String {
 
 /// A value of an axis as it stands in a report.
 fn as_shown(value: &str) -> String {
-    plain(&super::grid::as_json(value))
+    plain(&as_json(value))
 }
 
 /// Quantiles of the accuracy, at every step over the runs that came so far.
@@ -262,11 +264,6 @@ fn member(name: String, curves: &[Vec<(f64, f64)>], observations: &[Observation]
         [0.1, 0.5, 0.9].map(|q| quantile(&values, q))
     };
     let last = observations.iter().map(|observation| observation.time).fold(0.0, f64::max);
-    EnsembleMember {
-        name,
-        steps,
-        quantiles: (0..n_rows).map(at).collect(),
-        survival: Survival::new(observations),
-        last,
-    }
+    let Survival { times: jump_times, shares: not_jumped } = Survival::new(observations);
+    EnsembleMember { name, steps, quantiles: (0..n_rows).map(at).collect(), jump_times, not_jumped, last }
 }

@@ -5,19 +5,9 @@ use std::collections::BTreeMap;
 use precipice::spec::{RunSpec, Seeds};
 use serde_json::{Map, Value};
 
-use super::Plan;
-use crate::error::LabError;
-use crate::items;
-use crate::spec_file;
-
-/// A field and the values that it takes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
-    /// `key.sub`, as in `-s`.
-    pub key: String,
-    /// As typed.
-    pub values: Vec<String>,
-}
+use super::plan::Plan;
+use crate::error::{LabError, SpecProblem, SweepProblem};
+use crate::input::{items, spec_file};
 
 /// One run to make.
 #[derive(Clone, Debug)]
@@ -33,27 +23,35 @@ pub struct Job {
 /// Runs that a sweep may have.
 const JOBS_MAX: usize = 1_000_000;
 
-/// All runs: for each point of the grid, the last axis fastest, all seeds.
-///
-/// # Errors
-/// A point that is no valid spec, two points that are the same spec, more runs than a sweep may have.
-pub(super) fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
+impl Plan {
+    /// All runs: for each point of the grid, the last axis fastest, all seeds.
+    ///
+    /// # Errors
+    /// A point that is no valid spec where none may be left out, two points that are the same spec, more
+    /// runs than a sweep may have, or none.
+    pub fn jobs(&self) -> Result<Vec<Job>, LabError> {
+        expand(self)
+    }
+}
+
+fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
     let Plan { spec: name, changes, axes, seeds, .. } = plan;
+    let error = |problem| LabError::sweep(name, problem);
     let n_jobs = axes.iter().try_fold(seeds.len(), |n, axis| n.checked_mul(axis.values.len()));
     if n_jobs.is_none_or(|n| n > JOBS_MAX) {
-        return Err(problem(name, format!("the grid has more than {JOBS_MAX} runs; sweep fewer values or seeds")));
+        return Err(error(SweepProblem::TooManyRuns { most: JOBS_MAX }));
     }
     for (i, axis) in axes.iter().enumerate() {
         if axes[..i].iter().any(|other| other.key == axis.key) {
-            return Err(problem(name, format!("{} is swept twice; name all its values once", axis.key)));
+            return Err(error(SweepProblem::SweptTwice { key: axis.key.clone() }));
         }
     }
     let is_seed = |text: &&String| text.trim_start().starts_with("seeds");
-    if let Some(seed) = changes.overrides.iter().find(is_seed) {
-        return Err(problem(name, format!("-s {seed}: a sweep sets all seeds; use --seeds")));
+    if let Some(text) = changes.overrides.iter().find(is_seed) {
+        return Err(error(SweepProblem::SeedIsSet { text: text.clone() }));
     }
     if changes.steps.is_some() && axes.iter().any(|axis| axis.key == "train.steps") {
-        return Err(problem(name, "train.steps is swept; leave out --steps".to_owned()));
+        return Err(error(SweepProblem::StepsAreSwept));
     }
     let mut points = vec![Vec::new()];
     for axis in axes {
@@ -71,7 +69,7 @@ pub(super) fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
         let label = point.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
         // Items count by their content, which is looked at once for all points that share a file.
         let mut of_point = match spec_file::load(name, &changes) {
-            Err(LabError::Invalid { .. }) if plan.skips_invalid => continue,
+            Err(LabError::Spec { problem: SpecProblem::Invalid(_), .. }) if plan.skips_invalid => continue,
             loaded => loaded?,
         };
         let written = of_point.task.items().cloned();
@@ -90,20 +88,16 @@ pub(super) fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
             let spec = RunSpec { seeds: Seeds::all(seed), ..of_point.clone() };
             if let Some(other) = seen.insert(spec.hash(), (label.clone(), seed)) {
                 let text = |(label, seed): &(String, u64)| format!("{label} seed {seed}").trim().to_owned();
-                let (a, b) = (text(&other), text(&(label, seed)));
-                return Err(problem(name, format!("{a} and {b} of the grid are the same run; name each value once")));
+                let (first, second) = (text(&other), text(&(label, seed)));
+                return Err(error(SweepProblem::SameRun { first, second }));
             }
             jobs.push(Job { spec, swept: swept.clone(), seed });
         }
     }
     if jobs.is_empty() {
-        return Err(problem(name, "no point of the grid is a spec that can be run".to_owned()));
+        return Err(error(SweepProblem::NoRuns));
     }
     Ok(jobs)
-}
-
-fn problem(name: &str, problem: String) -> LabError {
-    LabError::Spec { origin: name.to_owned(), problem }
 }
 
 /// Numbers and truth values as such, everything else as text.
@@ -117,7 +111,8 @@ pub(super) fn as_json(value: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec_file::Changes;
+    use crate::input::spec_file::Changes;
+    use crate::sweep::Axis;
 
     fn expand(name: &str, changes: &Changes, axes: &[Axis], seeds: &[u64]) -> Result<Vec<Job>, LabError> {
         let plan = Plan::load(name, false).unwrap();

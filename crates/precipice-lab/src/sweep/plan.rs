@@ -5,9 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::grid::{self, Axis, Job};
-use crate::error::LabError;
-use crate::spec_file::{self, Changes, nearest, toml_error};
+use crate::error::{LabError, SweepProblem};
+use crate::input::spec_file::{self, Changes, nearest, toml_error};
 
 /// Sweeps that are part of the program.
 pub const BUILT_IN_SWEEPS: [(&str, &str); 13] = [
@@ -25,6 +24,15 @@ pub const BUILT_IN_SWEEPS: [(&str, &str); 13] = [
     ("oswald-misread", include_str!("../../../../specs/sweeps/oswald-misread.toml")),
     ("han-classes-burstiness", include_str!("../../../../specs/sweeps/han-classes-burstiness.toml")),
 ];
+
+/// A field and the values that it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// `key.sub`, as in `-s`.
+    pub key: String,
+    /// As typed.
+    pub values: Vec<String>,
+}
 
 /// A grid of runs.
 #[derive(Clone, Debug)]
@@ -99,17 +107,15 @@ impl Plan {
         if let Some(text) = text {
             return Self::from_toml(name_or_path, &text, is_fast);
         }
-        let problem = |problem: String| LabError::Spec { origin: name_or_path.to_owned(), problem };
+        let error = |problem| LabError::sweep(name_or_path, problem);
         if is_fast {
-            return Err(problem("is not a sweep file; only those have a fast form".to_owned()));
+            return Err(error(SweepProblem::NotASweepFile));
         }
         let is_spec = Path::new(name_or_path).exists() || spec_file::is_built_in(name_or_path);
         let names = || BUILT_IN_SWEEPS.iter().map(|(name, _)| *name);
         if let (false, Some(name)) = (is_spec, nearest(name_or_path, names())) {
-            let list = names().collect::<Vec<_>>().join(", ");
-            return Err(problem(format!(
-                "no such sweep, spec or file; did you mean {name:?}? built-in sweeps: {list}"
-            )));
+            let there_are = names().collect();
+            return Err(error(SweepProblem::Unknown { nearest: name.to_owned(), there_are }));
         }
         let spec = spec_file::load(name_or_path, &Changes::default())?;
         Ok(Self {
@@ -127,14 +133,15 @@ impl Plan {
     fn from_toml(origin: &str, text: &str, is_fast: bool) -> Result<Self, LabError> {
         let file: SweepFile = toml::from_str(text).map_err(|e| toml_error(origin, &e))?;
         let SweepFile { name, description, spec, mut seeds, mut set, mut grid, skips_invalid, fast } = file;
-        let problem = |problem: String| LabError::Spec { origin: origin.to_owned(), problem };
+        let error = |problem| LabError::sweep(origin, problem);
         if is_fast {
-            let fast = fast.ok_or_else(|| problem("has no [fast] part".to_owned()))?;
+            let fast = fast.ok_or_else(|| error(SweepProblem::NoFastPart))?;
             seeds = fast.seeds.unwrap_or(seeds);
             set.extend(fast.set);
             grid = fast.grid.unwrap_or(grid);
         }
-        let seeds = parse_seeds(&seeds).map_err(|e| problem(format!("seeds = {seeds:?}: {e}")))?;
+        let seeds =
+            parse_seeds(&seeds).map_err(|expected| error(SweepProblem::Seeds { text: seeds.clone(), expected }))?;
         // A path is relative to the file that names it.
         let folder = Path::new(origin).parent().filter(|_| !spec_file::is_built_in(&spec));
         let spec = folder.map_or(spec.clone(), |folder| folder.join(&spec).display().to_string());
@@ -142,7 +149,7 @@ impl Plan {
         let axis = |axis: GridAxis| Axis { key: axis.key, values: axis.values.iter().map(as_typed).collect() };
         let axes: Vec<Axis> = grid.into_iter().map(axis).collect();
         if let Some(empty) = axes.iter().find(|axis| axis.values.is_empty()) {
-            return Err(problem(format!("grid: {} has no values", empty.key)));
+            return Err(error(SweepProblem::NoValues { key: empty.key.clone() }));
         }
         let changes = Changes { overrides: set, ..Changes::default() };
         Ok(Self { name, description, spec, changes, axes, seeds, skips_invalid, is_of_one_spec: false })
@@ -154,15 +161,6 @@ impl Plan {
             Some(other) => *other = axis,
             None => self.axes.push(axis),
         }
-    }
-
-    /// All runs, in the order of grid and seeds.
-    ///
-    /// # Errors
-    /// A point that is no valid spec where none may be left out, two points that are the same spec, more
-    /// runs than a sweep may have, or none.
-    pub fn jobs(&self) -> Result<Vec<Job>, LabError> {
-        grid::expand(self)
     }
 }
 

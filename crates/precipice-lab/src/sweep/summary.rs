@@ -4,7 +4,7 @@ use precipice::probe::survival::{Observation, Survival, median_interval};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{SweepReport, SweepRow};
+use super::report::{SweepReport, SweepRow};
 use crate::store::{RunOutcome, tables};
 
 /// The jump over the seeds of one point of the grid.
@@ -23,6 +23,20 @@ pub struct PointSummary {
     pub t50_median: Option<f64>,
     /// 95 % interval (bootstrap); an end is null where it lies beyond what was seen.
     pub t50_interval: [Option<f64>; 2],
+}
+
+/// What `sweep` says.
+#[derive(Clone, Debug, Serialize)]
+pub struct SweepSummary {
+    /// The runs.
+    #[serde(flatten)]
+    pub report: SweepReport,
+    /// The points of the grid.
+    pub points: Vec<PointSummary>,
+    /// File of the table; null if the sweep was stopped.
+    pub table: Option<String>,
+    /// Files of the figures.
+    pub figures: Vec<String>,
 }
 
 /// Runs by the point of the grid that they belong to, in its order.

@@ -1,11 +1,8 @@
 //! `precipice theory fit`: the formula's time scales in a stored run, and the jump they foretell.
 
 use anyhow::bail;
-use precipice::probe::transition::transition_of;
-use precipice::theory::Fit;
-use precipice_lab::run_theory::{Comparison, Forecast, Formula, compare, half_step};
+use precipice_lab::reports::theory::{FitReport, FittedRates, FormulaFit};
 use precipice_lab::store::RunDir;
-use serde_json::{Value, json};
 
 use crate::args::FitArgs;
 use crate::cmd::{say, say_json};
@@ -17,30 +14,26 @@ const ROWS: usize = 8;
 pub fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let run_dir = RunDir::new(&args.run);
     let (spec, rows) = (run_dir.spec()?, run_dir.rows()?);
-    let comparisons: Vec<Comparison> =
-        Formula::ALL.into_iter().filter_map(|formula| compare(formula, &spec, &rows)).collect();
-    if comparisons.is_empty() {
+    let Some(report) = FitReport::new(&spec, &rows) else {
         bail!("{}: the log has no order parameters (probes were off)", args.run.display());
-    }
-    let jump = transition_of(&spec, &rows).1.map(|t| t.t50);
-    let half = half_step(&spec, &rows);
+    };
     if args.json {
-        let formulas: Value = comparisons.iter().map(to_json).collect();
-        return say_json(&json!({ "t50": jump, "half_step": half, "formulas": formulas }));
+        return say_json(&report);
     }
+    let FitReport { t50: jump, half_step: half, formulas } = report;
     let step = |step: Option<f64>| step.map_or_else(|| "never".to_owned(), |step| commas(step.round() as u64));
     let mut lines = vec![
         format!("measured: accuracy half way at step {}", step(jump)),
         format!("          p(correct) = 1/2 at step {} (loss = ln 2), which is what the formula foretells", step(half)),
     ];
-    for comparison in &comparisons {
+    for comparison in &formulas {
         lines.push(String::new());
         lines.extend(section(comparison, half));
     }
     say(&lines.join("\n"))
 }
 
-fn section(comparison: &Comparison, half: Option<f64>) -> Vec<String> {
+fn section(comparison: &FormulaFit, half: Option<f64>) -> Vec<String> {
     let mut lines = vec![comparison.formula.name().to_owned()];
     lines.push(match comparison.fit {
         Some(fit) => rates(comparison, fit),
@@ -60,14 +53,14 @@ fn section(comparison: &Comparison, half: Option<f64>) -> Vec<String> {
     lines
 }
 
-fn rates(comparison: &Comparison, fit: Fit) -> String {
+fn rates(comparison: &FormulaFit, fit: FittedRates) -> String {
     let [beta, alpha, xi] = fit.rates;
     let [d_beta, d_alpha, d_xi] = fit.standard_errors;
     format!(
         "  flow time a step, fitted up to step {}: beta {beta:.4} ± {d_beta:.4}, alpha {alpha:.4} ± {d_alpha:.4}, \
          xi {xi:.4} ± {d_xi:.4}; one rate for all {:.4}",
         commas(comparison.until_step as u64),
-        fit.common
+        fit.common_rate
     )
 }
 
@@ -76,16 +69,4 @@ fn foretold(step: Option<f64>, half: Option<f64>) -> String {
     let Some(step) = step else { return "none".to_owned() };
     let error = half.map_or(String::new(), |half| format!(" ({:+.1} %)", 100.0 * (step / half - 1.0)));
     format!("{}{error}", commas(step.round() as u64))
-}
-
-fn to_json(comparison: &Comparison) -> Value {
-    let fit = comparison
-        .fit
-        .map(|fit| json!({ "rates": fit.rates, "standard_errors": fit.standard_errors, "common_rate": fit.common }));
-    json!({
-        "formula": comparison.formula,
-        "until_step": comparison.until_step,
-        "fit": fit,
-        "forecasts": comparison.forecasts.iter().map(|f: &Forecast| json!(f)).collect::<Value>(),
-    })
 }

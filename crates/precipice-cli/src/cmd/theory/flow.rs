@@ -2,9 +2,9 @@
 
 use anyhow::bail;
 use precipice::theory::{Motion, Schedule, Start, flow};
-use serde_json::{Value, json};
+use precipice_lab::reports::formula::{FlowReport, FlowRow, LEVELS};
 
-use super::{LEVELS, context_of, header, is_frozen, point_of, row, to_json};
+use super::{context_of, header, is_frozen, point_of, row};
 use crate::args::FlowArgs;
 use crate::cmd::{say, say_json};
 
@@ -12,11 +12,7 @@ pub fn follow(args: &FlowArgs) -> anyhow::Result<()> {
     let flow = flow(context_of(&args.context)?, start_of(args)?)?;
     let (t50, edge) = (flow.time_of(0.5), flow.edge());
     if args.json {
-        return say_json(&json!({
-            "t50": t50,
-            "edge": edge.map(to_json),
-            "rows": flow.points().into_iter().map(to_json).collect::<Value>(),
-        }));
+        return say_json(&FlowReport::from(&flow));
     }
     let mut lines = vec![match t50 {
         Some(t50) => format!("t50 = {t50:.6} (p(correct) = 1/2)"),
@@ -30,7 +26,7 @@ pub fn follow(args: &FlowArgs) -> anyhow::Result<()> {
     let mut times: Vec<f64> = LEVELS.iter().filter_map(|&p| flow.time_of(p)).chain(edge.map(|edge| edge.t)).collect();
     times.push(0.0);
     times.sort_by(f64::total_cmp);
-    lines.extend(times.into_iter().map(|t| flow.at(t)).chain([flow.last()]).map(row));
+    lines.extend(times.into_iter().map(|t| flow.at(t)).chain([flow.last()]).map(FlowRow::from).map(row));
     say(&lines.join("\n"))
 }
 

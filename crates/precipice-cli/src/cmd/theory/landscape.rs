@@ -5,19 +5,18 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use precipice::theory::{Parameter, Point, Third};
-use precipice_lab::landscape::{Landscape, Request};
+use precipice_lab::reports::landscape::{Landscape, Request};
+use precipice_lab::reports::surface::SurfaceReport;
 use precipice_lab::run_figures::write;
-use precipice_lab::store::manifest::number;
-use serde_json::{Value, json};
 
-use super::{context_of, point_of, to_json};
+use super::{context_of, point_of};
 use crate::args::LandscapeArgs;
 use crate::cmd::{say, say_json};
 
 pub fn landscape(args: &LandscapeArgs) -> anyhow::Result<()> {
     let landscape = Landscape::new(request_of(args)?)?;
     if args.json {
-        return say_json(&report(&landscape));
+        return say_json(&SurfaceReport::from(&landscape));
     }
     if args.rows {
         return say(&rows(&landscape));
@@ -82,27 +81,4 @@ fn rows(landscape: &Landscape) -> String {
         }
     }
     text
-}
-
-fn report(landscape: &Landscape) -> Value {
-    let Request { x: (x, _), y: (y, _), .. } = landscape.request;
-    let surface = &landscape.surface;
-    let numbers = |values: &[f64]| values.iter().copied().map(number).collect::<Value>();
-    let grid = || surface.x.iter().flat_map(|&a| surface.y.iter().map(move |&b| (a, b)));
-    let nested = |values: Vec<f64>| values.chunks(surface.y.len()).map(numbers).collect::<Value>();
-    let velocity = |axis: usize| nested(grid().map(|(a, b)| landscape.plane.velocity(a, b)[axis]).collect());
-    let other = landscape.plane.other();
-    let pairs = |half: &Vec<[f64; 2]>| half.iter().map(|p| numbers(p)).collect::<Value>();
-    json!({
-        "x": { "name": x.name(), "values": numbers(&surface.x) },
-        "y": { "name": y.name(), "values": numbers(&surface.y) },
-        "third": { "name": other.name(), "values": nested(grid().map(|(a, b)| landscape.plane.point(a, b)[other as usize]).collect()) },
-        "loss": nested(surface.loss.clone()),
-        "velocity": { x.name(): velocity(0), y.name(): velocity(1) },
-        "flow": landscape.flow.points().into_iter().map(to_json).collect::<Value>(),
-        "t50": landscape.t50,
-        "edge": landscape.edge.map(to_json),
-        "saddle": landscape.saddle.map(|[beta, alpha, xi]| json!({ "beta": beta, "alpha": alpha, "xi": xi })),
-        "separatrix": landscape.separatrix.iter().map(pairs).collect::<Value>(),
-    })
 }

@@ -2,8 +2,7 @@
 
 use anyhow::bail;
 use precipice::theory::Point;
-use precipice_lab::store::manifest::number;
-use serde_json::json;
+use precipice_lab::reports::formula::PointReport;
 
 use super::context_of;
 use crate::args::LossArgs;
@@ -16,19 +15,8 @@ pub fn loss(args: &LossArgs) -> anyhow::Result<()> {
         bail!("beta, alpha and xi must be finite numbers");
     }
     let at = context.evaluate(point);
-    let [beta, alpha, xi] = at.gradient;
     if args.json {
-        return say_json(&json!({
-            "loss": number(at.loss),
-            "p_correct": number(at.p_correct),
-            "y": number(at.y),
-            "z": number(at.z),
-            "z_other": number(at.z_other),
-            "u": number(at.u),
-            "u_prime": number(at.u_prime),
-            "gradient": { "beta": number(beta), "alpha": number(alpha), "xi": number(xi) },
-            "hessian": at.hessian,
-        }));
+        return say_json(&PointReport::from(at));
     }
     let row = |row: Point| row.map(|x| format!("{x:>14.6e}")).join(" ");
     say(&format!(

@@ -9,15 +9,11 @@ mod regression;
 mod scaling;
 
 use anyhow::bail;
-use precipice::theory::{Context, FlowPoint, Point};
-use precipice_lab::store::manifest::number;
-use serde_json::{Value, json};
+use precipice::theory::{Context, Point};
+use precipice_lab::reports::formula::FlowRow;
 
 use crate::Ending;
 use crate::args::{ContextArgs, ParameterArg, TheoryCommand};
-
-/// Levels of p(correct) whose times are reported.
-const LEVELS: [f64; 6] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9];
 
 pub fn theory(command: TheoryCommand) -> anyhow::Result<Ending> {
     match command {
@@ -52,24 +48,12 @@ fn is_frozen(frozen: &[ParameterArg]) -> [bool; 3] {
     [ParameterArg::Beta, ParameterArg::Alpha, ParameterArg::Xi].map(|parameter| frozen.contains(&parameter))
 }
 
-fn to_json(at: FlowPoint) -> Value {
-    let [beta, alpha, xi] = at.point.map(number);
-    json!({
-        "t": number(at.t),
-        "beta": beta,
-        "alpha": alpha,
-        "xi": xi,
-        "loss": number(at.loss),
-        "p_correct": number(at.p_correct),
-    })
-}
-
 /// Head of a table of points.
 fn header(time: &str) -> String {
     format!("{time:>14} {:>11} {:>11} {:>11} {:>12} {:>11}", "beta", "alpha", "xi", "loss", "p(correct)")
 }
 
-fn row(at: FlowPoint) -> String {
-    let [beta, alpha, xi] = at.point;
-    format!("{:>14.6} {beta:>11.6} {alpha:>11.6} {xi:>11.6} {:>12.8} {:>11.8}", at.t, at.loss, at.p_correct)
+fn row(at: FlowRow) -> String {
+    let FlowRow { t, beta, alpha, xi, loss, p_correct } = at;
+    format!("{t:>14.6} {beta:>11.6} {alpha:>11.6} {xi:>11.6} {loss:>12.8} {p_correct:>11.8}")
 }

@@ -1,9 +1,8 @@
 //! `precipice theory scaling`: when the cliff comes.
 
-use precipice::theory::{Exponent, Over, ScalingPoint, exponent, scaling as measure};
-use precipice_lab::landscape::scaling_figure;
+use precipice::theory::Over;
+use precipice_lab::reports::scaling::{FittedExponent, ScalingReport, ScalingRow};
 use precipice_lab::run_figures::write;
-use serde_json::{Value, json};
 
 use crate::args::{OverArg, ScalingArgs};
 use crate::cmd::{say, say_json};
@@ -24,25 +23,18 @@ pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
             (Over::HeadStart { n_exemplars: args.n, n_labels: args.labels }, &[0.5, 1.0, 2.0, 4.0, 8.0, 16.0])
         }
     };
-    let points = measure(over, if args.values.is_empty() { default } else { &args.values })?;
-    let pairs: Vec<(f64, f64)> =
-        points.iter().filter_map(|point| Some((over.abscissa(point.value), point.t50?))).collect();
-    let fit = exponent(&pairs);
+    let report = ScalingReport::new(over, if args.values.is_empty() { default } else { &args.values })?;
     if let Some(path) = &args.output {
-        write(&scaling_figure(over, &points, fit)?, path)?;
+        write(&report.figure()?, path)?;
     }
     if args.json {
-        return say_json(&json!({
-            "points": points.iter().map(to_json).collect::<Value>(),
-            "exponent": fit.map(exponent_json),
-            "derived_exponent": over.law().map(|(power, _)| power),
-        }));
+        return say_json(&report);
     }
     let mut lines = vec![format!("{:>12} {:>16} {:>16} {:>9}", "value", "t50", "law", "ratio")];
-    lines.extend(points.iter().map(line));
+    lines.extend(report.points.iter().map(line));
     let of = over.law().map_or("the value", |(_, of)| of);
-    match fit {
-        Some(Exponent { value, standard_error, last }) => lines.push(format!(
+    match report.exponent {
+        Some(FittedExponent { value, standard_error, last }) => lines.push(format!(
             "t50 ~ ({of})^{value:.4}, standard error {standard_error:.4} over the whole range; ^{last:.4} between the last two"
         )),
         None => lines.push("no exponent: it needs two times at different values".to_owned()),
@@ -56,16 +48,8 @@ pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
     say(&lines.join("\n"))
 }
 
-fn line(point: &ScalingPoint) -> String {
+fn line(point: &ScalingRow) -> String {
     let number = |x: Option<f64>, digits: usize| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.digits$}"));
     let ratio = point.t50.zip(point.law).map(|(t50, law)| t50 / law);
     format!("{:>12} {:>16} {:>16} {:>9}", point.value, number(point.t50, 4), number(point.law, 4), number(ratio, 4))
-}
-
-fn to_json(point: &ScalingPoint) -> Value {
-    json!({ "value": point.value, "t50": point.t50, "law": point.law })
-}
-
-fn exponent_json(fit: Exponent) -> Value {
-    json!({ "value": fit.value, "standard_error": fit.standard_error, "last": fit.last })
 }

@@ -4,7 +4,9 @@ use precipice::probe::regression::closed_forms::spectra;
 use precipice::probe::regression::weights::Circuits;
 use precipice::probe::transition::median;
 
-use super::{CaseRow, Evidence, Lookout, SPEC, Settings, n_seeds, overrides, run_seeds, state, summary, white};
+use super::runs::{SPEC, n_seeds, overrides, state, white};
+use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
+use crate::claims::seeds::run_seeds;
 use crate::error::LabError;
 
 pub(super) fn two_layers(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {

@@ -1,24 +1,15 @@
 //! Claims about in-context regression (von Oswald et al. 2023, arXiv:2212.07677), and of the exact theory around it.
 
 mod deeper;
+mod runs;
 mod saddles;
 mod single;
 
-use precipice::probe::regression::closed_forms;
-use precipice::spec::RunSpec;
-use precipice::theory::regression::White;
-use precipice::train::TrainState;
-
-use super::essay::{Finished, run_seeds};
-use super::{CaseRow, Claim, Evidence, Lookout, Settings, summary};
-use crate::error::LabError;
-use crate::run_figures::at_step;
-use crate::threads::{self, Pool};
+use crate::claims::claim::Claim;
 
 const SOURCE: &str = "von Oswald et al. 2023, arXiv:2212.07677";
 /// The paper of the eigenvalues, which are learned one by one.
 const ZHANG: &str = "Zhang, Singh, Latham, Saxe 2025, arXiv:2501.16265";
-const SPEC: &str = "regression";
 
 pub(super) fn claims() -> Vec<Claim> {
     let claim = |id, claim, band, check| Claim { id, claim, source: SOURCE, band, check };
@@ -89,35 +80,4 @@ pub(super) fn claims() -> Vec<Claim> {
             check: saddles::eigenvalues,
         },
     ]
-}
-
-fn n_seeds(settings: &Settings) -> u64 {
-    if settings.fast { 3 } else { 8 }
-}
-
-fn overrides(changes: &[&str]) -> Vec<String> {
-    changes.iter().map(|change| (*change).to_owned()).collect()
-}
-
-/// What a run ended with.
-fn state(run: &Finished) -> Result<TrainState, LabError> {
-    Ok(at_step(&run.run_dir, &run.spec, run.spec.train.steps)?.into_state())
-}
-
-fn pool(settings: &Settings) -> Result<Pool, LabError> {
-    let error = |e| LabError::run_dir(&settings.out, format!("no threads: {e}"));
-    Pool::new(settings.threads.min(threads::available())).map_err(error)
-}
-
-fn white(spec: &RunSpec) -> White {
-    spec.task.regression().and_then(closed_forms::white).expect("a spec with white inputs")
-}
-
-/// Runs that left the saddle, and in words how many did not.
-fn free(runs: Vec<Finished>) -> (Vec<Finished>, String) {
-    let n = runs.len();
-    let kept: Vec<Finished> = runs.into_iter().filter(|run| run.last("gd_share") > 0.5).collect();
-    let words =
-        if kept.len() < n { format!("; on the saddle, not judged: {} of {n}", n - kept.len()) } else { String::new() };
-    (kept, words)
 }

@@ -3,7 +3,9 @@
 use precipice::probe::regression::closed_forms::plateaus;
 use precipice::probe::transition::median;
 
-use super::{CaseRow, Evidence, Finished, Lookout, SPEC, Settings, overrides, run_seeds, summary, white};
+use super::runs::{SPEC, overrides, white};
+use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
+use crate::claims::seeds::{Finished, run_seeds};
 use crate::error::LabError;
 
 /// t50 above which a run has been trapped: four times what the others need.

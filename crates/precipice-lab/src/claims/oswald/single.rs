@@ -4,9 +4,11 @@ use precipice::probe::regression::generalization::{Repetition, loss_under, roll_
 use precipice::probe::regression::weights::Circuits;
 use precipice::train::TrainState;
 
-use super::{CaseRow, Evidence, Lookout, SPEC, Settings, free, n_seeds, pool, run_seeds, state, summary, white};
+use super::runs::{SPEC, free, n_seeds, pool, state, white};
+use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
+use crate::claims::seeds::run_seeds;
 use crate::error::LabError;
-use crate::regression_report::TOKEN_CLIP;
+use crate::reports::regression::TOKEN_CLIP;
 
 pub(super) fn trained_is_descent(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     let (runs, words) = free(run_seeds(settings, watcher, SPEC, &[], n_seeds(settings))?);

@@ -1,12 +1,12 @@
 //! What the data decide: labels by heart, or from the context.
 
 use precipice::probe::transition::median;
+use precipice_figures::{BandPanel, Bands, bands};
 
 use super::dynamics::guesses;
-use super::{Swept, case, last, log, speaking, swept};
-use crate::claims::{CaseRow, Evidence, Lookout, Settings, summary};
+use super::swept::{Swept, case, last, log, speaking, swept};
+use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::error::LabError;
-use crate::figure::{BandPanel, Bands, bands};
 use crate::sweep::{SweepRow, dependence, seed_curves};
 
 const BY_HEART: &str = "iw_accuracy";

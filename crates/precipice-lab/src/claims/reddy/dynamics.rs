@@ -2,11 +2,11 @@
 
 use precipice::probe::survival::Survival;
 use precipice::record::Row;
+use precipice_figures::{BandPanel, Bands, bands};
 
-use super::{abruptness, case, last, log, speaking, swept};
-use crate::claims::{CaseRow, Evidence, Lookout, Settings, summary};
+use super::swept::{abruptness, case, last, log, speaking, swept};
+use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::error::LabError;
-use crate::figure::{BandPanel, Bands, bands};
 use crate::sweep::{SweepRow, aligned_curves, observations};
 
 /// What curves of seeds that jump at different times are drawn over.

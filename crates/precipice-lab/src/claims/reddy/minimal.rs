@@ -2,14 +2,14 @@
 
 use precipice::probe::transition::median;
 use precipice::record::Row;
+use precipice_figures::{BandPanel, Bands, bands};
 
 use super::dependence::classes_and_copies;
 use super::dynamics::{MEASURES, OVER, guesses, has_jump};
-use super::{abruptness, case, last, log, run_plan, swept};
-use crate::claims::{CaseRow, Evidence, Lookout, Settings, summary};
+use super::swept::{abruptness, case, last, log, run_plan, swept};
+use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::error::LabError;
-use crate::figure::{BandPanel, Bands, bands};
-use crate::spec_file::Changes;
+use crate::input::spec_file::Changes;
 use crate::sweep::{Plan, SweepRow, aligned_curves};
 
 const TRAINS_BETA_2: &str = "model.minimal.trains_beta_2";

@@ -1,0 +1,254 @@
+//! Accuracy and loss over training: the plateau, the jump, and what chance would give.
+
+use super::canvas::{Area, Canvas};
+use super::legend::{EdgeLabel, Entry, Stroke, edge_labels, edge_room, legend};
+use super::panel::{Panel, STEP_AXIS_SPACE, step_range, value_range};
+use super::{Figure, FigureError, Jump, Series, check, style, text};
+
+/// The data of a learning curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearningCurve {
+    /// Heading of the page.
+    pub title: String,
+    /// Optimizer steps, strictly increasing.
+    pub steps: Vec<f64>,
+    /// Fractions from 0 to 1.
+    pub accuracy: Vec<Series>,
+    /// Cross-entropies in nats.
+    pub loss: Vec<Series>,
+    /// L: chance is 1/L and ln L.
+    pub n_labels: usize,
+    /// N: guessing one of the context's labels is 1/N and ln N.
+    pub n_exemplars: usize,
+    /// B: with copies of the right label in the context a guess is B/N.
+    pub burstiness: usize,
+    /// A further accuracy to compare with: its name and value; left out when `NaN`.
+    pub reference: Option<(String, f64)>,
+    /// The transition to mark, if there is one.
+    pub jump: Option<Jump>,
+}
+
+/// A dashed line: its label and its value.
+type Reference = (String, f64);
+
+const ACCURACY_HEIGHT: f64 = 230.0;
+const LOSS_HEIGHT: f64 = 190.0;
+
+/// Draws accuracy above loss on one step axis.
+///
+/// # Errors
+/// No steps or no series, series of another length than `steps`, steps that do not rise,
+/// a count of 0, a jump without `t50`.
+pub fn learning_curve(data: &LearningCurve) -> Result<Figure, FigureError> {
+    validate(data)?;
+    let accuracy_lines = accuracy_references(data);
+    let loss_lines = loss_references(data.n_labels, data.n_exemplars, data.burstiness);
+    let lines = || accuracy_lines.iter().chain(&loss_lines);
+    let room = edge_room(lines().map(|(name, _)| name.as_str()));
+    let x = step_range(&data.steps);
+    let entries = entries(&data.accuracy, &data.loss);
+
+    let (mut canvas, mut top) = Canvas::new(style::WIDTH, &data.title);
+    let width = style::WIDTH - 2.0 * style::PADDING - style::AXIS_SPACE - room;
+    let area = |top: f64, height: f64| Area { left: style::PADDING + style::AXIS_SPACE, top, width, height };
+    if entries.len() > 1 {
+        let left = area(top, 0.0).left;
+        top = legend(&mut canvas, &entries, left, style::WIDTH - style::PADDING, top) + 4.0;
+    }
+    if data.jump.is_some() {
+        top += style::line_height(style::BODY_SIZE);
+    }
+    let mut upper = Panel::new(area(top + 6.0, ACCURACY_HEIGHT), x, (0.0, 1.05));
+    add_lines(&mut upper, data, &data.accuracy, &entries);
+    if let Some(jump) = &data.jump {
+        upper.jump_label(&mut canvas, jump, style::JUMP_INK);
+    }
+    let upper_area = area(top + 6.0, ACCURACY_HEIGHT);
+    finish_panel(&mut canvas, upper, upper_area, accuracy_lines, "accuracy", false);
+
+    let lower_area = area(upper_area.bottom() + 26.0, LOSS_HEIGHT);
+    let y = loss_range(data, &loss_lines);
+    let mut lower = Panel::new(lower_area, x, y);
+    add_lines(&mut lower, data, &data.loss, &entries);
+    finish_panel(&mut canvas, lower, lower_area, loss_lines, "loss (nats)", true);
+    Ok(canvas.finish(lower_area.bottom() + STEP_AXIS_SPACE))
+}
+
+/// From 0 to the greatest loss or reference.
+fn loss_range(data: &LearningCurve, lines: &[Reference]) -> (f64, f64) {
+    let values = data.loss.iter().flat_map(|series| series.values.clone());
+    let shown = values.chain(lines.iter().map(|(_, value)| *value));
+    (0.0, value_range(shown.chain([0.0])).1)
+}
+
+fn validate(data: &LearningCurve) -> Result<(), FigureError> {
+    check::steps(&data.steps)?;
+    check::non_empty("accuracy", data.accuracy.len())?;
+    check::non_empty("loss", data.loss.len())?;
+    check::series("accuracy", &data.accuracy, data.steps.len())?;
+    check::series("loss", &data.loss, data.steps.len())?;
+    check::positive("n_labels", data.n_labels)?;
+    check::positive("n_exemplars", data.n_exemplars)?;
+    check::jump(data.jump.as_ref())
+}
+
+/// One color a name, in order of appearance: a name keeps its color in both panels.
+fn entries(accuracy: &[Series], loss: &[Series]) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for series in accuracy.iter().chain(loss) {
+        if entries.iter().all(|entry| entry.name != series.name) {
+            entries.push(Entry {
+                name: series.name.clone(),
+                color: style::series_color(entries.len()),
+                stroke: Stroke::Solid,
+            });
+        }
+    }
+    entries
+}
+
+fn add_lines(panel: &mut Panel, data: &LearningCurve, list: &[Series], entries: &[Entry]) {
+    if let Some(jump) = &data.jump {
+        panel.jump(jump);
+    }
+    for series in list {
+        if let Some(entry) = entries.iter().find(|entry| entry.name == series.name) {
+            panel.series(&data.steps, &series.values, entry);
+        }
+    }
+}
+
+fn finish_panel(
+    canvas: &mut Canvas,
+    mut panel: Panel,
+    area: Area,
+    references: Vec<Reference>,
+    y_label: &str,
+    lowest: bool,
+) {
+    let mut labels = Vec::new();
+    for (text, value) in references {
+        panel.reference(value);
+        labels.push(EdgeLabel { y: panel.map_y(value), text, color: style::MUTED });
+    }
+    panel.draw(canvas, y_label, lowest);
+    edge_labels(canvas, area, labels);
+}
+
+fn accuracy_references(data: &LearningCurve) -> Vec<Reference> {
+    let (chance, guess) = (1.0 / data.n_labels as f64, data.burstiness as f64 / data.n_exemplars as f64);
+    let mut lines = pair("1/L", chance, if data.burstiness == 1 { "1/N" } else { "B/N" }, guess, 3);
+    if let Some((name, value)) = &data.reference
+        && check::is_shown(*value)
+    {
+        lines.push((format!("{name} {}", text::decimal(*value, 3)), *value));
+    }
+    lines
+}
+
+/// ln L and ln N/B, the losses of a uniform guess over all labels and over the context's.
+pub(super) fn loss_references(n_labels: usize, n_exemplars: usize, burstiness: usize) -> Vec<Reference> {
+    let (chance, guess) = ((n_labels as f64).ln(), (n_exemplars as f64 / burstiness as f64).ln());
+    pair("ln L", chance, if burstiness == 1 { "ln N" } else { "ln N/B" }, guess, 2)
+}
+
+/// Two labelled lines, or one when they coincide.
+fn pair(first: &str, a: f64, second: &str, b: f64, places: usize) -> Vec<Reference> {
+    if a == b {
+        let name = format!("{first} = {second} = {}", text::decimal(a, places));
+        return vec![(name, a)];
+    }
+    vec![
+        (format!("{first} = {}", text::decimal(a, places)), a),
+        (format!("{second} = {}", text::decimal(b, places)), b),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_draws, series, shows, sigmoid, steps};
+
+    fn curve() -> LearningCurve {
+        let steps = steps();
+        LearningCurve {
+            title: "Copying, N = 8".into(),
+            accuracy: vec![series("in context", sigmoid(&steps, 0.125, 0.99))],
+            loss: vec![series("in context", sigmoid(&steps, 2.1, 0.05))],
+            steps,
+            n_labels: 32,
+            n_exemplars: 8,
+            burstiness: 1,
+            reference: Some(("nearest neighbor".into(), 0.896)),
+            jump: Some(Jump { onset_step: 2300.0, t50: 2520.0, width_10_90: 240.0 }),
+        }
+    }
+
+    #[test]
+    fn every_reference_and_the_jump_are_named() {
+        let mut data = curve();
+        data.accuracy.push(series("in weights", vec![0.03; data.steps.len()]));
+        let figure = learning_curve(&data).unwrap();
+        assert_draws(&figure, || learning_curve(&data));
+        let labels = [
+            "Copying, N = 8",
+            "1/L = .031",
+            "1/N = .125",
+            "ln L = 3.47",
+            "ln N = 2.08",
+            "nearest neighbor .896",
+            "jump at 2,520 · plateau ends 2,300",
+            "in 240 steps",
+            "in context",
+            "in weights",
+            "accuracy",
+            "loss (nats)",
+            "optimizer step",
+        ];
+        shows(&figure, &labels);
+    }
+
+    #[test]
+    fn coinciding_references_share_a_label() {
+        let data = LearningCurve { n_labels: 8, ..curve() };
+        shows(&learning_curve(&data).unwrap(), &["1/L = 1/N = .125"]);
+    }
+
+    #[test]
+    fn one_row_and_undefined_values_are_drawn() {
+        let mut data = curve();
+        data.accuracy[0].values.fill(f64::NAN);
+        data.loss[0].values[3] = f64::INFINITY;
+        assert!(learning_curve(&data).unwrap().png().is_ok());
+        let single = LearningCurve {
+            steps: vec![0.0],
+            accuracy: vec![series("a", vec![0.1])],
+            loss: vec![series("a", vec![f64::NAN])],
+            jump: None,
+            ..curve()
+        };
+        let figure = learning_curve(&single).unwrap();
+        assert!(figure.svg().contains("<circle"));
+        assert!(figure.png().is_ok());
+    }
+
+    #[test]
+    fn bad_shapes_are_errors() {
+        let wrong = |change: fn(&mut LearningCurve)| {
+            let mut data = curve();
+            change(&mut data);
+            learning_curve(&data).unwrap_err().to_string()
+        };
+        assert!(wrong(|d| d.steps.clear()).contains("steps is empty"));
+        assert!(wrong(|d| d.loss.clear()).contains("loss is empty"));
+        assert!(wrong(|d| d.steps.reverse()).contains("strictly increasing"));
+        assert!(
+            wrong(|d| {
+                d.accuracy[0].values.pop();
+            })
+            .contains("40 values")
+        );
+        assert!(wrong(|d| d.n_labels = 0).contains("at least 1"));
+        assert!(wrong(|d| d.jump.as_mut().unwrap().t50 = f64::NAN).contains("t50"));
+    }
+}

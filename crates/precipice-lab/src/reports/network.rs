@@ -1,0 +1,186 @@
+//! A look into a trained network: its heads, its scores, the formula's parameters, and the attention of one
+//! sequence.
+
+use precipice::batch::Batch;
+use precipice::model::Trace;
+use precipice::probe::interactions::{Interaction as Measured, LayerInteractions};
+use precipice::probe::order_parameters::OrderParameters as MeasuredOrder;
+use precipice::probe::{Observer, ProbeReport, look};
+use precipice::spec::RunSpec;
+use precipice::train::Trainer;
+use precipice::workers::Workers;
+use serde::Serialize;
+
+/// What `probe` says of a network that answers with labels. Scores and accuracies are shares from 0 to 1.
+#[derive(Clone, Debug, Serialize)]
+pub struct NetworkReport {
+    /// Updates done.
+    pub step: u64,
+    /// All heads, layer by layer.
+    pub heads: Vec<Head>,
+    /// Attention of a label to its item, layer 1.
+    pub ila1: f64,
+    /// Attention of the query to its label, last layer.
+    pub tila2: f64,
+    /// Attention of the query to all labels, last layer.
+    pub tla2: f64,
+    /// Of the probed evaluation set.
+    pub accuracy: f64,
+    /// Share of answers that are labels of the context.
+    pub context_label_accuracy: f64,
+    /// `[layer][query part][key part]`, parts as in [`precipice::probe::interactions::PARTS`]; empty where
+    /// scores do not split.
+    pub interactions: Vec<[[Interaction; 3]; 3]>,
+    /// The formula's parameters.
+    pub order_parameters: OrderParameters,
+    /// Of the first evaluation sequence.
+    pub attention: AttentionMaps,
+    /// Share of the variance of a layer's scores that lies between parts.
+    #[serde(skip)]
+    pub cross_shares: Vec<f64>,
+    /// Accuracies with a head ablated, by column.
+    #[serde(skip)]
+    pub ablations: Vec<(String, f64)>,
+}
+
+/// One head, as what it is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Head {
+    /// From 0.
+    pub layer: usize,
+    /// From 0.
+    pub head: usize,
+    /// Mean attention to the token before.
+    pub previous_token_score: f64,
+    /// Mean attention of the query to labels of its class.
+    pub induction_score: f64,
+    /// Mean attention of the query to items of its class.
+    pub duplicate_token_score: f64,
+}
+
+/// What one part of the query and one of the key add to the score.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Interaction {
+    /// Mean where the layer should look, in units of the score.
+    pub mean_on_pattern: f64,
+    /// That minus the mean elsewhere.
+    pub contrast: f64,
+    /// Share of the score's variance.
+    pub variance_share: f64,
+}
+
+/// beta, alpha and xi with standard errors, and losses in nats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct OrderParameters {
+    /// Position-position strength, layer 1.
+    pub beta: f64,
+    /// Content-buffer strength, layer 2.
+    pub alpha: f64,
+    /// Label-readout overlap.
+    pub xi: f64,
+    /// Standard error.
+    pub beta_se: f64,
+    /// Standard error.
+    pub alpha_se: f64,
+    /// Standard error.
+    pub xi_se: f64,
+    /// The formula's, at these parameters.
+    pub predicted_loss: f64,
+    /// The network's.
+    pub measured_loss: f64,
+}
+
+/// Attention of one sequence, and what its tokens are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AttentionMaps {
+    /// `[layer][head][query][key]`; rows sum to 1.
+    pub layers: Vec<Vec<Vec<Vec<f64>>>>,
+    /// Labels of the exemplars.
+    pub context_labels: Vec<u32>,
+    /// The first exemplar of the query's class.
+    pub answer_slot: Option<usize>,
+    /// All of them.
+    pub answer_slots: Vec<usize>,
+}
+
+impl NetworkReport {
+    /// Looks into a network; probes need not have been on while it was trained. None of the regression task,
+    /// which has no labels.
+    pub fn new(spec: &RunSpec, trainer: &Trainer, workers: &dyn Workers) -> Option<Self> {
+        let mut spec = spec.clone();
+        spec.probes.enabled = true;
+        let (row, report) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
+        let report = report?;
+        let (batch, trace, _) = look(&spec, trainer, trainer.task().probed_set(), 1);
+        let layers = &report.interactions.layers;
+        Some(Self {
+            step: row.step,
+            heads: heads(&report),
+            ila1: row.get("ila1"),
+            tila2: row.get("tila2"),
+            tla2: row.get("tla2"),
+            accuracy: row.get("accuracy"),
+            context_label_accuracy: row.get("context_label_accuracy"),
+            interactions: layers.iter().map(parts).collect(),
+            order_parameters: OrderParameters::new(&report.order_parameters),
+            attention: AttentionMaps::new(&batch, &trace),
+            cross_shares: layers.iter().map(LayerInteractions::cross_share).collect(),
+            ablations: row.columns.into_iter().filter(|(name, _)| name.starts_with("accuracy_ablate")).collect(),
+        })
+    }
+}
+
+fn heads(report: &ProbeReport) -> Vec<Head> {
+    let mut heads = Vec::new();
+    for (layer, of_layer) in report.attention.heads.iter().enumerate() {
+        for (head, scores) in of_layer.iter().enumerate() {
+            heads.push(Head {
+                layer,
+                head,
+                previous_token_score: scores.previous_token_score(),
+                induction_score: scores.induction_score(),
+                duplicate_token_score: scores.duplicate_token_score(),
+            });
+        }
+    }
+    heads
+}
+
+fn parts(layer: &LayerInteractions) -> [[Interaction; 3]; 3] {
+    let part = |a: usize, b: usize| {
+        let Measured { mean_on_pattern, contrast, variance_share } = layer.part(a, b);
+        Interaction { mean_on_pattern, contrast, variance_share }
+    };
+    std::array::from_fn(|a| std::array::from_fn(|b| part(a, b)))
+}
+
+impl OrderParameters {
+    fn new(order: &MeasuredOrder) -> Self {
+        Self {
+            beta: order.beta.value,
+            alpha: order.alpha.value,
+            xi: order.xi.value,
+            beta_se: order.beta.standard_error,
+            alpha_se: order.alpha.standard_error,
+            xi_se: order.xi.standard_error,
+            predicted_loss: order.predicted_loss,
+            measured_loss: order.measured_loss,
+        }
+    }
+}
+
+impl AttentionMaps {
+    fn new(batch: &Batch, trace: &Trace<f32>) -> Self {
+        let t = batch.n_tokens();
+        let map = |pattern: &[f32]| -> Vec<Vec<f64>> {
+            pattern.chunks_exact(t).map(|row| row.iter().map(|&p| f64::from(p)).collect()).collect()
+        };
+        let layers = trace.blocks.iter().map(|block| block.attention.pattern.chunks_exact(t * t).map(map).collect());
+        Self {
+            layers: layers.collect(),
+            context_labels: batch.labels_of(0).to_vec(),
+            answer_slot: batch.slots_of(0).next(),
+            answer_slots: batch.slots_of(0).collect(),
+        }
+    }
+}

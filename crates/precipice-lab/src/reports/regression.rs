@@ -1,0 +1,192 @@
+//! A trained network of the regression task, looked at: beside predictors, by its weights, on other distributions, and
+//! applied again and again.
+
+use precipice::probe::Observer;
+use precipice::probe::regression::closed_forms::white;
+use precipice::probe::regression::generalization::{Repetition, RollOut, loss_under, roll_out};
+use precipice::probe::regression::weights::{Circuits, DescentWeights};
+use precipice::spec::{RegressionSpec, RunSpec};
+use precipice::train::{TrainState, Trainer};
+use precipice::workers::Workers;
+use serde::Serialize;
+
+use super::serial::in_order;
+
+/// Factors on inputs and labels (von Oswald et al. 2023).
+pub const FACTORS: [f64; 12] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.55, 1.7, 2.0];
+/// Factors on what a layer adds, in roll-outs.
+pub const DAMPINGS: [f64; 3] = [1.0, 0.875, 0.75];
+/// Applications in a roll-out.
+pub const N_APPLICATIONS: usize = 50;
+/// Bound on tokens in roll-outs, in units of the inputs' and the labels' scale where these are above 1.
+pub const TOKEN_CLIP: f64 = 10.0;
+/// Shares of the way from the trained to the constructed weights.
+const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// Contexts at most; the square error has heavy tails, and losses are to a percent or so.
+const N_CONTEXTS: usize = 20_000;
+
+/// A loss at a factor on inputs or labels.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Scaled {
+    /// The factor.
+    pub factor: f64,
+    /// Loss of the network.
+    pub loss: f64,
+    /// Loss of one step of descent at the best rate for factor 1; NaN where there is no closed form.
+    pub closed_form: f64,
+}
+
+/// A step of descent as a layer's weights hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LayerWeights {
+    /// eta / N.
+    pub rate_per_exemplar: f64,
+    /// gamma of GD++.
+    pub shrinkage: f64,
+}
+
+/// A loss on the way from the trained to the constructed weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Between {
+    /// Share of the way: 0 trained, 1 constructed.
+    pub share: f64,
+    /// Loss there.
+    pub loss: f64,
+}
+
+/// Losses after 1, 2, ... applications.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Losses {
+    /// Mean over the contexts, which belongs to rare ones where the step overshoots.
+    pub mean: Vec<f64>,
+    /// Median over the contexts.
+    pub median: Vec<f64>,
+}
+
+/// A roll-out with what a layer adds damped.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Damped {
+    /// After each application.
+    #[serde(flatten)]
+    pub losses: Losses,
+    /// Factor on what every layer adds.
+    pub damping: f64,
+}
+
+/// What `probe` says of a regression network. Losses are half mean square errors.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RegressionReport {
+    /// Updates done.
+    pub step: u64,
+    /// What the log has of this step, without the loss of training.
+    #[serde(serialize_with = "in_order")]
+    pub columns: Vec<(String, f64)>,
+    /// Of each layer with parameters of its own; none where heads do not reduce to two numbers.
+    pub weights: Vec<LayerWeights>,
+    /// Loss at shares of the way to the constructed step, of a single layer.
+    pub interpolation: Vec<Between>,
+    /// Inputs scaled.
+    pub inputs: Vec<Scaled>,
+    /// Labels scaled.
+    pub labels: Vec<Scaled>,
+    /// Roll-outs with their dampings; none where layers differ.
+    pub roll_outs: Vec<Damped>,
+    /// The same of gradient descent at the rate that the weights of a single layer hold, undamped.
+    pub descent_roll_out: Option<Losses>,
+}
+
+impl From<RollOut> for Losses {
+    fn from(RollOut { mean, median }: RollOut) -> Self {
+        Self { mean, median }
+    }
+}
+
+impl RegressionReport {
+    /// Measures a network, on at most 20,000 contexts.
+    ///
+    /// # Panics
+    /// If it is not of the regression task.
+    pub fn new(spec: &RunSpec, trainer: &Trainer, workers: &dyn Workers) -> Self {
+        let mut spec = spec.clone();
+        spec.probes.enabled = true;
+        spec.eval.sequences = spec.eval.sequences.min(N_CONTEXTS);
+        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
+        let state = trainer.state();
+        let n_own = if spec.model.tied_layers { 1 } else { spec.model.n_layers };
+        let circuits: Vec<Circuits> = (0..n_own).map_while(|layer| Circuits::of(&spec, &state.params, layer)).collect();
+        let weights: Vec<DescentWeights> = circuits.iter().map(Circuits::descent).collect();
+        let [inputs, labels] = scaled(&spec, state, workers);
+        let only_y = spec.model.n_layers == 1;
+        let task = spec.task.regression().expect("the regression task");
+        let scale = task.input_scale.max((2.0 * task.zero_loss()).sqrt()).max(1.0);
+        let token_clip = spec.model.token_clip.or(Some(TOKEN_CLIP * scale));
+        let repeat = |state: &TrainState, damping: f64| {
+            let repetition = Repetition { n_applications: N_APPLICATIONS, damping, token_clip, only_y };
+            roll_out(&spec, state, repetition, workers).map(Losses::from)
+        };
+        let roll_outs =
+            DAMPINGS.iter().filter_map(|&damping| Some(Damped { losses: repeat(state, damping)?, damping }));
+        // The same layer with all that is no descent taken away.
+        let descent_roll_out = match (&circuits[..], &weights[..]) {
+            ([circuits], [weights]) if spec.model.n_layers == 1 => {
+                let params = circuits.towards_descent(&state.params, weights.rate_per_exemplar, 1.0);
+                params.and_then(|params| repeat(&TrainState { params, ..state.clone() }, 1.0))
+            }
+            _ => None,
+        };
+        Self {
+            interpolation: interpolation(&spec, state, &circuits, workers),
+            roll_outs: roll_outs.collect(),
+            descent_roll_out,
+            step: row.step,
+            columns: row.columns.into_iter().filter(|(name, _)| name != "train_loss").collect(),
+            weights: weights.iter().map(LayerWeights::from).collect(),
+            inputs,
+            labels,
+        }
+    }
+
+    /// A column by name; NaN where it was not measured.
+    pub fn column(&self, name: &str) -> f64 {
+        self.columns.iter().find(|(column, _)| column == name).map_or(f64::NAN, |(_, value)| *value)
+    }
+}
+
+impl From<&DescentWeights> for LayerWeights {
+    fn from(&DescentWeights { rate_per_exemplar, shrinkage }: &DescentWeights) -> Self {
+        Self { rate_per_exemplar, shrinkage }
+    }
+}
+
+/// Losses with scaled inputs, and with scaled labels.
+fn scaled(spec: &RunSpec, state: &TrainState, workers: &dyn Workers) -> [Vec<Scaled>; 2] {
+    let task = spec.task.regression().expect("the regression task");
+    let one_step = white(task).filter(|white| white.noise == 0.0 && spec.model.n_layers == 1);
+    let of_inputs = |factor: f64| one_step.map(|white| white.loss_at_scale(white.optimal_rate(), factor));
+    let of_labels = |factor: f64| one_step.map(|white| factor * factor * white.optimal_loss());
+    let measure = |change: fn(&mut RegressionSpec, f64), closed: &dyn Fn(f64) -> Option<f64>| {
+        let at = |&factor: &f64| Scaled {
+            factor,
+            loss: loss_under(spec, state, workers, |task| change(task, factor)),
+            closed_form: closed(factor).map_or(f64::NAN, |loss| loss * task.weight_variance()),
+        };
+        FACTORS.iter().map(at).collect()
+    };
+    [
+        measure(|task, factor| task.input_scale *= factor, &of_inputs),
+        measure(|task, factor| task.label_scale *= factor, &of_labels),
+    ]
+}
+
+fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], workers: &dyn Workers) -> Vec<Between> {
+    let (Some(white), [circuits]) = (spec.task.regression().and_then(white), circuits) else { return Vec::new() };
+    if spec.model.n_layers != 1 {
+        return Vec::new();
+    }
+    let rate = white.optimal_rate() / white.n_exemplars as f64;
+    let at = |&share: &f64| {
+        let params = circuits.towards_descent(&state.params, rate, share)?;
+        Some(Between { share, loss: loss_under(spec, &TrainState { params, ..state.clone() }, workers, |_| {}) })
+    };
+    SHARES.iter().map_while(at).collect()
+}

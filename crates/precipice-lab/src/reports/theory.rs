@@ -1,0 +1,191 @@
+//! A run beside the theory: its measured path, the flow that fits it, and the jump that foretells.
+
+use precipice::probe::order_parameters::context_of;
+use precipice::probe::transition::transition_of;
+use precipice::record::Row;
+use precipice::spec::RunSpec;
+use precipice::theory::{Fit, FlowPoint, Path, PathPoint, Point, fit};
+use serde::Serialize;
+
+/// Which formula is held against the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Formula {
+    /// Three parameters: beta, alpha, xi.
+    Three,
+    /// The same with the measured label attention beta_2, and alpha among label tokens only.
+    LabelAttention,
+}
+
+impl Formula {
+    /// Both.
+    pub const ALL: [Formula; 2] = [Formula::Three, Formula::LabelAttention];
+
+    /// As in legends and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Formula::Three => "three parameters",
+            Formula::LabelAttention => "with label attention",
+        }
+    }
+
+    /// The columns of (beta, alpha, xi).
+    pub fn columns(self) -> [&'static str; 3] {
+        match self {
+            Formula::Three => ["beta", "alpha", "xi"],
+            Formula::LabelAttention => ["beta", "alpha_labels", "xi"],
+        }
+    }
+
+    /// The column of the loss it predicts.
+    pub fn loss_column(self) -> &'static str {
+        match self {
+            Formula::Three => "predicted_loss",
+            Formula::LabelAttention => "predicted_loss_labels",
+        }
+    }
+
+    /// The measured path.
+    pub fn path(self, spec: &RunSpec, rows: &[Row]) -> Option<Path> {
+        let context = context_of(spec).ok()?;
+        let point = |row: &Row| PathPoint {
+            step: row.step as f64,
+            point: self.columns().map(|column| row.get(column)),
+            label_strength: match self {
+                Formula::Three => 0.0,
+                Formula::LabelAttention => row.get("beta_2"),
+            },
+        };
+        let path = Path::new(context, rows.iter().map(point));
+        (!path.points().is_empty()).then_some(path)
+    }
+}
+
+/// The jump as foretold from a part of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Forecast {
+    /// The last step that it knows.
+    pub until_step: f64,
+    /// Step of p(correct) = 1/2 with each parameter at its own fitted rate; none if not within ten
+    /// times the steps known.
+    pub own_rates: Option<f64>,
+    /// The same with one rate for all three.
+    pub common_rate: Option<f64>,
+}
+
+/// Step at which the measured loss falls through ln 2, where the formula has p(correct) = 1/2;
+/// between two rows by interpolation. None if it does not.
+pub fn half_step(spec: &RunSpec, rows: &[Row]) -> Option<f64> {
+    let half = std::f64::consts::LN_2;
+    let column = format!("{}loss", spec.task.in_context_prefix());
+    let at = |row: &Row| (row.step as f64, row.get(&column));
+    let pair = rows.windows(2).find(|pair| at(&pair[0]).1 > half && at(&pair[1]).1 <= half)?;
+    let ((a, high), (b, low)) = (at(&pair[0]), at(&pair[1]));
+    Some(a + (b - a) * (high - half) / (high - low))
+}
+
+/// One formula against one run.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Which formula.
+    pub formula: Formula,
+    /// The measured path.
+    pub path: Path,
+    /// Rates fitted to the path up to `until_step`; none where there are too few points.
+    pub fit: Option<Fit>,
+    /// The end of the plateau, or of the run where there is no jump.
+    pub until_step: f64,
+    /// The flow from the first point at those rates, over the steps of the run.
+    pub fitted: Vec<FlowPoint>,
+    /// Forecasts from ever more of what came before the jump.
+    pub forecasts: Vec<Forecast>,
+}
+
+/// A forecast looks this many times as far ahead as it looks back.
+const HORIZON: f64 = 10.0;
+/// Points of the fitted flow.
+const FITTED_POINTS: u32 = 400;
+
+/// Holds a formula against a run. None if the log has no order parameters.
+pub fn compare(formula: Formula, spec: &RunSpec, rows: &[Row]) -> Option<Comparison> {
+    let path = formula.path(spec, rows)?;
+    let (_, transition) = transition_of(spec, rows);
+    let last = path.points().last()?.step;
+    let (until_step, jump) = transition.map_or((last, last), |t| (t.onset_step, t.t50));
+    let until_step = if until_step.is_finite() { until_step } else { jump };
+    let fit_until = fit(&path.until(until_step));
+    let first = path.points()[0].step;
+    let fitted = fit_until.and_then(|fit| path.flow_from(0, fit.rates, last - first).ok());
+    let fitted = fitted.map_or_else(Vec::new, |flow| {
+        let share = |i: u32| f64::from(i) / f64::from(FITTED_POINTS) * (last - first);
+        let point = |i: u32| FlowPoint { t: first + share(i), ..flow.at(share(i)) };
+        (0..=FITTED_POINTS).map(point).collect()
+    });
+    let steps = path.points().iter().map(|point| point.step).filter(|step| *step <= jump);
+    let forecasts = steps.filter_map(|step| forecast(&path.until(step))).collect();
+    Some(Comparison { formula, path, fit: fit_until, until_step, fitted, forecasts })
+}
+
+fn forecast(known: &Path) -> Option<Forecast> {
+    let fit = fit(known)?;
+    let until_step = known.points().last()?.step;
+    let horizon = HORIZON * (until_step - known.points()[0].step);
+    let at = |rates| known.forecast(rates, horizon);
+    Some(Forecast { until_step, own_rates: at(fit.rates), common_rate: at([fit.common; 3]) })
+}
+
+/// What `theory fit` says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FitReport {
+    /// Step at which the accuracy is half way, or null.
+    pub t50: Option<f64>,
+    /// Step at which the measured loss falls through ln 2, or null.
+    pub half_step: Option<f64>,
+    /// Both formulas.
+    pub formulas: Vec<FormulaFit>,
+}
+
+/// One formula's rates and what they foretell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FormulaFit {
+    /// Which formula.
+    pub formula: Formula,
+    /// The end of the plateau, or of the run where there is no jump.
+    pub until_step: f64,
+    /// Rates fitted to the path up to there; null where there are too few points.
+    pub fit: Option<FittedRates>,
+    /// Forecasts from ever more of what came before the jump.
+    pub forecasts: Vec<Forecast>,
+}
+
+/// Flow time a step, of beta, alpha and xi.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FittedRates {
+    /// Each parameter's own.
+    pub rates: Point,
+    /// Lower bounds of their standard errors.
+    pub standard_errors: Point,
+    /// One rate for all three.
+    pub common_rate: f64,
+}
+
+impl FitReport {
+    /// Holds both formulas against a run. None if the log has no order parameters.
+    pub fn new(spec: &RunSpec, rows: &[Row]) -> Option<Self> {
+        let comparisons = Formula::ALL.into_iter().filter_map(|formula| compare(formula, spec, rows));
+        let formulas: Vec<FormulaFit> = comparisons.map(FormulaFit::from).collect();
+        let t50 = transition_of(spec, rows).1.map(|t| t.t50);
+        (!formulas.is_empty()).then(|| Self { t50, half_step: half_step(spec, rows), formulas })
+    }
+}
+
+impl From<Comparison> for FormulaFit {
+    fn from(Comparison { formula, until_step, fit, forecasts, .. }: Comparison) -> Self {
+        let fit = fit.map(|Fit { rates, standard_errors, common }| FittedRates {
+            rates,
+            standard_errors,
+            common_rate: common,
+        });
+        Self { formula, until_step, fit, forecasts }
+    }
+}

@@ -1,0 +1,46 @@
+//! The companion of a run: the same with as many labels as the context holds, so that nothing is
+//! gained by guessing among the context's labels.
+
+use std::path::PathBuf;
+
+use precipice::spec::{RunSpec, TaskSpec};
+
+use super::stored::StoredRun;
+use crate::error::{LabError, RunDirProblem};
+
+/// What is run beside a run, and where.
+#[derive(Clone, Debug)]
+pub struct Companion {
+    /// The same with L = N.
+    pub spec: RunSpec,
+    /// The directory beside that of the run.
+    pub out: PathBuf,
+}
+
+/// The companion of a run, which need not be there yet.
+///
+/// # Errors
+/// If the run has L = N itself, or is of another task.
+pub fn companion(run: &StoredRun) -> Result<Companion, LabError> {
+    let spec = companion_spec(run)?;
+    let root = run.run_dir.root();
+    let whole = root.canonicalize().map_err(LabError::io("find", root))?;
+    let mut name = whole.file_name().unwrap_or_default().to_owned();
+    name.push("-l-equals-n");
+    Ok(Companion { spec, out: whole.with_file_name(name) })
+}
+
+fn companion_spec(run: &StoredRun) -> Result<RunSpec, LabError> {
+    let mut spec = run.spec.clone();
+    if !matches!(spec.task, TaskSpec::Copying(_)) {
+        let problem = RunDirProblem::NoCompanion { family: spec.task.family() };
+        return Err(LabError::run_dir(run.run_dir.root(), problem));
+    }
+    if spec.task.n_labels() == spec.task.n_exemplars() {
+        return Err(LabError::run_dir(run.run_dir.root(), RunDirProblem::IsACompanion));
+    }
+    let n_exemplars = spec.task.n_exemplars();
+    spec.task.n_labels_mut().into_iter().for_each(|n_labels| *n_labels = n_exemplars);
+    spec.name += "-l-equals-n";
+    Ok(spec)
+}

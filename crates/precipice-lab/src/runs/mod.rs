@@ -1,0 +1,17 @@
+//! One run: trained into its directory, opened again, repeated, and its companion.
+//!
+//! Reading order: `session` (train, resume), `stored` (what is there afterwards), `verify`,
+//! `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
+
+mod companion;
+mod session;
+mod stored;
+pub mod threads;
+mod trainer;
+mod verify;
+
+pub use companion::{Companion, companion};
+pub use session::{Keep, Options, Report, Training, Unsealed, train};
+pub use stored::{StoredRun, at_step};
+pub use trainer::new_trainer;
+pub use verify::{Verification, verify};

@@ -1,0 +1,359 @@
+//! Training into a run directory: start, resume, report.
+
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime};
+
+use parquet::errors::ParquetError;
+use precipice::model::Layout;
+use precipice::probe::transition::{Learned, transition_of};
+use precipice::record::{Next, RecordError, Recorder, Row};
+use precipice::run::{self, Inputs, Outcome, RunError};
+use precipice::spec::RunSpec;
+use precipice::train::{TrainState, Trainer};
+use precipice_num::Kernels;
+
+use super::stored::StoredRun;
+use super::threads::Pool;
+use super::trainer::new_trainer;
+use crate::error::{LabError, RunDirProblem};
+use crate::input::items;
+use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, atomic, checkpoint, log, manifest, tables};
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The run directory; default `runs/<name>-<hash8>`.
+    pub out: Option<PathBuf>,
+    /// Threads; the result does not depend on them.
+    pub threads: usize,
+    /// Go on with an unfinished run.
+    pub resume: bool,
+    /// Compute again what is finished or unfinished.
+    pub force: bool,
+    /// What to write.
+    pub keep: Keep,
+}
+
+/// What a run directory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Everything: all checkpoints, table, and figures where someone draws them.
+    All,
+    /// The log, the last checkpoint and the manifest: one run of many. Interrupted, it starts again.
+    Results,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The run directory.
+    pub run_dir: RunDir,
+    /// Outcome, digest, final row, transition.
+    pub manifest: Manifest,
+    /// Whether the result was already there.
+    pub was_stored: bool,
+    /// Damaged files that were passed over, and figures that could not be drawn.
+    pub warnings: Vec<String>,
+    /// Figures that were drawn.
+    pub figures: Vec<PathBuf>,
+}
+
+/// What training came to.
+#[derive(Debug)]
+pub enum Training {
+    /// The result was there already, or the run was stopped: nothing is to be added.
+    Ended(Box<Report>),
+    /// All is measured and nothing says yet that the run is finished.
+    Unsealed(Box<Unsealed>),
+}
+
+impl Training {
+    /// Marks the run as finished, if it is not yet.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn seal(self) -> Result<Report, LabError> {
+        match self {
+            Training::Ended(report) => Ok(*report),
+            Training::Unsealed(run) => run.seal(),
+        }
+    }
+}
+
+/// A run to which files may be added before its manifest, which lists them, is written. Dropped, it is
+/// an unfinished run that can be resumed.
+#[derive(Debug)]
+pub struct Unsealed {
+    session: Session,
+    manifest: Manifest,
+    figures: Vec<PathBuf>,
+}
+
+impl Unsealed {
+    /// The run as whoever draws it sees it.
+    pub fn stored(&self) -> StoredRun {
+        let Session { run_dir, spec, rows, .. } = &self.session;
+        StoredRun { run_dir: run_dir.clone(), spec: spec.clone(), rows: rows.clone() }
+    }
+
+    /// Lists figures that were drawn, and warns of those that could not be.
+    pub fn add_figures(&mut self, figures: Vec<PathBuf>, problems: Vec<String>) {
+        let root = self.session.run_dir.root();
+        let relative = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        self.manifest.files.extend(figures.iter().map(relative));
+        self.figures.extend(figures);
+        self.session.warnings.extend(problems);
+    }
+
+    /// Writes the manifest, which makes it a finished run.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn seal(self) -> Result<Report, LabError> {
+        self.manifest.write(&self.session.run_dir.manifest_path())?;
+        Ok(self.session.report(self.manifest, self.figures))
+    }
+}
+
+/// Trains the network of a spec into its run directory, up to the manifest. `watch` sees rows and steps
+/// as they come.
+///
+/// # Errors
+/// Nothing is written before spec, items and directory are known to be usable.
+///
+/// ```
+/// use precipice::record::MemoryRecorder;
+/// use precipice_lab::input::spec_file::{self, Changes};
+/// use precipice_lab::runs::{Keep, Options, train};
+/// # let folder = tempfile::tempdir()?;
+/// # let root = folder.path().join("run");
+/// let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
+/// let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
+/// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results };
+/// let report = train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
+/// assert_eq!(report.manifest.steps, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Result<Training, LabError> {
+    let bank = items::load(&mut spec)?;
+    // Shapes and groups are checked here, before anything is created.
+    let trainer = new_trainer(&spec, bank.clone(), Kernels::detect())?;
+    let layout = trainer.model().layout().clone();
+    drop(trainer);
+    let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
+    if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {
+        return Ok(Training::Ended(Box::new(report)));
+    }
+    let lock = run_dir.lock()?;
+    let mut session = Session::begin(&run_dir, &spec, &layout, options, lock)?;
+    let start = session.start.take();
+    let first_step = start.as_ref().map_or(0, |state| state.step);
+    let (started, clock) = (SystemTime::now(), Instant::now());
+    let pool = Pool::for_work_at(options.threads, run_dir.root())?;
+    let kernels = session.kernels;
+    let inputs = Inputs { items: bank, start, workers: &pool, kernels };
+    let mut recorder = Both { store: &mut session, watch };
+    let (state, outcome) = pool.with(|| run::run(&spec, inputs, &mut recorder)).map_err(unwrap_record)?;
+    let seconds = clock.elapsed().as_secs_f64();
+    let steps_per_s = (state.step - first_step) as f64 / seconds;
+    let (learned, transition) = transition_of(&spec, &session.rows);
+    let manifest = Manifest {
+        format: manifest::FORMAT,
+        name: spec.name.clone(),
+        spec_hash: spec.hash(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        arithmetic: kernels.arithmetic().name().to_owned(),
+        simd: format!("{:?}", kernels.simd()).to_lowercase(),
+        machine: manifest::machine(),
+        threads: options.threads,
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        ended: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        seconds,
+        steps_per_s,
+        outcome: reported(outcome, learned),
+        steps: state.step,
+        digest: state.params.digest(),
+        final_row: session.rows.last().map(manifest::columns_of).unwrap_or_default(),
+        transition: transition.map(Into::into),
+        files: Vec::new(),
+    };
+    session.end(manifest, outcome)
+}
+
+fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
+    match (outcome, learned) {
+        (Outcome::Diverged { .. }, _) => RunOutcome::Diverged,
+        (Outcome::Stopped { .. }, _) => RunOutcome::Stopped,
+        (Outcome::Finished, Learned::Ic) => RunOutcome::Transition,
+        (Outcome::Finished, Learned::Lost) => RunOutcome::Lost,
+        (Outcome::Finished, Learned::None) => RunOutcome::None,
+        (Outcome::Finished, Learned::Iw) => RunOutcome::Iw,
+        (Outcome::Finished, Learned::Both) => RunOutcome::Both,
+    }
+}
+
+/// The stored result of a finished run, or the refusal to touch an unfinished one.
+fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Result<Option<Report>, LabError> {
+    match run_dir.standing(spec)? {
+        Standing::Finished if !options.force => {
+            let manifest = Manifest::read(&run_dir.manifest_path())?;
+            let figures = manifest.files.iter().filter(|file| file.starts_with("figures/"));
+            let figures = figures.map(|file| run_dir.root().join(file)).collect();
+            let run_dir = run_dir.clone();
+            Ok(Some(Report { run_dir, manifest, was_stored: true, warnings: Vec::new(), figures }))
+        }
+        Standing::Unfinished if !options.resume && !options.force => {
+            // Whoever is writing it deserves to be named rather than a resume suggested.
+            drop(run_dir.lock()?);
+            Err(LabError::run_dir(run_dir.root(), RunDirProblem::UnfinishedRun))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The storing half of a run.
+#[derive(Debug)]
+struct Session {
+    run_dir: RunDir,
+    spec: RunSpec,
+    spec_hash: String,
+    log: log::Log,
+    rows: Vec<Row>,
+    start: Option<TrainState>,
+    /// Of the arithmetic that the run began with.
+    kernels: Kernels,
+    warnings: Vec<String>,
+    keep: Keep,
+    _lock: Lock,
+}
+
+impl Session {
+    fn begin(
+        run_dir: &RunDir,
+        spec: &RunSpec,
+        layout: &std::sync::Arc<Layout>,
+        options: &Options,
+        lock: Lock,
+    ) -> Result<Self, LabError> {
+        let spec_hash = spec.hash();
+        if options.force {
+            run_dir.clear()?;
+        }
+        // Another process may have written between the first look and the lock.
+        let mut warnings = Vec::new();
+        let (mut kept, mut start, mut kernels) = (Vec::new(), None, Kernels::detect());
+        match run_dir.standing(spec)? {
+            Standing::Empty => run_dir.write_spec(spec)?,
+            Standing::Finished => {
+                return Err(LabError::run_dir(run_dir.root(), RunDirProblem::FinishedMeanwhile));
+            }
+            Standing::Unfinished if !options.resume => {
+                return Err(LabError::run_dir(run_dir.root(), RunDirProblem::BegunMeanwhile));
+            }
+            Standing::Unfinished => {
+                kept = log::read(&run_dir.log_path())?;
+                let accept = |step| has_rows_until(spec, &kept, step);
+                let (newest, passed_over) = checkpoint::newest(&run_dir.checkpoints(), layout, &spec_hash, accept)?;
+                warnings = passed_over;
+                if let Some(saved) = newest {
+                    kernels = Kernels::with_arithmetic(saved.arithmetic);
+                    start = Some(saved.state);
+                }
+            }
+        }
+        run_dir.make_folders()?;
+        let step = start.as_ref().map(|state| state.step);
+        kept.retain(|(row, _)| step.is_some_and(|step| row.step <= step));
+        let bytes = kept.last().map_or(0, |(_, end)| *end);
+        let rows: Vec<Row> = kept.into_iter().map(|(row, _)| row).collect();
+        let log = log::Log::open(&run_dir.log_path(), bytes, rows.last().map(|row| row.step))?;
+        let (run_dir, spec) = (run_dir.clone(), spec.clone());
+        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep: options.keep, _lock: lock })
+    }
+
+    /// Everything but figures and the manifest. A stopped run gets none of it.
+    fn end(self, mut manifest: Manifest, outcome: Outcome) -> Result<Training, LabError> {
+        // The manifest vouches for the log.
+        self.log.sync()?;
+        if matches!(outcome, Outcome::Stopped { .. }) {
+            return Ok(Training::Ended(Box::new(self.report(manifest, Vec::new()))));
+        }
+        manifest.files = ["spec.toml", "log.jsonl", "checkpoints"].map(str::to_owned).to_vec();
+        if self.keep == Keep::All {
+            let table = tables::parquet(&self.rows);
+            let problem = |e: ParquetError| RunDirProblem::Table { cause: e.to_string() };
+            let table = table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), problem(e)))?;
+            atomic::write(&self.run_dir.parquet_path(), &table)?;
+            manifest.files.push("metrics.parquet".to_owned());
+        }
+        Ok(Training::Unsealed(Box::new(Unsealed { session: self, manifest, figures: Vec::new() })))
+    }
+
+    fn report(self, manifest: Manifest, figures: Vec<PathBuf>) -> Report {
+        Report { run_dir: self.run_dir, manifest, was_stored: false, warnings: self.warnings, figures }
+    }
+}
+
+/// Whether the log has every row up to a step, so that a run may go on from there.
+fn has_rows_until(spec: &RunSpec, rows: &[(Row, u64)], step: u64) -> bool {
+    let mut expected = step / spec.eval.every + 1;
+    if step == spec.train.steps && !step.is_multiple_of(spec.eval.every) {
+        expected += 1;
+    }
+    let have = rows.iter().take_while(|(row, _)| row.step <= step);
+    let have: Vec<u64> = have.map(|(row, _)| row.step).collect();
+    have.len() as u64 == expected && have.iter().all(|&step| run::is_row_due(spec, step))
+}
+
+impl Recorder for Session {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        if self.log.append(row)? {
+            self.rows.push(row.clone());
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RecordError> {
+        let step = trainer.state().step;
+        if self.keep == Keep::Results && step < self.spec.train.steps {
+            return Ok(());
+        }
+        // A checkpoint vouches for the rows before it.
+        self.log.sync()?;
+        checkpoint::write(&self.run_dir.checkpoints(), trainer, &self.spec_hash)?;
+        Ok(())
+    }
+}
+
+/// The one that keeps first, then whoever watches.
+pub(super) struct Both<'a> {
+    pub(super) store: &'a mut dyn Recorder,
+    pub(super) watch: &'a mut dyn Recorder,
+}
+
+impl Recorder for Both<'_> {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.store.row(row)?;
+        self.watch.row(row)
+    }
+
+    fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RecordError> {
+        self.store.checkpoint(trainer)?;
+        self.watch.checkpoint(trainer)
+    }
+
+    fn step(&mut self, step: u64, loss: f64) -> Next {
+        self.watch.step(step, loss)
+    }
+}
+
+/// The store's own error, without the wrapping that carried it through the run.
+pub(super) fn unwrap_record(error: RunError) -> LabError {
+    match error {
+        RunError::Record(inner) => match inner.downcast::<LabError>() {
+            Ok(lab) => *lab,
+            Err(other) => LabError::Run(RunError::Record(other)),
+        },
+        other => LabError::Run(other),
+    }
+}

@@ -1,0 +1,108 @@
+//! A run that is stored: what was measured, and the network at its checkpoints.
+
+use std::path::Path;
+
+use precipice::record::Row;
+use precipice::spec::RunSpec;
+use precipice::train::Trainer;
+use precipice_num::Kernels;
+
+use super::trainer::new_trainer;
+use crate::error::{LabError, RunDirProblem};
+use crate::input::items;
+use crate::store::{RunDir, checkpoint};
+
+/// A run that stands in a directory, finished or not.
+#[derive(Clone, Debug)]
+pub struct StoredRun {
+    /// Where it is.
+    pub run_dir: RunDir,
+    /// What was run.
+    pub spec: RunSpec,
+    /// What was measured.
+    pub rows: Vec<Row>,
+}
+
+impl StoredRun {
+    /// Reads spec and rows.
+    ///
+    /// # Errors
+    /// If there is no such run, or it cannot be read.
+    ///
+    /// ```
+    /// use precipice::record::MemoryRecorder;
+    /// use precipice_lab::input::spec_file::{self, Changes};
+    /// use precipice_lab::runs::{Keep, Options, StoredRun, train};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let root = folder.path().join("run");
+    /// # let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
+    /// # let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
+    /// # let options =
+    /// #     Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results };
+    /// # train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
+    /// let run = StoredRun::open(&root)?;
+    /// println!("{} rows, accuracy {}", run.rows.len(), run.rows[0].get("accuracy"));
+    /// let network = run.at_step(2)?;
+    /// println!("{} parameters", network.state().params.values.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(root: &Path) -> Result<Self, LabError> {
+        let run_dir = RunDir::new(root);
+        Ok(Self { spec: run_dir.spec()?, rows: run_dir.rows()?, run_dir })
+    }
+
+    /// The network at a checkpoint.
+    ///
+    /// # Errors
+    /// As [`at_step`].
+    pub fn at_step(&self, step: u64) -> Result<Trainer, LabError> {
+        at_step(&self.run_dir, &self.spec, step)
+    }
+}
+
+/// The network of a stored run at a checkpoint, in the arithmetic that it was trained in.
+///
+/// # Errors
+/// If there is no such checkpoint, listing those there are.
+pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, LabError> {
+    let mut spec = spec.clone();
+    let bank = items::load(&mut spec)?;
+    let detected = Kernels::detect();
+    let mut trainer = new_trainer(&spec, bank.clone(), detected)?;
+    let path = run_dir.checkpoints().join(checkpoint::file_name(step));
+    if !path.is_file() {
+        let there_are = checkpoint::steps(&run_dir.checkpoints())?;
+        return Err(LabError::run_dir(run_dir.root(), RunDirProblem::NoCheckpoint { step, there_are }));
+    }
+    let saved = checkpoint::read(&path, trainer.model().layout(), &spec.hash())?;
+    // What another machine began in portable arithmetic is portable for whoever looks at it, too.
+    let kernels = Kernels::with_arithmetic(saved.arithmetic);
+    if kernels != detected {
+        trainer = new_trainer(&spec, bank, kernels)?;
+    }
+    trainer.restore(saved.state);
+    Ok(trainer)
+}
+
+#[cfg(test)]
+mod tests {
+    use precipice_num::Arithmetic;
+
+    use super::*;
+
+    #[test]
+    fn a_network_is_opened_in_the_arithmetic_of_its_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RunSpec { name: "arithmetic".to_owned(), ..RunSpec::default() };
+        for arithmetic in [Arithmetic::Portable, Arithmetic::Fused] {
+            let run_dir = RunDir::new(folder.path().join(arithmetic.name()));
+            run_dir.make_folders().unwrap();
+            run_dir.write_spec(&spec).unwrap();
+            let trainer = new_trainer(&spec, None, Kernels::with_arithmetic(arithmetic)).unwrap();
+            checkpoint::write(&run_dir.checkpoints(), &trainer, &spec.hash()).unwrap();
+            let opened = StoredRun::open(run_dir.root()).unwrap().at_step(0).unwrap();
+            assert_eq!(opened.model().kernels().arithmetic(), arithmetic);
+            assert_eq!(opened.state(), trainer.state());
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Threads lent to a run.
+
+use std::path::Path;
+
+use precipice::workers::{Sequential, Workers};
+use rayon::prelude::*;
+
+use crate::error::LabError;
+
+/// A pool of its own for each run, so that nothing else shares its threads.
+pub struct Pool(Option<rayon::ThreadPool>);
+
+/// More threads than shards of a batch have nothing to do.
+pub const THREADS_MAX: usize = precipice::train::N_SHARDS;
+
+impl Pool {
+    /// `threads` of them; 1 means the calling thread.
+    ///
+    /// # Errors
+    /// If the operating system gives no threads.
+    pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        if threads <= 1 {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)))
+    }
+
+    /// The same, with an error that names what they were for.
+    ///
+    /// # Errors
+    /// As [`Pool::new`].
+    pub fn for_work_at(threads: usize, path: &Path) -> Result<Self, LabError> {
+        Self::new(threads).map_err(|e| LabError::NoThreads { path: path.to_owned(), cause: e.to_string() })
+    }
+
+    /// Runs `work` on one of the threads, so that it need not wake the others from outside for every job.
+    pub fn with<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.0 {
+            None => work(),
+            Some(pool) => pool.install(work),
+        }
+    }
+}
+
+impl Workers for Pool {
+    fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync)) {
+        match &self.0 {
+            None => Sequential.run(n_jobs, job),
+            Some(pool) => pool.install(|| (0..n_jobs).into_par_iter().with_max_len(1).for_each(job)),
+        }
+    }
+
+    fn run_parts(&self, values: &mut [f32], cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+        match &self.0 {
+            None => Sequential.run_parts(values, cuts, job),
+            Some(pool) => pool.install(|| share_parts(values, (0, 0), cuts, job)),
+        }
+    }
+}
+
+/// Halves the parts until one is left. `first` is the number of the first part and its start.
+fn share_parts(values: &mut [f32], first: (usize, usize), cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    let (part, start) = first;
+    match cuts {
+        [] => {}
+        [_] => job(part, values),
+        _ => {
+            let half = cuts.len() / 2;
+            let end = cuts[half - 1];
+            let (left, right) = values.split_at_mut(end - start);
+            rayon::join(
+                || share_parts(left, first, &cuts[..half], job),
+                || share_parts(right, (part + half, end), &cuts[half..], job),
+            );
+        }
+    }
+}
+
+/// Threads of this machine that a run can use.
+pub fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get()).min(THREADS_MAX)
+}
