@@ -1,7 +1,7 @@
 //! The cliff: a learning curve beside the loss surface that explains it, with paths on it.
 
 use super::canvas::{Area, Canvas, TextStyle};
-use super::learning_curve::loss_references;
+use super::learning_curve::{Guess, loss_references};
 use super::legend::{EdgeLabel, Entry, Stroke, edge_labels, edge_room};
 use super::panel::{Panel, STEP_AXIS_SPACE, value_range};
 use super::surface::{self, Surface};
@@ -44,10 +44,8 @@ pub struct Curve {
     pub loss: Vec<f64>,
     /// L, for the lines at 1/L and ln L.
     pub n_labels: usize,
-    /// N, for the lines at 1/N and ln N.
-    pub n_exemplars: usize,
-    /// B: with copies of the right label in the context a guess is B/N.
-    pub burstiness: usize,
+    /// What is reached without the context's help.
+    pub guess: Guess,
     /// When the cliff came.
     pub jump: Option<f64>,
     /// Labelled points (time, loss) of the lower curve.
@@ -80,7 +78,6 @@ fn validate(data: &Landscape) -> Result<(), FigureError> {
         check::series("curve", std::slice::from_ref(&curve.accuracy), curve.x.len())?;
         check::length("curve.loss", curve.loss.len(), curve.x.len())?;
         check::positive("n_labels", curve.n_labels)?;
-        check::positive("n_exemplars", curve.n_exemplars)?;
         surface::validate(&row.surface)?;
     }
     Ok(())
@@ -115,7 +112,7 @@ fn draw_row(canvas: &mut Canvas, row: &LandscapeRow, top: f64) -> f64 {
 }
 
 fn references(curve: &Curve) -> Vec<(String, f64)> {
-    loss_references(curve.n_labels, curve.n_exemplars, curve.burstiness)
+    loss_references(curve.n_labels, &curve.guess)
 }
 
 fn room(curve: &Curve) -> f64 {
@@ -141,8 +138,7 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, top: f64) -> f64 {
         let look = TextStyle::body().middle().color(style::JUMP_INK);
         canvas.text((at, upper.top - 6.0), &words, look);
     }
-    let name = if curve.burstiness == 1 { "1/N" } else { "B/N" };
-    let guess = [(name, curve.burstiness as f64 / curve.n_exemplars as f64)];
+    let guess = [(&curve.guess.words, curve.guess.accuracy)];
     let labels = guess.map(|(name, value)| {
         panel.reference(value);
         let text = format!("{name} = {}", text::decimal(value, 3));
@@ -201,8 +197,7 @@ mod tests {
                 loss: sigmoid(&steps, 2.1, 0.05),
                 x: steps,
                 n_labels: 32,
-                n_exemplars: 8,
-                burstiness: 1,
+                guess: Guess::among(8, 1),
                 jump: Some(2520.0),
                 marks: vec![("plateau".into(), 1000.0, 2.1)],
             },

@@ -18,14 +18,43 @@ pub struct LearningCurve {
     pub loss: Vec<Series>,
     /// L: chance is 1/L and ln L.
     pub n_labels: usize,
-    /// N: guessing one of the context's labels is 1/N and ln N.
-    pub n_exemplars: usize,
-    /// B: with copies of the right label in the context a guess is B/N.
-    pub burstiness: usize,
-    /// A further accuracy to compare with: its name and value; left out when `NaN`.
-    pub reference: Option<(String, f64)>,
+    /// What is reached without the context's help.
+    pub guess: Guess,
+    /// Further accuracies to compare with: names and values; left out when `NaN`.
+    pub references: Vec<(String, f64)>,
+    /// Panels below, of what else was measured.
+    pub more: Vec<MorePanel>,
     /// The transition to mark, if there is one.
     pub jump: Option<Jump>,
+}
+
+/// A guess among the labels of the context.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guess {
+    /// Its accuracy.
+    pub accuracy: f64,
+    /// What that is called: `1/N`.
+    pub words: String,
+    /// What its loss is called, minus the logarithm of the accuracy: `ln N`.
+    pub loss_words: String,
+}
+
+impl Guess {
+    /// One of the labels of N exemplars, of which `copies` are right.
+    pub fn among(n_exemplars: usize, copies: usize) -> Self {
+        let words = if copies == 1 { ["1/N", "ln N"] } else { ["B/N", "ln N/B"] };
+        let [words, loss_words] = words.map(str::to_owned);
+        Self { accuracy: copies as f64 / n_exemplars as f64, words, loss_words }
+    }
+}
+
+/// A panel on the same steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MorePanel {
+    /// Of its axis.
+    pub y_name: String,
+    /// Its curves.
+    pub series: Vec<Series>,
 }
 
 /// A dashed line: its label and its value.
@@ -33,6 +62,7 @@ type Reference = (String, f64);
 
 const ACCURACY_HEIGHT: f64 = 230.0;
 const LOSS_HEIGHT: f64 = 190.0;
+const MORE_HEIGHT: f64 = 150.0;
 
 /// Draws accuracy above loss on one step axis.
 ///
@@ -42,11 +72,12 @@ const LOSS_HEIGHT: f64 = 190.0;
 pub fn learning_curve(data: &LearningCurve) -> Result<Figure, FigureError> {
     validate(data)?;
     let accuracy_lines = accuracy_references(data);
-    let loss_lines = loss_references(data.n_labels, data.n_exemplars, data.burstiness);
+    let loss_lines = loss_references(data.n_labels, &data.guess);
     let lines = || accuracy_lines.iter().chain(&loss_lines);
     let room = edge_room(lines().map(|(name, _)| name.as_str()));
     let x = step_range(&data.steps);
-    let entries = entries(&data.accuracy, &data.loss);
+    let more = data.more.iter().flat_map(|panel| &panel.series);
+    let entries = entries(data.accuracy.iter().chain(&data.loss).chain(more));
 
     let (mut canvas, mut top) = Canvas::new(style::WIDTH, &data.title);
     let width = style::WIDTH - 2.0 * style::PADDING - style::AXIS_SPACE - room;
@@ -70,8 +101,17 @@ pub fn learning_curve(data: &LearningCurve) -> Result<Figure, FigureError> {
     let y = loss_range(data, &loss_lines);
     let mut lower = Panel::new(lower_area, x, y);
     add_lines(&mut lower, data, &data.loss, &entries);
-    finish_panel(&mut canvas, lower, lower_area, loss_lines, "loss (nats)", true);
-    Ok(canvas.finish(lower_area.bottom() + STEP_AXIS_SPACE))
+    finish_panel(&mut canvas, lower, lower_area, loss_lines, "loss (nats)", data.more.is_empty());
+    let mut bottom = lower_area.bottom();
+    for (i, more) in data.more.iter().enumerate() {
+        let below = area(bottom + 26.0, MORE_HEIGHT);
+        let values = more.series.iter().flat_map(|series| series.values.iter().copied());
+        let mut panel = Panel::new(below, x, value_range(values));
+        add_lines(&mut panel, data, &more.series, &entries);
+        finish_panel(&mut canvas, panel, below, Vec::new(), &more.y_name, i + 1 == data.more.len());
+        bottom = below.bottom();
+    }
+    Ok(canvas.finish(bottom + STEP_AXIS_SPACE))
 }
 
 /// From 0 to the greatest loss or reference.
@@ -88,14 +128,16 @@ fn validate(data: &LearningCurve) -> Result<(), FigureError> {
     check::series("accuracy", &data.accuracy, data.steps.len())?;
     check::series("loss", &data.loss, data.steps.len())?;
     check::positive("n_labels", data.n_labels)?;
-    check::positive("n_exemplars", data.n_exemplars)?;
+    for panel in &data.more {
+        check::series(&panel.y_name, &panel.series, data.steps.len())?;
+    }
     check::jump(data.jump.as_ref())
 }
 
-/// One color a name, in order of appearance: a name keeps its color in both panels.
-fn entries(accuracy: &[Series], loss: &[Series]) -> Vec<Entry> {
+/// One color a name, in order of appearance: a name keeps its color in all panels.
+fn entries<'a>(all: impl Iterator<Item = &'a Series>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
-    for series in accuracy.iter().chain(loss) {
+    for series in all {
         if entries.iter().all(|entry| entry.name != series.name) {
             entries.push(Entry {
                 name: series.name.clone(),
@@ -136,20 +178,24 @@ fn finish_panel(
 }
 
 fn accuracy_references(data: &LearningCurve) -> Vec<Reference> {
-    let (chance, guess) = (1.0 / data.n_labels as f64, data.burstiness as f64 / data.n_exemplars as f64);
-    let mut lines = pair("1/L", chance, if data.burstiness == 1 { "1/N" } else { "B/N" }, guess, 3);
-    if let Some((name, value)) = &data.reference
-        && check::is_shown(*value)
-    {
-        lines.push((format!("{name} {}", text::decimal(*value, 3)), *value));
+    let Guess { accuracy, words, .. } = &data.guess;
+    let mut lines = pair("1/L", 1.0 / data.n_labels as f64, words, *accuracy, 3);
+    let mut shown: Vec<(String, f64)> = Vec::new();
+    for (name, value) in data.references.iter().filter(|(_, value)| check::is_shown(*value)) {
+        // Those that coincide share a label.
+        match shown.iter_mut().find(|(_, other)| (*other - value).abs() < 0.01) {
+            Some((names, _)) => *names += &format!(", {name}"),
+            None => shown.push((name.clone(), *value)),
+        }
     }
+    lines.extend(shown.into_iter().map(|(names, value)| (format!("{names} {}", text::decimal(value, 3)), value)));
     lines
 }
 
 /// ln L and ln N/B, the losses of a uniform guess over all labels and over the context's.
-pub(super) fn loss_references(n_labels: usize, n_exemplars: usize, burstiness: usize) -> Vec<Reference> {
-    let (chance, guess) = ((n_labels as f64).ln(), (n_exemplars as f64 / burstiness as f64).ln());
-    pair("ln L", chance, if burstiness == 1 { "ln N" } else { "ln N/B" }, guess, 2)
+pub(super) fn loss_references(n_labels: usize, guess: &Guess) -> Vec<Reference> {
+    let (chance, of_guess) = ((n_labels as f64).ln(), (1.0 / guess.accuracy).ln());
+    pair("ln L", chance, &guess.loss_words, of_guess, 2)
 }
 
 /// Two labelled lines, or one when they coincide.
@@ -177,9 +223,9 @@ mod tests {
             loss: vec![series("in context", sigmoid(&steps, 2.1, 0.05))],
             steps,
             n_labels: 32,
-            n_exemplars: 8,
-            burstiness: 1,
-            reference: Some(("nearest neighbor".into(), 0.896)),
+            guess: Guess::among(8, 1),
+            references: vec![("nearest neighbor".into(), 0.896)],
+            more: Vec::new(),
             jump: Some(Jump { onset_step: 2300.0, t50: 2520.0, width_10_90: 240.0 }),
         }
     }

@@ -11,7 +11,7 @@
 //! `thumbnail`, `check` (of data), `export` (PNG and PDF), then one file a figure.
 //!
 //! ```
-//! use precipice_figures::{LearningCurve, Series, learning_curve};
+//! use precipice_figures::{Guess, LearningCurve, Series, learning_curve};
 //! let series = |values: [f64; 3]| vec![Series { name: "in context".to_owned(), values: values.to_vec() }];
 //! let figure = learning_curve(&LearningCurve {
 //!     title: "Copying, N = 8".to_owned(),
@@ -19,9 +19,9 @@
 //!     accuracy: series([0.03, 0.13, 0.99]),
 //!     loss: series([3.5, 2.1, 0.05]),
 //!     n_labels: 32,
-//!     n_exemplars: 8,
-//!     burstiness: 1,
-//!     reference: None,
+//!     guess: Guess::among(8, 1),
+//!     references: Vec::new(),
+//!     more: Vec::new(),
 //!     jump: None,
 //! })?;
 //! assert!(figure.svg().contains("1/N = .125"));
@@ -65,7 +65,7 @@ pub use ensemble::{Ensemble, EnsembleMember, ensemble};
 pub use error::FigureError;
 pub use interactions::{InteractionMap, interactions};
 pub use landscape::{Curve, Landscape, LandscapeRow, landscape};
-pub use learning_curve::{LearningCurve, learning_curve};
+pub use learning_curve::{Guess, LearningCurve, MorePanel, learning_curve};
 pub use order_parameters::{OrderParameters, order_parameters};
 pub use phase_diagram::{PhaseCell, PhaseDiagram, PhaseMap, PhaseUnit, phase_diagram};
 pub use scaling::{Scaling, ScalingSeries, scaling};

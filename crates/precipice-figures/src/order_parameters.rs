@@ -1,7 +1,7 @@
 //! The order parameters of a real network, and the loss the theory predicts from them.
 
 use super::canvas::{Area, Canvas};
-use super::learning_curve::loss_references;
+use super::learning_curve::{Guess, loss_references};
 use super::legend::{EdgeLabel, Entry, Stroke, edge_labels, edge_room, legend};
 use super::panel::{Panel, STEP_AXIS_SPACE, step_range, value_range};
 use super::surface::letter;
@@ -23,10 +23,8 @@ pub struct OrderParameters {
     pub predicted_losses: Vec<Series>,
     /// L, for the line at ln L.
     pub n_labels: usize,
-    /// N, for the line at ln N.
-    pub n_exemplars: usize,
-    /// B: with copies of the right label in the context a guess is B/N.
-    pub burstiness: usize,
+    /// What is reached without the context's help.
+    pub guess: Guess,
     /// The transition to mark, if there is one.
     pub jump: Option<Jump>,
 }
@@ -63,7 +61,7 @@ impl<'a> OrderPage<'a> {
         validate(data)?;
         let entries = entries(&data.parameters);
         let finals = final_labels(data, &entries);
-        let references = loss_references(data.n_labels, data.n_exemplars, data.burstiness);
+        let references = loss_references(data.n_labels, &data.guess);
         let names = finals.iter().chain(&references).map(|(name, _)| name).chain(labels);
         let width = style::WIDTH - 2.0 * style::PADDING - style::AXIS_SPACE - edge_room(names.map(String::as_str));
         let (canvas, top) = Canvas::new(style::WIDTH, &data.title);
@@ -127,7 +125,6 @@ fn validate(data: &OrderParameters) -> Result<(), FigureError> {
     check::length("measured_loss", data.measured_loss.len(), n_steps)?;
     check::series("predicted_losses", &data.predicted_losses, n_steps)?;
     check::positive("n_labels", data.n_labels)?;
-    check::positive("n_exemplars", data.n_exemplars)?;
     check::jump(data.jump.as_ref())
 }
 
@@ -197,7 +194,7 @@ fn draw_parameters(
 }
 
 fn draw_losses(canvas: &mut Canvas, data: &OrderParameters, entries: &[Entry], lowest: bool, area: Area) {
-    let references = loss_references(data.n_labels, data.n_exemplars, data.burstiness);
+    let references = loss_references(data.n_labels, &data.guess);
     let lists = || [&data.measured_loss].into_iter().chain(data.predicted_losses.iter().map(|series| &series.values));
     let shown = lists().flatten().copied().chain(references.iter().map(|(_, value)| *value));
     let y = (0.0, value_range(shown.chain([0.0])).1);
@@ -236,8 +233,7 @@ mod tests {
             predicted_losses: vec![series("three parameters", sigmoid(&steps, 2.08, 0.02))],
             steps,
             n_labels: 32,
-            n_exemplars: 8,
-            burstiness: 1,
+            guess: Guess::among(8, 1),
             jump: Some(Jump { onset_step: f64::NAN, t50: 2520.0, width_10_90: 240.0 }),
         }
     }

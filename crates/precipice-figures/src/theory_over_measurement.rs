@@ -97,6 +97,7 @@ fn draw_forecasts(canvas: &mut Canvas, data: &TheoryOverMeasurement, entries: &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Guess;
     use crate::Jump;
     use crate::testing::{assert_draws, series, shows, sigmoid, steps};
 
@@ -110,8 +111,7 @@ mod tests {
                 measured_loss: sigmoid(&steps, 2.1, 0.05),
                 predicted_losses: vec![series("three parameters", sigmoid(&steps, 2.0, 0.02))],
                 n_labels: 32,
-                n_exemplars: 8,
-                burstiness: 1,
+                guess: Guess::among(8, 1),
                 jump: Some(Jump { onset_step: 2300.0, t50: 2520.0, width_10_90: 240.0 }),
                 steps: steps.clone(),
             },

@@ -94,28 +94,27 @@ pub fn time(name: &str, mut spec: RunSpec, threads: usize, effort: Effort, limit
     let problem = |problem: BenchProblem| LabError::Bench { task: name.to_owned(), problem };
     forget_peak_memory();
     let pool = Pool::new(threads).map_err(|e| problem(BenchProblem::NoThreads { cause: e.to_string() }))?;
-    let mut trainer = new_trainer(&spec, bank.clone(), Kernels::detect())?;
+    let mut trainer = new_trainer(&spec, bank, Kernels::detect())?;
     let mut rates = pool
         .with(|| steps_per_s(&mut trainer, &pool, effort))
         .map_err(|e| problem(BenchProblem::Diverged { step: e.step }))?;
     let max_rss_mb = peak_memory_mb();
-    drop(trainer);
     rates.sort_by(f64::total_cmp);
-    let task = Task::new(&spec, bank).map_err(|e| problem(e.into()))?;
-    let (plan, steps_per_s) = (Plan::of(&spec), rates[rates.len() / 2]);
-    let gflops = plan.flops() * steps_per_s / 1e9;
+    let plan = Plan::of(trainer.model().description(), spec.train.batch_size);
+    let steps_per_s = rates[rates.len() / 2];
+    let gflops = plan.flops * steps_per_s / 1e9;
     Ok(Timing {
         task: name.to_owned(),
         threads,
         steps_per_s,
         min: rates[0],
         max: rates[rates.len() - 1],
-        data_s_per_step: data_seconds(&task, spec.train.batch_size),
-        flops_per_step: plan.flops(),
+        data_s_per_step: data_seconds(trainer.task(), spec.train.batch_size),
+        flops_per_step: plan.flops,
         gflops,
         share_of_limit: gflops / (limit * threads as f64),
         max_rss_mb,
-        form: plan.form.name().to_owned(),
+        form: trainer.form().name().to_owned(),
         plain_flops_per_step: plan.plain_flops,
     })
 }
@@ -202,7 +201,7 @@ pub fn growth_figure(rows: &[Growth]) -> Scaling {
 }
 
 /// Seconds in which one thread draws a batch: the median of several.
-fn data_seconds(task: &Task, batch_size: usize) -> f64 {
+fn data_seconds(task: &dyn Task, batch_size: usize) -> f64 {
     let mut batch = task.workspace(batch_size);
     batch.n_sequences = batch_size;
     let mut seconds = [0.0; 21];

@@ -7,7 +7,7 @@ use precipice::spec::RunSpec;
 use crate::error::LabError;
 use crate::run_figures;
 use crate::runs::threads::Pool;
-use crate::runs::{self, Keep, Options, Report, StoredRun, Training, companion};
+use crate::runs::{self, Build, Keep, Options, Report, StoredRun, Training, companion};
 use crate::store::RunOutcome;
 
 /// Trains the network of a spec into its run directory and draws what the run shows. A figure that
@@ -32,7 +32,25 @@ use crate::store::RunOutcome;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn train_and_draw(spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Result<Report, LabError> {
-    let mut run = match runs::train(spec, options, watch)? {
+    drawn(runs::train(spec, options, watch)?, options)
+}
+
+/// The same for a run that is made by the caller, with a task or probes of its own.
+///
+/// # Errors
+/// As [`runs::train_run`].
+pub fn train_and_draw_run(
+    spec: RunSpec,
+    build: &Build<'_>,
+    options: &Options,
+    watch: &mut dyn Recorder,
+) -> Result<Report, LabError> {
+    drawn(runs::train_run(spec, build, options, watch)?, options)
+}
+
+/// Draws what was trained, and seals it.
+fn drawn(training: Training, options: &Options) -> Result<Report, LabError> {
+    let mut run = match training {
         Training::Unsealed(run) if options.keep == Keep::All => run,
         training => return training.seal(),
     };

@@ -82,7 +82,7 @@ fn states_of_a_run_directory() {
 #[test]
 fn items_figures_and_sweeps() {
     let mut spec = spec_file::load("han-small", &Changes::default()).unwrap();
-    spec.task.items_mut().unwrap().array = "itms".to_owned();
+    spec.task.family_mut().items_mut().unwrap().array = "itms".to_owned();
     match items::load(&mut spec) {
         Err(LabError::Items {
             problem: ItemsProblem::Array { problem: ArrayProblem::Missing { there_are, .. }, .. },
@@ -92,7 +92,12 @@ fn items_figures_and_sweeps() {
         }
         other => panic!("{:?}", other.map(drop)),
     }
-    let empty = StoredRun { run_dir: RunDir::new("runs/empty"), spec: tiny(&[]).unwrap(), rows: Vec::new() };
+    let empty = StoredRun {
+        run_dir: RunDir::new("runs/empty"),
+        spec: tiny(&[]).unwrap(),
+        rows: Vec::new(),
+        own_metrics: Vec::new(),
+    };
     let drawn = draw(Kind::LearningCurve, &empty, &Sequential);
     assert!(matches!(drawn, Err(LabError::Figure { problem: FigureProblem::NoRows { .. }, .. })));
     let mut plan = Plan::load("copying-small", false).unwrap();

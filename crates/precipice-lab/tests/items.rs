@@ -52,7 +52,7 @@ fn the_same_items_in_any_container_have_the_same_digest() {
     fs::write(&other, safetensors::serialize([("items", view)], None).unwrap()).unwrap();
     let mut other_spec = spec_for(&other);
     items::load(&mut other_spec).unwrap();
-    assert_eq!(spec.task.items().unwrap().digest, other_spec.task.items().unwrap().digest);
+    assert_eq!(spec.task.family().items().unwrap().digest, other_spec.task.family().items().unwrap().digest);
     assert_eq!(spec.hash(), other_spec.hash(), "items are addressed by their content");
 }
 
@@ -100,7 +100,7 @@ fn the_built_in_characters_have_pictures() {
     let mut spec = spec_file::load("han", &Changes::default()).unwrap();
     let bank = items::load(&mut spec).unwrap().unwrap();
     assert_eq!((bank.n_classes, bank.n_instances, bank.d_item), (1664, 12, 63));
-    let (shape, pixels) = items::thumbnails(spec.task.items().unwrap()).unwrap();
+    let (shape, pixels) = items::thumbnails(spec.task.family().items().unwrap()).unwrap();
     assert_eq!(shape, [1664, 12, 24, 24]);
     assert_eq!(pixels.len(), 1664 * 12 * 24 * 24);
 }

@@ -82,7 +82,7 @@ fn of_a_run_that_answers_with_labels() {
 fn of_a_regression_run() {
     let (_folder, run, _) = short_run("regression");
     let report = RegressionReport::new(&run.spec, &run.at_step(1).unwrap(), &Sequential);
-    assert!(report.column("no such column").is_nan());
+    assert!(report.column(&precipice::measure::metric::ILA1.main()).is_nan());
     let value = is_documented(&report);
     assert!(value["columns"]["gd_loss"].is_number() && value["columns"].get("train_loss").is_none());
     let roll_out: Vec<&String> = value["roll_outs"][0].as_object().unwrap().keys().collect();

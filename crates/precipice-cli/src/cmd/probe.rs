@@ -3,7 +3,7 @@
 mod regression;
 
 use anyhow::{Context, bail};
-use precipice::probe::interactions::PARTS;
+use precipice::measure::interactions::PARTS;
 use precipice_lab::reports::network::{Interaction, NetworkReport};
 use precipice_lab::reports::regression::RegressionReport;
 use precipice_lab::runs::at_step;
@@ -30,7 +30,7 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
             say_json(&report)?;
         } else {
             let figures = format!("\nfigures: precipice figure generalization {}", args.run.display());
-            say(&(regression::to_text(&report) + &figures))?;
+            say(&(regression::to_text(&report, &spec.facts()) + &figures))?;
         }
         return Ok(Ending::Done);
     }

@@ -1,6 +1,8 @@
 //! `precipice run`: train one network.
 
+use precipice::measure::{Column, metric};
 use precipice::spec::RunSpec;
+use precipice::task::{Facts, PredictorName, Set};
 use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::reports::run::RunReport;
 use precipice_lab::runs::{Keep, Options, Report};
@@ -26,7 +28,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     let label = format!(
         "{} · {} · {} steps · {threads} thread{}",
         spec.name,
-        spec.task.sizes(),
+        spec.facts().sizes,
         commas(spec.train.steps),
         if threads == 1 { "" } else { "s" }
     );
@@ -49,19 +51,17 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     }
 }
 
-/// The final loss between those of the predictors, and how near the network is to gradient descent.
-fn regression_ending(column: &dyn Fn(&str) -> f64) -> String {
-    let loss = |name: &str| format!("{:.4}", column(name));
-    let mut text =
-        format!("final loss {}; answering 0 {}, gradient descent {}", loss("loss"), loss("zero_loss"), loss("gd_loss"));
-    let others = [("gd_plus_plus_loss", "GD++"), ("pool_loss", "exact posterior of the pool"), ("ridge_loss", "ridge")];
-    for (name, words) in others.into_iter().filter(|(name, _)| column(name).is_finite()) {
-        text += &format!(", {words} {}", loss(name));
+/// The final loss between those of the predictors, and how near the network is to those that descend.
+fn ending_of_values(facts: &Facts, column: &dyn Fn(&Column) -> f64) -> String {
+    let mut text = format!("final loss {:.4}", column(&metric::LOSS.main()));
+    for (i, predictor) in facts.predictors.iter().enumerate() {
+        let loss = column(&Column::of_predictor(facts, Set::MAIN, predictor));
+        text += &format!("{} {} {loss:.4}", if i == 0 { ";" } else { "," }, predictor.words);
     }
-    for (name, words) in [("gd", "gradient descent"), ("gd_plus_plus", "GD++")] {
-        let cosine = column(&format!("{name}_sensitivity_cosine"));
+    for PredictorName { name, words } in &facts.predictors {
+        let cosine = column(&metric::SENSITIVITY_COSINE.at([name]));
         if cosine.is_finite() {
-            let difference = column(&format!("{name}_prediction_difference"));
+            let difference = column(&metric::PREDICTION_DIFFERENCE.at([name]));
             text += &format!(
                 "\nbeside {words}: cosine of sensitivities {cosine:.4}, mean difference of predictions {difference:.4}"
             );
@@ -70,12 +70,26 @@ fn regression_ending(column: &dyn Fn(&str) -> f64) -> String {
     text
 }
 
+/// Final accuracies on all sets, with what predictors reach on the set that shows what is learned in context.
+fn ending_of_labels(facts: &Facts, column: &dyn Fn(&Column) -> f64) -> String {
+    let [accuracy, loss] = [metric::ACCURACY.main(), metric::LOSS.main()].map(|c| fraction(column(&c)));
+    let mut text = format!("final accuracy {accuracy}, loss {loss}");
+    for set in facts.eval_sets.iter().skip(1) {
+        text += &format!("; {} {}", set.words, fraction(column(&metric::ACCURACY.on(&set.prefix))));
+    }
+    let set = facts.set_of("ic_").unwrap_or(facts.probed_set);
+    for predictor in &facts.predictors {
+        let reached = column(&Column::of_predictor(facts, set, predictor));
+        text += &format!("; {} {}", predictor.words, fraction(reached));
+    }
+    text
+}
+
 /// When the jump came, how wide, what the attention looks like, and where everything is.
 fn verdict(report: &Report, spec: &RunSpec) -> String {
     let manifest = &report.manifest;
-    let column = |name: &str| manifest.final_row.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
-    let in_context = spec.task.progress_column();
-    let is_regression = spec.task.regression().is_some();
+    let column = |column: &Column| manifest.final_row.get(column.name()).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let facts = spec.facts();
     let mut lines = Vec::new();
     if report.was_stored {
         lines.push("already finished; this is the stored result (--force computes it again)".to_owned());
@@ -87,8 +101,8 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
             step(jump.t50),
             step(jump.width_10_90),
             fraction(jump.plateau_accuracy.unwrap_or(f64::NAN)),
-            spec.task.context_guess_name(),
-            fraction(spec.task.context_guess()),
+            facts.progress.floor_words,
+            fraction(facts.progress.floor),
             step(jump.onset_step),
             if manifest.outcome == RunOutcome::Lost { "; the solution was lost again" } else { "" }
         ),
@@ -99,27 +113,14 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
             format!("stopped after {steps} steps, state saved; the same command with --resume goes on")
         }
         _ => {
-            let what = if is_regression { "share of the way to gradient descent" } else { "accuracy" };
-            format!("no jump within {steps} steps: {what} {} at the end", fraction(column(&in_context)))
+            let reached = fraction(column(&Column::of_progress(&facts)));
+            format!("no jump within {steps} steps: {} {reached} at the end", facts.progress.words)
         }
     });
-    let mut ending = if is_regression {
-        regression_ending(&column)
-    } else {
-        format!("final accuracy {}, loss {}", fraction(column("accuracy")), fraction(column("loss")))
-    };
-    let named = [
-        ("ic_accuracy", "on classes never seen"),
-        ("ic_nearest_neighbor_accuracy", "nearest neighbor there"),
-        ("ic_swap_accuracy", "labels swapped"),
-        ("iw_accuracy", "labels by heart"),
-    ];
-    for (name, words) in named.into_iter().filter(|(name, _)| column(name).is_finite()) {
-        ending += &format!("; {words} {}", fraction(column(name)));
-    }
-    lines.push(ending);
-    if column("ila1").is_finite() {
-        let (ila1, tila2) = (column("ila1"), column("tila2"));
+    let is_of_labels = facts.targets.are_labels();
+    lines.push(if is_of_labels { ending_of_labels(&facts, &column) } else { ending_of_values(&facts, &column) });
+    if column(&metric::ILA1.main()).is_finite() {
+        let (ila1, tila2) = (column(&metric::ILA1.main()), column(&metric::TILA2.main()));
         let is_head = ila1 > 0.5 && tila2 > 0.5;
         lines.push(format!(
             "attention: label to its item {} (layer 1), query to its label {} (last layer){}",

@@ -8,9 +8,10 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use precipice::probe::transition::learned_threshold;
+use precipice::measure::{Column, metric};
 use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::spec::RunSpec;
+use precipice::task;
 use precipice::train::Trainer;
 
 use crate::cmd::note;
@@ -38,13 +39,10 @@ pub struct Progress {
     chart: Vec<ProgressBar>,
     points: Vec<(f64, f64)>,
     n_steps: u64,
-    /// The column that shows in-context learning, and what it is called.
-    column: String,
-    what: &'static str,
-    loss_column: String,
-    /// Accuracy of a guess among the context's labels, and what it is called.
-    guess: f64,
-    guess_name: &'static str,
+    /// What rises, what it is called, and its floor.
+    progress: task::Progress,
+    column: Column,
+    loss_column: Column,
     has_jumped: bool,
     keeps_curve: bool,
     first_step: Option<(u64, Instant)>,
@@ -54,7 +52,7 @@ pub struct Progress {
 impl Progress {
     /// For a run of `spec`; `label` stands above it. `quiet` shows nothing.
     pub fn new(label: &str, spec: &RunSpec, quiet: bool) -> Self {
-        let n_steps = spec.train.steps;
+        let (n_steps, facts) = (spec.train.steps, spec.facts());
         let is_terminal = std::io::stderr().is_terminal();
         let mode = if quiet {
             Mode::Silent
@@ -83,11 +81,9 @@ impl Progress {
             chart,
             points: Vec::new(),
             n_steps,
-            column: spec.task.progress_column(),
-            what: if spec.task.regression().is_some() { "share of gradient descent" } else { "accuracy" },
-            loss_column: format!("{}loss", spec.task.in_context_prefix()),
-            guess: spec.task.context_guess(),
-            guess_name: spec.task.context_guess_name(),
+            column: Column::of_progress(&facts),
+            loss_column: Column::of_loss(&facts),
+            progress: facts.progress,
             has_jumped: false,
             keeps_curve: false,
             first_step: None,
@@ -118,23 +114,23 @@ impl Progress {
     }
 
     fn draw(&self, row: &Row) {
-        let guess = self.guess;
+        let guess = self.progress.floor;
         let names = ["1 ", "", "", "0 "];
         for (i, line) in chart::lines(&self.points, guess, WIDTH).into_iter().enumerate() {
             let note = if i == chart::ROWS - 1 {
-                format!("  ┈ {} = {}", self.guess_name, fraction(guess))
+                format!("  ┈ {} = {}", self.progress.floor_words, fraction(guess))
             } else {
                 String::new()
             };
             self.chart[i].set_message(format!("{:>4}{line}{note}", names[i]));
         }
         let mut text =
-            format!("    {} {} · loss {}", self.what, fraction(self.accuracy(row)), fraction(self.loss(row)));
-        if row.get("ila1").is_finite() {
+            format!("    {} {} · loss {}", self.progress.words, fraction(self.accuracy(row)), fraction(self.loss(row)));
+        if row.get(&metric::ILA1.main()).is_finite() {
             text += &format!(
                 " · attention label→item {} · query→label {}",
-                fraction(row.get("ila1")),
-                fraction(row.get("tila2"))
+                fraction(row.get(&metric::ILA1.main())),
+                fraction(row.get(&metric::TILA2.main()))
             );
         }
         self.chart[chart::ROWS].set_message(text);
@@ -167,15 +163,15 @@ impl Recorder for Progress {
         if self.mode == Mode::Live {
             self.draw(row);
         }
-        let has_learned = accuracy > learned_threshold(self.guess);
+        let has_learned = accuracy > self.progress.threshold();
         if has_learned && !self.has_jumped && !is_first {
             let text = format!(
                 "    step {}: the jump! {} {}, up from {} = {}",
                 commas(row.step),
-                self.what,
+                self.progress.words,
                 fraction(accuracy),
-                self.guess_name,
-                fraction(self.guess)
+                self.progress.floor_words,
+                fraction(self.progress.floor)
             );
             self.say(&text);
         }
@@ -185,7 +181,7 @@ impl Recorder for Progress {
             let (step, total) = (commas(row.step), commas(self.n_steps));
             self.say(&format!(
                 "    step {step}/{total}: {} {}, loss {}",
-                self.what,
+                self.progress.words,
                 fraction(accuracy),
                 fraction(self.loss(row))
             ));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use precipice::probe::transition::median;
+use precipice::measure::transition::median;
 use precipice::record::Recorder;
 use precipice::spec::RunSpec;
 use serde::Serialize;

@@ -1,7 +1,8 @@
 //! Claims of the essay on abrupt in-context learning (G. Reddy 2024) about the full network.
 
-use precipice::probe::interactions::PARTS;
-use precipice::probe::transition::{learned_threshold, median, transition_of};
+use precipice::measure::interactions::PARTS;
+use precipice::measure::transition::{median, transition_of};
+use precipice::measure::{Column, metric};
 
 use super::claim::{Claim, Evidence, Lookout, SOURCE, Settings, summary};
 use super::formula::saddle_cases;
@@ -60,11 +61,11 @@ fn abrupt(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, La
     let (mut relative, mut plateaus, mut times) = (Vec::new(), Vec::new(), Vec::new());
     let mut seeds = Vec::new();
     for run in &runs {
-        let (_, transition) = transition_of(&run.spec, &run.rows);
-        let of = |f: fn(&precipice::probe::transition::Transition) -> f64| transition.as_ref().map_or(f64::NAN, f);
+        let (_, transition) = transition_of(&run.spec.facts(), &run.rows);
+        let of = |f: fn(&precipice::measure::transition::Transition) -> f64| transition.as_ref().map_or(f64::NAN, f);
         let (t50, width, plateau) = (of(|t| t.t50), of(|t| t.width_10_90), of(|t| t.plateau_accuracy));
-        let holds = width / t50 < 0.25 && (plateau - run.spec.task.context_guess()).abs() <= 0.05;
-        let accuracy = run.last("accuracy");
+        let holds = width / t50 < 0.25 && (plateau - run.spec.facts().progress.floor).abs() <= 0.05;
+        let accuracy = run.last(&metric::ACCURACY.main());
         seeds.push(run.row(holds, &[("t50", t50), ("width", width), ("plateau", plateau), ("accuracy", accuracy)]));
         relative.push(width / t50);
         plateaus.push(plateau);
@@ -79,10 +80,11 @@ fn induction_head(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evid
     let (spec, n_seeds) = experiment(settings);
     let runs = run_seeds(settings, watcher, spec, &[], n_seeds)?;
     let mut seeds = Vec::new();
-    let columns = ["ila1", "tila2", "accuracy_ablate_0_0_zero", "accuracy_ablate_1_0_zero"];
+    let without = |layer: &str| metric::ABLATED_ACCURACY.at([layer, "0", "zero"]);
+    let columns = [metric::ILA1.main(), metric::TILA2.main(), without("0"), without("1")];
     for run in &runs {
-        let [ila1, tila2, without_first, without_second] = columns.map(|column| run.last(column));
-        let guess = 1.5 * run.spec.task.context_guess();
+        let [ila1, tila2, without_first, without_second] = columns.each_ref().map(|column| run.last(column));
+        let guess = 1.5 * run.spec.facts().progress.floor;
         let led = leading_part(run, 0) == ("position", "position") && leading_part(run, 1) == ("content", "buffer");
         let holds = ila1 > 0.5 && tila2 > 0.85 && led && without_first <= guess && without_second <= guess;
         let values = [
@@ -95,9 +97,10 @@ fn induction_head(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evid
         ];
         seeds.push(run.row(holds, &values));
     }
-    let over = |column: &str| runs.iter().map(|run| run.last(column)).collect::<Vec<_>>();
+    let over = |column: &Column| runs.iter().map(|run| run.last(column)).collect::<Vec<_>>();
     let names = ["ILA1", "TILA2", "accuracy without head 1", "without head 2"];
-    let mut parts: Vec<String> = names.iter().zip(columns).map(|(name, column)| summary(name, &over(column))).collect();
+    let mut parts: Vec<String> =
+        names.iter().zip(&columns).map(|(name, column)| summary(name, &over(column))).collect();
     let shares = |layer, a, b| runs.iter().map(|run| share(run, layer, a, b)).collect::<Vec<_>>();
     parts.push(summary("variance share of position x position in layer 1", &shares(0, "position", "position")));
     parts.push(summary("of content x buffer in layer 2", &shares(1, "content", "buffer")));
@@ -105,7 +108,7 @@ fn induction_head(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evid
 }
 
 fn share(run: &Finished, layer: usize, query: &str, key: &str) -> f64 {
-    run.last(&format!("interaction_{layer}_{query}_{key}_share"))
+    run.last(&metric::INTERACTION_SHARE.at([&layer.to_string(), query, key]))
 }
 
 /// The interaction with the largest share of the score's variance.
@@ -122,11 +125,12 @@ fn curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
     let mut best = Vec::new();
     let mut seeds = Vec::new();
     for run in &runs {
-        let guess = 1.5 * run.spec.task.context_guess();
-        let before = run.rows.iter().take_while(|row| row.get("accuracy") <= guess);
-        let highest = before.clone().map(|row| row.get("context_label_accuracy")).fold(f64::NAN, f64::max);
+        let guess = 1.5 * run.spec.facts().progress.floor;
+        let before = run.rows.iter().take_while(|row| row.get(&metric::ACCURACY.main()) <= guess);
+        let highest =
+            before.clone().map(|row| row.get(&metric::CONTEXT_LABEL_ACCURACY.main())).fold(f64::NAN, f64::max);
         let until = before.last().map_or(f64::NAN, |row| row.step as f64);
-        let has_jumped = run.rows.iter().any(|row| row.get("accuracy") > guess);
+        let has_jumped = run.rows.iter().any(|row| row.get(&metric::ACCURACY.main()) > guess);
         seeds.push(run.row(has_jumped && highest > 0.9, &[("context-label accuracy", highest), ("until step", until)]));
         best.push(highest);
     }
@@ -137,7 +141,7 @@ fn curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
 fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     let (spec, n_seeds) = experiment(settings);
     let with = run_seeds(settings, watcher, spec, &[], n_seeds)?;
-    let t50 = |run: &Finished| transition_of(&run.spec, &run.rows).1.map_or(f64::NAN, |t| t.t50);
+    let t50 = |run: &Finished| transition_of(&run.spec.facts(), &run.rows).1.map_or(f64::NAN, |t| t.t50);
     let times: Vec<f64> = with.iter().map(t50).collect();
     // A seed that did not jump counts as later than all that did.
     let limit = 3.0 * median(times.iter().map(|t| if t.is_finite() { *t } else { f64::INFINITY }));
@@ -148,7 +152,7 @@ fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evide
     let steps = (limit / 100.0).ceil() * 100.0;
     let overrides = [
         format!("name={spec}-l-equals-n"),
-        format!("task.copying.n_labels={}", with[0].spec.task.n_exemplars()),
+        format!("task.copying.n_labels={}", with[0].spec.facts().n_exemplars()),
         format!("train.steps={steps}"),
         "eval.every=100".to_owned(),
         "checkpoint.every=1000".to_owned(),
@@ -158,10 +162,13 @@ fn no_curriculum(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evide
     let n_formula = seeds.len();
     let mut escaped = 0;
     for run in &without {
-        let threshold = learned_threshold(run.spec.task.context_guess());
-        let escape =
-            run.rows.iter().find(|row| row.get("accuracy") > threshold).map_or(f64::NAN, |row| row.step as f64);
-        let highest = run.rows.iter().map(|row| row.get("accuracy")).fold(f64::NAN, f64::max);
+        let threshold = run.spec.facts().progress.threshold();
+        let escape = run
+            .rows
+            .iter()
+            .find(|row| row.get(&metric::ACCURACY.main()) > threshold)
+            .map_or(f64::NAN, |row| row.step as f64);
+        let highest = run.rows.iter().map(|row| row.get(&metric::ACCURACY.main())).fold(f64::NAN, f64::max);
         let has_escaped = escape <= limit;
         escaped += usize::from(has_escaped);
         seeds.push(run.row(!has_escaped, &[("highest accuracy", highest), ("escape step", escape)]));

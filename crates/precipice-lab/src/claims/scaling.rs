@@ -50,9 +50,9 @@ fn cliff_time(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
         let row = |run: &Finished| {
             let step = half_step(&run.spec, &run.rows).unwrap_or(f64::NAN);
             let mut row = run.row(step.is_finite(), &[("step of p = 1/2", step)]);
-            row.case = format!("{name}, N = {}, {}", run.spec.task.n_exemplars(), row.case);
+            row.case = format!("{name}, N = {}, {}", run.spec.facts().n_exemplars(), row.case);
             cases.push(row);
-            (run.spec.task.n_exemplars() as f64, step)
+            (run.spec.facts().n_exemplars() as f64, step)
         };
         runs.iter().map(row).collect()
     };

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use precipice::probe::transition::{Transition, transition_of};
+use precipice::measure::Column;
+use precipice::measure::transition::{Transition, transition_of};
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 
@@ -28,10 +29,10 @@ impl Finished {
     }
 
     pub fn jump(&self) -> Option<Transition> {
-        transition_of(&self.spec, &self.rows).1
+        transition_of(&self.spec.facts(), &self.rows).1
     }
 
-    pub fn last(&self, column: &str) -> f64 {
+    pub fn last(&self, column: &Column) -> f64 {
         self.rows.last().map_or(f64::NAN, |row| row.get(column))
     }
 

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use precipice::task::ItemBankError;
 use precipice_figures::FigureError;
 
 /// Why there is no figure.
@@ -15,6 +14,9 @@ pub enum FigureProblem {
         /// The run.
         path: PathBuf,
     },
+    /// There is nothing to draw.
+    #[error("there are no runs")]
+    NoRuns,
     /// The run has nothing of what the figure shows.
     #[error("{why}")]
     NotForThisRun {
@@ -51,7 +53,4 @@ pub enum BenchProblem {
         /// Updates done.
         step: u64,
     },
-    /// Items that do not fit the task.
-    #[error(transparent)]
-    Items(#[from] ItemBankError),
 }

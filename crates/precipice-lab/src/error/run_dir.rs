@@ -92,7 +92,7 @@ pub enum RunDirProblem {
     #[error("is a {family} run, whose companion is another task; name two copying runs")]
     NoCompanion {
         /// The task.
-        family: &'static str,
+        family: String,
     },
     /// The run is one with L = N.
     #[error("has L = N itself; name a run with more labels, and this one as the second if it is its companion")]

@@ -27,7 +27,7 @@ struct Array {
 /// # Errors
 /// Naming the file, and the shape that was expected.
 pub fn load(spec: &mut RunSpec) -> Result<Option<ItemBank>, LabError> {
-    let Some(items) = spec.task.items_mut() else { return Ok(None) };
+    let Some(items) = spec.task.family_mut().items_mut() else { return Ok(None) };
     let error = |problem: ItemsProblem| LabError::Items { path: items.file.clone(), problem };
     let array = read_array(items, &items.array)?;
     let [n_classes, n_instances, d_item] = array.shape[..] else {

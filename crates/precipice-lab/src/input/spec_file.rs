@@ -47,7 +47,7 @@ pub struct Changes {
 /// use precipice_lab::input::spec_file::{Changes, load};
 /// let overrides = vec!["task.copying.n_labels=16".to_owned()];
 /// let spec = load("copying-small", &Changes { overrides, seed: Some(7), steps: Some(2) })?;
-/// assert_eq!((spec.task.n_labels(), spec.train.steps, spec.seeds.init), (16, 2, 7));
+/// assert_eq!((spec.facts().n_labels(), spec.train.steps, spec.seeds.init), (16, 2, 7));
 /// # Ok::<(), precipice_lab::error::LabError>(())
 /// ```
 pub fn load(name_or_path: &str, changes: &Changes) -> Result<RunSpec, LabError> {
@@ -214,12 +214,12 @@ fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), SpecProbl
 /// Makes the path of items absolute, so that the stored spec works from any folder. In a spec file
 /// it is relative to the file, on the command line to the current folder.
 fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, changes: &Changes) -> Result<(), LabError> {
-    let family = spec.task.family();
+    let family = spec.facts().family;
     let is_items = |text: &String| {
         let key = text.split('=').next().unwrap_or_default().trim();
         key == format!("task.{family}.items") || key == format!("task.{family}.items.file")
     };
-    let Some(items) = spec.task.items_mut() else { return Ok(()) };
+    let Some(items) = spec.task.family_mut().items_mut() else { return Ok(()) };
     if items.file.starts_with(crate::input::items::BUILT_IN_PREFIX) {
         return Ok(());
     }
@@ -231,7 +231,7 @@ fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, changes: &Changes) ->
 }
 
 fn check_memory(origin: &str, spec: &RunSpec) -> Result<(), LabError> {
-    let (need_bytes, have_bytes) = (spec.memory_bytes(), memory_of_machine());
+    let (need_bytes, have_bytes) = (precipice::memory::bytes(spec), memory_of_machine());
     if need_bytes <= have_bytes {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! What theory says of a regression task before anything is trained.
 
-use precipice::probe::regression::closed_forms::{plateaus, spectra, white};
+use precipice::measure::descent::closed_forms::{plateaus, spectra, white};
 use precipice::spec::RunSpec;
 use precipice::theory::regression::{Filter, Mean, Spectra};
 use serde::Serialize;

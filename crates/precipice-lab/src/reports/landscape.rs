@@ -4,7 +4,7 @@ use precipice::theory::{
     Axis, AxisError, Context, Flow, FlowError, FlowPoint, Manifold, Parameter, Plane, Point, Start, Surface, Third,
     flow,
 };
-use precipice_figures::{self as figure, Figure};
+use precipice_figures::{self as figure, Figure, Guess};
 
 use crate::error::LabError;
 
@@ -120,8 +120,7 @@ impl Landscape {
             accuracy,
             loss: points.iter().map(|at| at.loss).collect(),
             n_labels: self.request.context.n_labels,
-            n_exemplars: self.request.context.n_exemplars,
-            burstiness: self.request.context.burstiness,
+            guess: Guess::among(self.request.context.n_exemplars, self.request.context.burstiness),
             jump: self.t50,
             marks: events.into_iter().map(|(label, at)| (label.to_owned(), at.t, at.loss)).collect(),
         }

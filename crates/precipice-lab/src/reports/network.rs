@@ -1,11 +1,12 @@
 //! A look into a trained network: its heads, its scores, the formula's parameters, and the attention of one
 //! sequence.
 
-use precipice::batch::Batch;
+use precipice::measure::inside::{Findings, Inside, look};
+use precipice::measure::interactions::{Interaction as Measured, LayerInteractions};
+use precipice::measure::order_parameters::OrderParameters as MeasuredOrder;
+use precipice::measure::{Observer, metric};
 use precipice::model::Trace;
-use precipice::probe::interactions::{Interaction as Measured, LayerInteractions};
-use precipice::probe::order_parameters::OrderParameters as MeasuredOrder;
-use precipice::probe::{Observer, ProbeReport, look};
+use precipice::sequence::Batch;
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
 use precipice::workers::Workers;
@@ -28,7 +29,7 @@ pub struct NetworkReport {
     pub accuracy: f64,
     /// Share of answers that are labels of the context.
     pub context_label_accuracy: f64,
-    /// `[layer][query part][key part]`, parts as in [`precipice::probe::interactions::PARTS`]; empty where
+    /// `[layer][query part][key part]`, parts as in [`precipice::measure::interactions::PARTS`]; empty where
     /// scores do not split.
     pub interactions: Vec<[[Interaction; 3]; 3]>,
     /// The formula's parameters.
@@ -104,33 +105,36 @@ pub struct AttentionMaps {
 }
 
 impl NetworkReport {
-    /// Looks into a network; probes need not have been on while it was trained. None of the regression task,
-    /// which has no labels.
+    /// Looks into a network; probes need not have been on while it was trained. None where nothing has a label.
     pub fn new(spec: &RunSpec, trainer: &Trainer, workers: &dyn Workers) -> Option<Self> {
         let mut spec = spec.clone();
         spec.probes.enabled = true;
-        let (row, report) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
-        let report = report?;
-        let (batch, trace, _) = look(&spec, trainer, trainer.task().probed_set(), 1);
+        let facts = trainer.task().facts();
+        if !facts.targets.are_labels() {
+            return None;
+        }
+        let row = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
+        let report = Inside::new(trainer, spec.probes.sequences).look(trainer, workers);
+        let (batch, trace, _) = look(trainer, facts.probed_set, 1);
         let layers = &report.interactions.layers;
         Some(Self {
             step: row.step,
             heads: heads(&report),
-            ila1: row.get("ila1"),
-            tila2: row.get("tila2"),
-            tla2: row.get("tla2"),
-            accuracy: row.get("accuracy"),
-            context_label_accuracy: row.get("context_label_accuracy"),
+            ila1: row.get(&metric::ILA1.main()),
+            tila2: row.get(&metric::TILA2.main()),
+            tla2: row.get(&metric::TLA2.main()),
+            accuracy: row.get(&metric::ACCURACY.main()),
+            context_label_accuracy: row.get(&metric::CONTEXT_LABEL_ACCURACY.main()),
             interactions: layers.iter().map(parts).collect(),
             order_parameters: OrderParameters::new(&report.order_parameters),
             attention: AttentionMaps::new(&batch, &trace),
             cross_shares: layers.iter().map(LayerInteractions::cross_share).collect(),
-            ablations: row.columns.into_iter().filter(|(name, _)| name.starts_with("accuracy_ablate")).collect(),
+            ablations: row.columns.into_iter().filter(|(name, _)| metric::ABLATED_ACCURACY.is_of(name)).collect(),
         })
     }
 }
 
-fn heads(report: &ProbeReport) -> Vec<Head> {
+fn heads(report: &Findings) -> Vec<Head> {
     let mut heads = Vec::new();
     for (layer, of_layer) in report.attention.heads.iter().enumerate() {
         for (head, scores) in of_layer.iter().enumerate() {

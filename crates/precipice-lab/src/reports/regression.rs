@@ -1,13 +1,14 @@
 //! A trained network of the regression task, looked at: beside predictors, by its weights, on other distributions, and
 //! applied again and again.
 
-use precipice::probe::Observer;
-use precipice::probe::regression::closed_forms::white;
-use precipice::probe::regression::generalization::{Repetition, RollOut, loss_under, roll_out};
-use precipice::probe::regression::weights::{Circuits, DescentWeights};
+use precipice::measure::descent::closed_forms::one_step;
+use precipice::measure::descent::generalization::{Repetition, RollOut, loss_under, roll_out};
+use precipice::measure::descent::weights::{Circuits, DescentWeights};
+use precipice::measure::{Column, Observer, metric};
 use precipice::spec::{RegressionSpec, RunSpec};
 use precipice::train::{TrainState, Trainer};
 use precipice::workers::Workers;
+use precipice_num::Kernels;
 use serde::Serialize;
 
 use super::serial::in_order;
@@ -110,19 +111,21 @@ impl RegressionReport {
         let mut spec = spec.clone();
         spec.probes.enabled = true;
         spec.eval.sequences = spec.eval.sequences.min(N_CONTEXTS);
-        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
+        let row = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
+        let (network, kernels) = (trainer.model().description(), trainer.model().kernels());
         let state = trainer.state();
         let n_own = if spec.model.tied_layers { 1 } else { spec.model.n_layers };
-        let circuits: Vec<Circuits> = (0..n_own).map_while(|layer| Circuits::of(&spec, &state.params, layer)).collect();
+        let circuits: Vec<Circuits> =
+            (0..n_own).map_while(|layer| Circuits::of(network, &state.params, layer)).collect();
         let weights: Vec<DescentWeights> = circuits.iter().map(Circuits::descent).collect();
-        let [inputs, labels] = scaled(&spec, state, workers);
+        let [inputs, labels] = scaled(&spec, state, kernels, workers);
         let only_y = spec.model.n_layers == 1;
         let task = spec.task.regression().expect("the regression task");
         let scale = task.input_scale.max((2.0 * task.zero_loss()).sqrt()).max(1.0);
         let token_clip = spec.model.token_clip.or(Some(TOKEN_CLIP * scale));
         let repeat = |state: &TrainState, damping: f64| {
             let repetition = Repetition { n_applications: N_APPLICATIONS, damping, token_clip, only_y };
-            roll_out(&spec, state, repetition, workers).map(Losses::from)
+            roll_out(&spec, state, repetition, kernels, workers).map(Losses::from)
         };
         let roll_outs =
             DAMPINGS.iter().filter_map(|&damping| Some(Damped { losses: repeat(state, damping)?, damping }));
@@ -135,20 +138,20 @@ impl RegressionReport {
             _ => None,
         };
         Self {
-            interpolation: interpolation(&spec, state, &circuits, workers),
+            interpolation: interpolation(&spec, state, &circuits, kernels, workers),
             roll_outs: roll_outs.collect(),
             descent_roll_out,
             step: row.step,
-            columns: row.columns.into_iter().filter(|(name, _)| name != "train_loss").collect(),
+            columns: row.columns.into_iter().filter(|(name, _)| !metric::TRAIN_LOSS.is_of(name)).collect(),
             weights: weights.iter().map(LayerWeights::from).collect(),
             inputs,
             labels,
         }
     }
 
-    /// A column by name; NaN where it was not measured.
-    pub fn column(&self, name: &str) -> f64 {
-        self.columns.iter().find(|(column, _)| column == name).map_or(f64::NAN, |(_, value)| *value)
+    /// A column; NaN where it was not measured.
+    pub fn column(&self, column: &Column) -> f64 {
+        self.columns.iter().find(|(name, _)| name == column.name()).map_or(f64::NAN, |(_, value)| *value)
     }
 }
 
@@ -159,15 +162,15 @@ impl From<&DescentWeights> for LayerWeights {
 }
 
 /// Losses with scaled inputs, and with scaled labels.
-fn scaled(spec: &RunSpec, state: &TrainState, workers: &dyn Workers) -> [Vec<Scaled>; 2] {
+fn scaled(spec: &RunSpec, state: &TrainState, kernels: Kernels, workers: &dyn Workers) -> [Vec<Scaled>; 2] {
     let task = spec.task.regression().expect("the regression task");
-    let one_step = white(task).filter(|white| white.noise == 0.0 && spec.model.n_layers == 1);
+    let one_step = one_step(spec).filter(|white| white.noise == 0.0);
     let of_inputs = |factor: f64| one_step.map(|white| white.loss_at_scale(white.optimal_rate(), factor));
     let of_labels = |factor: f64| one_step.map(|white| factor * factor * white.optimal_loss());
     let measure = |change: fn(&mut RegressionSpec, f64), closed: &dyn Fn(f64) -> Option<f64>| {
         let at = |&factor: &f64| Scaled {
             factor,
-            loss: loss_under(spec, state, workers, |task| change(task, factor)),
+            loss: loss_under(spec, state, kernels, workers, |task| change(task, factor)),
             closed_form: closed(factor).map_or(f64::NAN, |loss| loss * task.weight_variance()),
         };
         FACTORS.iter().map(at).collect()
@@ -178,15 +181,21 @@ fn scaled(spec: &RunSpec, state: &TrainState, workers: &dyn Workers) -> [Vec<Sca
     ]
 }
 
-fn interpolation(spec: &RunSpec, state: &TrainState, circuits: &[Circuits], workers: &dyn Workers) -> Vec<Between> {
-    let (Some(white), [circuits]) = (spec.task.regression().and_then(white), circuits) else { return Vec::new() };
-    if spec.model.n_layers != 1 {
-        return Vec::new();
-    }
+fn interpolation(
+    spec: &RunSpec,
+    state: &TrainState,
+    circuits: &[Circuits],
+    kernels: Kernels,
+    workers: &dyn Workers,
+) -> Vec<Between> {
+    let (Some(white), [circuits]) = (one_step(spec), circuits) else { return Vec::new() };
     let rate = white.optimal_rate() / white.n_exemplars as f64;
     let at = |&share: &f64| {
         let params = circuits.towards_descent(&state.params, rate, share)?;
-        Some(Between { share, loss: loss_under(spec, &TrainState { params, ..state.clone() }, workers, |_| {}) })
+        Some(Between {
+            share,
+            loss: loss_under(spec, &TrainState { params, ..state.clone() }, kernels, workers, |_| {}),
+        })
     };
     SHARES.iter().map_while(at).collect()
 }

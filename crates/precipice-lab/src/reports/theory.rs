@@ -1,7 +1,8 @@
 //! A run beside the theory: its measured path, the flow that fits it, and the jump that foretells.
 
-use precipice::probe::order_parameters::context_of;
-use precipice::probe::transition::transition_of;
+use precipice::measure::order_parameters::context_of;
+use precipice::measure::transition::transition_of;
+use precipice::measure::{Column, Metric, metric};
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 use precipice::theory::{Fit, FlowPoint, Path, PathPoint, Point, fit};
@@ -30,30 +31,38 @@ impl Formula {
     }
 
     /// The columns of (beta, alpha, xi).
-    pub fn columns(self) -> [&'static str; 3] {
-        match self {
-            Formula::Three => ["beta", "alpha", "xi"],
-            Formula::LabelAttention => ["beta", "alpha_labels", "xi"],
-        }
+    pub fn columns(self) -> [Column; 3] {
+        let [[beta, _], [alpha, _], [xi, _]] = self.parameters();
+        [beta, alpha, xi].map(|metric| metric.main())
+    }
+
+    /// The metrics of (beta, alpha, xi), each with that of its standard error.
+    pub fn parameters(self) -> [[Metric; 2]; 3] {
+        let alpha = match self {
+            Formula::Three => [metric::ALPHA, metric::ALPHA_SE],
+            Formula::LabelAttention => [metric::ALPHA_LABELS, metric::ALPHA_LABELS_SE],
+        };
+        [[metric::BETA, metric::BETA_SE], alpha, [metric::XI, metric::XI_SE]]
     }
 
     /// The column of the loss it predicts.
-    pub fn loss_column(self) -> &'static str {
+    pub fn loss_column(self) -> Column {
         match self {
-            Formula::Three => "predicted_loss",
-            Formula::LabelAttention => "predicted_loss_labels",
+            Formula::Three => metric::PREDICTED_LOSS.main(),
+            Formula::LabelAttention => metric::PREDICTED_LOSS_LABELS.main(),
         }
     }
 
     /// The measured path.
     pub fn path(self, spec: &RunSpec, rows: &[Row]) -> Option<Path> {
-        let context = context_of(spec).ok()?;
+        let context = context_of(&spec.facts()).ok()?;
+        let columns = self.columns();
         let point = |row: &Row| PathPoint {
             step: row.step as f64,
-            point: self.columns().map(|column| row.get(column)),
+            point: columns.each_ref().map(|column| row.get(column)),
             label_strength: match self {
                 Formula::Three => 0.0,
-                Formula::LabelAttention => row.get("beta_2"),
+                Formula::LabelAttention => row.get(&metric::BETA_2.main()),
             },
         };
         let path = Path::new(context, rows.iter().map(point));
@@ -77,7 +86,7 @@ pub struct Forecast {
 /// between two rows by interpolation. None if it does not.
 pub fn half_step(spec: &RunSpec, rows: &[Row]) -> Option<f64> {
     let half = std::f64::consts::LN_2;
-    let column = format!("{}loss", spec.task.in_context_prefix());
+    let column = Column::of_loss(&spec.facts());
     let at = |row: &Row| (row.step as f64, row.get(&column));
     let pair = rows.windows(2).find(|pair| at(&pair[0]).1 > half && at(&pair[1]).1 <= half)?;
     let ((a, high), (b, low)) = (at(&pair[0]), at(&pair[1]));
@@ -109,7 +118,7 @@ const FITTED_POINTS: u32 = 400;
 /// Holds a formula against a run. None if the log has no order parameters.
 pub fn compare(formula: Formula, spec: &RunSpec, rows: &[Row]) -> Option<Comparison> {
     let path = formula.path(spec, rows)?;
-    let (_, transition) = transition_of(spec, rows);
+    let (_, transition) = transition_of(&spec.facts(), rows);
     let last = path.points().last()?.step;
     let (until_step, jump) = transition.map_or((last, last), |t| (t.onset_step, t.t50));
     let until_step = if until_step.is_finite() { until_step } else { jump };
@@ -174,7 +183,7 @@ impl FitReport {
     pub fn new(spec: &RunSpec, rows: &[Row]) -> Option<Self> {
         let comparisons = Formula::ALL.into_iter().filter_map(|formula| compare(formula, spec, rows));
         let formulas: Vec<FormulaFit> = comparisons.map(FormulaFit::from).collect();
-        let t50 = transition_of(spec, rows).1.map(|t| t.t50);
+        let t50 = transition_of(&spec.facts(), rows).1.map(|t| t.t50);
         (!formulas.is_empty()).then(|| Self { t50, half_step: half_step(spec, rows), formulas })
     }
 }

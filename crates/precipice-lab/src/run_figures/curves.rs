@@ -1,32 +1,38 @@
 //! From a run's rows to the data of figures over steps.
 
-use precipice::probe::interactions::PARTS;
-use precipice::probe::transition::transition_of;
-use precipice_figures::{self as figure, Series};
+use precipice::measure::interactions::PARTS;
+use precipice::measure::transition::transition_of;
+use precipice::measure::{Column, Metric, metric};
+use precipice::task::{Facts, Set};
+use precipice_figures::{self as figure, Guess, MorePanel, Series};
 
 use crate::reports::theory::{Comparison, Forecast, Formula, compare, half_step};
 use crate::runs::StoredRun;
 
 impl StoredRun {
     pub(super) fn title(&self) -> String {
-        format!("{} · {}", self.spec.name, self.spec.task.sizes())
+        format!("{} · {}", self.spec.name, self.spec.facts().sizes)
     }
 
     pub(super) fn steps(&self) -> Vec<f64> {
         self.rows.iter().map(|row| row.step as f64).collect()
     }
 
-    pub(super) fn column(&self, name: &str) -> Vec<f64> {
-        self.rows.iter().map(|row| row.get(name)).collect()
+    pub(super) fn column(&self, column: &Column) -> Vec<f64> {
+        self.rows.iter().map(|row| row.get(column)).collect()
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.rows.iter().any(|row| row.get(name).is_finite())
+    pub(super) fn has(&self, column: &Column) -> bool {
+        self.rows.iter().any(|row| row.get(column).is_finite())
+    }
+
+    pub(super) fn series(&self, name: &str, column: &Column) -> Series {
+        Series { name: name.to_owned(), values: self.column(column) }
     }
 
     pub(super) fn jump(&self) -> Option<figure::Jump> {
-        let (_, transition) = transition_of(&self.spec, &self.rows);
-        let jump = |t: precipice::probe::transition::Transition| figure::Jump {
+        let (_, transition) = transition_of(&self.spec.facts(), &self.rows);
+        let jump = |t: precipice::measure::transition::Transition| figure::Jump {
             onset_step: t.onset_step,
             t50: t.t50,
             width_10_90: t.width_10_90,
@@ -35,38 +41,61 @@ impl StoredRun {
     }
 
     pub(super) fn learning_curve(&self) -> figure::LearningCurve {
-        let series = |name: &str, column: &str| Series { name: name.to_owned(), values: self.column(column) };
-        let sets = [
-            (if self.has("ic_accuracy") { "as trained" } else { "accuracy" }, ""),
-            ("novel classes (ic)", "ic_"),
-            ("labels swapped (ic_swap)", "ic_swap_"),
-            ("by heart (iw)", "iw_"),
-        ];
-        let of = |column: &str| -> Vec<Series> {
-            let known = sets.iter().map(|(name, prefix)| (name, format!("{prefix}{column}")));
-            known.filter(|(_, column)| self.has(column)).map(|(name, column)| series(name, &column)).collect()
+        let facts = self.spec.facts();
+        let of = |metric: &Metric| -> Vec<Series> {
+            let sets = facts.eval_sets.iter().map(|set| (&set.words, metric.on(&set.prefix)));
+            let known = sets.filter(|(_, column)| self.has(column));
+            known.map(|(words, column)| self.series(words, &column)).collect()
         };
-        let (accuracy, mut loss) = (of("accuracy"), of("loss"));
+        let (accuracy, mut loss) = (of(&metric::ACCURACY), of(&metric::LOSS));
         // Far beyond the others where labels are known by heart, and the same story.
         loss.retain(|series| !series.name.contains("swap"));
-        let neighbor = if self.has("ic_nearest_neighbor_accuracy") { "ic_" } else { "" };
-        let neighbor = self.rows[0].get(&format!("{neighbor}nearest_neighbor_accuracy"));
-        let task = &self.spec.task;
+        // Of the last of the first two sets: that of held-out classes, where there is one.
+        let set = if facts.set_of("ic_").is_some() { facts.set_of("ic_") } else { Some(Set::MAIN) };
+        let predictors = facts.predictors.iter().zip(set.into_iter().cycle());
+        let reached = predictors.map(|(predictor, set)| {
+            (predictor.words.clone(), self.rows[0].get(&Column::of_predictor(&facts, set, predictor)))
+        });
         figure::LearningCurve {
             title: self.title(),
             steps: self.steps(),
             accuracy,
             loss,
-            n_labels: task.n_labels(),
-            n_exemplars: task.n_exemplars(),
-            burstiness: task.copies(),
-            reference: neighbor.is_finite().then(|| ("nearest neighbor".to_owned(), neighbor)),
+            n_labels: facts.n_labels(),
+            guess: guess(&facts),
+            references: reached.collect(),
+            more: self.own_panels(),
             jump: self.jump(),
         }
     }
 
+    /// What a program's own probes measured, one panel a unit.
+    pub(super) fn own_panels(&self) -> Vec<MorePanel> {
+        let mut panels: Vec<(String, MorePanel)> = Vec::new();
+        for metric in &self.own_metrics {
+            let names = self.rows[0].columns.iter().map(|(name, _)| name).filter(|name| metric.is_of(name));
+            for name in names {
+                let words = if *name == metric.name { metric.words.to_string() } else { name.clone() };
+                let values = self.rows.iter().map(|row| row.value(name).unwrap_or(f64::NAN)).collect();
+                let series = Series { name: words, values };
+                let unit = metric.unit.words().to_owned();
+                match panels.iter_mut().find(|(other, _)| *other == unit) {
+                    Some((_, panel)) => {
+                        panel.y_name.clone_from(&unit);
+                        panel.series.push(series);
+                    }
+                    None => {
+                        let panel = MorePanel { y_name: metric.words.to_string(), series: vec![series] };
+                        panels.push((unit, panel));
+                    }
+                }
+            }
+        }
+        panels.into_iter().map(|(_, panel)| panel).collect()
+    }
+
     pub(super) fn interactions(&self) -> Result<figure::InteractionMap, String> {
-        if !self.has("interaction_0_content_content_contrast") {
+        if !self.has(&metric::INTERACTION_CONTRAST.at(["0", "content", "content"])) {
             return Err(
                 "the log has no interactions (probes off, a network with LayerNorm, or a minimal head)".to_owned()
             );
@@ -74,7 +103,7 @@ impl StoredRun {
         let layer = |layer: usize| -> Vec<Series> {
             let pair = |(query, key): (&str, &str)| Series {
                 name: format!("{query} × {key}"),
-                values: self.column(&format!("interaction_{layer}_{query}_{key}_contrast")),
+                values: self.column(&metric::INTERACTION_CONTRAST.at([&layer.to_string(), query, key])),
             };
             PARTS.iter().flat_map(|query| PARTS.iter().map(|key| (*query, *key))).map(pair).collect()
         };
@@ -83,37 +112,32 @@ impl StoredRun {
     }
 
     pub(super) fn order_parameters(&self) -> Result<figure::OrderParameters, String> {
-        if !self.has("beta") {
+        if !self.has(&metric::BETA.main()) {
             return Err("the log has no order parameters (probes were off)".to_owned());
         }
-        let parameter = |name: &str| {
-            let series = Series { name: name.to_owned(), values: self.column(name) };
-            (series, self.column(&format!("{name}_se")))
-        };
-        let task = &self.spec.task;
+        let facts = self.spec.facts();
+        let parameter =
+            |[metric, error]: [Metric; 2]| (self.series(&metric.words, &metric.main()), self.column(&error.main()));
         Ok(figure::OrderParameters {
             title: self.title(),
             steps: self.steps(),
-            parameters: ["beta", "alpha", "xi"].map(parameter).to_vec(),
-            measured_loss: self.column("measured_loss"),
+            parameters: Formula::Three.parameters().map(parameter).to_vec(),
+            measured_loss: self.column(&metric::MEASURED_LOSS.main()),
             predicted_losses: self.predicted_losses(),
-            n_labels: task.n_labels(),
-            n_exemplars: task.n_exemplars(),
-            burstiness: task.copies(),
+            n_labels: facts.n_labels(),
+            guess: guess(&facts),
             jump: self.jump(),
         })
     }
 
     /// The formulas that say something of their own about this network.
     pub(super) fn formulas(&self) -> &'static [Formula] {
-        let has_label_attention = self.column("beta_2").iter().any(|beta_2| *beta_2 != 0.0);
+        let has_label_attention = self.column(&metric::BETA_2.main()).iter().any(|beta_2| *beta_2 != 0.0);
         if has_label_attention { &Formula::ALL } else { &[Formula::Three] }
     }
 
     pub(super) fn predicted_losses(&self) -> Vec<Series> {
-        let series =
-            |formula: &Formula| Series { name: formula.name().to_owned(), values: self.column(formula.loss_column()) };
-        self.formulas().iter().map(series).collect()
+        self.formulas().iter().map(|formula| self.series(formula.name(), &formula.loss_column())).collect()
     }
 
     pub(super) fn theory_over_measurement(&self) -> Result<figure::TheoryOverMeasurement, String> {
@@ -122,13 +146,14 @@ impl StoredRun {
         let comparisons: Vec<Comparison> =
             formulas.iter().filter_map(|formula| compare(*formula, &self.spec, &self.rows)).collect();
         let best = comparisons.last().ok_or("the log has no order parameters")?;
-        let [_, alpha, _] = best.formula.columns();
+        let [_, [alpha, alpha_se], _] = best.formula.parameters();
         let named = |name: &str, values| Series { name: name.to_owned(), values };
-        measured.parameters[1] = (named("alpha", self.column(alpha)), self.column(&format!("{alpha}_se")));
-        let fitted = |(j, name): (usize, &str)| named(name, best.fitted.iter().map(|at| at.point[j]).collect());
-        let names = ["beta", "alpha", "xi"];
-        let fitted =
-            if best.fitted.is_empty() { Vec::new() } else { names.into_iter().enumerate().map(fitted).collect() };
+        let names = Formula::Three.parameters().map(|[metric, _]| metric.words);
+        measured.parameters[1] = (named(&names[1], self.column(&alpha.main())), self.column(&alpha_se.main()));
+        let fitted = |(j, name): (usize, &std::borrow::Cow<'static, str>)| {
+            named(name, best.fitted.iter().map(|at| at.point[j]).collect())
+        };
+        let fitted = if best.fitted.is_empty() { Vec::new() } else { names.iter().enumerate().map(fitted).collect() };
         let forecast_steps: Vec<f64> = best.forecasts.iter().map(|forecast| forecast.until_step).collect();
         let mut forecasts = Vec::new();
         for comparison in &comparisons {
@@ -152,4 +177,15 @@ impl StoredRun {
             half_step: half_step(&self.spec, &self.rows).unwrap_or(f64::NAN),
         })
     }
+}
+
+/// A guess among the context's labels, as figures say it.
+pub(super) fn guess(facts: &Facts) -> Guess {
+    let progress = &facts.progress;
+    let loss_words = match &progress.floor_words[..] {
+        "1/N" => "ln N".to_owned(),
+        "B/N" => "ln N/B".to_owned(),
+        words => format!("−ln {words}"),
+    };
+    Guess { accuracy: progress.floor, words: progress.floor_words.clone(), loss_words }
 }

@@ -1,12 +1,14 @@
 //! A run's path on the theory's landscape.
 
-use precipice::probe::order_parameters::context_of;
-use precipice::probe::transition::transition_of;
+use precipice::measure::order_parameters::context_of;
+use precipice::measure::transition::transition_of;
+use precipice::measure::{Column, metric};
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 use precipice::theory::{Context, Parameter, PathPoint, Third};
 use precipice_figures as figure;
 
+use super::curves::guess;
 use crate::reports::landscape::{Landscape, Request};
 use crate::reports::theory::Formula;
 
@@ -22,12 +24,12 @@ const GRID: usize = 129;
 pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figure::LandscapeRow, String> {
     let path = Formula::LabelAttention.path(spec, rows).ok_or("the log has no order parameters (probes were off)")?;
     let points = path.points();
-    let transition = transition_of(spec, rows).1;
+    let transition = transition_of(&spec.facts(), rows).1;
     let onset = transition.map(|t| if t.onset_step.is_finite() { t.onset_step } else { t.t50 });
     let last = points.len() - 1;
     let until = |step: f64| points.iter().rposition(|point| point.step <= step).unwrap_or(last);
     let label_strength = onset.map_or(&points[last], |step| &points[until(step)]).label_strength;
-    let context = context_of(spec).map_err(|e| e.to_string())?;
+    let context = context_of(&spec.facts()).map_err(|e| e.to_string())?;
     let request = |ranges: [Option<(f64, f64)>; 2]| Request {
         context: Context { label_strength, ..context },
         x: (Parameter::Alpha, ranges[0]),
@@ -55,7 +57,7 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
     // Points that are not known to a tenth of the axis would draw nothing but their error.
     let error_of = |point: &PathPoint| {
         let row = rows.iter().find(|row| row.step as f64 == point.step);
-        row.map_or(f64::NAN, |row| row.get("xi_se"))
+        row.map_or(f64::NAN, |row| row.get(&metric::XI_SE.main()))
     };
     let (y0, y1) = (landscape.surface.y[0], landscape.surface.y[landscape.surface.y.len() - 1]);
     let is_known = |point: &&PathPoint| error_of(point) <= 0.1 * (y1 - y0);
@@ -65,9 +67,9 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
         is_measured: true,
     });
     let mut curve = learning_curve(spec, rows);
-    let loss = format!("{}loss", spec.task.in_context_prefix());
+    let (facts, loss) = (spec.facts(), Column::of_loss(&spec.facts()));
     // Alone on its page, the row has the page's title.
-    let size = format!("N = {}, L = {}", spec.task.n_exemplars(), spec.task.n_labels());
+    let size = format!("N = {}, L = {}", facts.n_exemplars(), facts.n_labels());
     let mut heading = if has_map { Vec::new() } else { vec![size] };
     if let (Some(transition), Some(onset)) = (transition, onset) {
         let events =
@@ -94,17 +96,17 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
 }
 
 fn learning_curve(spec: &RunSpec, rows: &[Row]) -> figure::Curve {
-    let column = |name: &str| rows.iter().map(|row| row.get(name)).collect::<Vec<f64>>();
-    let prefix = spec.task.in_context_prefix();
+    let facts = spec.facts();
+    let column = |column: &Column| rows.iter().map(|row| row.get(column)).collect::<Vec<f64>>();
+    let accuracy = column(&Column::of_accuracy(&facts));
     figure::Curve {
         x_name: "optimizer step".to_owned(),
         x: rows.iter().map(|row| row.step as f64).collect(),
-        accuracy: figure::Series { name: "accuracy".to_owned(), values: column(&format!("{prefix}accuracy")) },
-        loss: column(&format!("{prefix}loss")),
-        n_labels: spec.task.n_labels(),
-        n_exemplars: spec.task.n_exemplars(),
-        burstiness: spec.task.copies(),
-        jump: transition_of(spec, rows).1.map(|t| t.t50),
+        accuracy: figure::Series { name: metric::ACCURACY.words.to_string(), values: accuracy },
+        loss: column(&Column::of_loss(&facts)),
+        n_labels: facts.n_labels(),
+        guess: guess(&facts),
+        jump: transition_of(&facts, rows).1.map(|t| t.t50),
         marks: Vec::new(),
     }
 }

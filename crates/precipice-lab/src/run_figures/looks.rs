@@ -1,8 +1,9 @@
 //! From a run's checkpoints to the data of figures that look into the network.
 
-use precipice::probe::accuracy::argmax;
-use precipice::probe::interactions::pattern_of;
-use precipice::probe::{Observer, look};
+use precipice::measure::accuracy::argmax;
+use precipice::measure::inside::look;
+use precipice::measure::interactions::pattern_of;
+use precipice::measure::{Column, Observer, metric};
 use precipice::run::is_checkpoint_due;
 use precipice::task::Set;
 use precipice::train::Trainer;
@@ -38,24 +39,24 @@ impl StoredRun {
     }
 
     /// A column at a checkpoint: from the log, or measured where no evaluation was due.
-    pub(super) fn column_at(&self, trainer: &Trainer, column: &str, workers: &dyn Workers) -> f64 {
+    pub(super) fn column_at(&self, trainer: &Trainer, column: &Column, workers: &dyn Workers) -> f64 {
         let step = trainer.state().step;
         if let Some(row) = self.rows.iter().find(|row| row.step == step) {
             return row.get(column);
         }
         let mut spec = self.spec.clone();
         spec.probes.enabled = false;
-        let (row, _) = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
-        row.get(column)
+        Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers).get(column)
     }
 
     pub(super) fn attention(&self, workers: &dyn Workers) -> Result<figure::AttentionGrid, LabError> {
         let mut moments = Vec::new();
         let mut highlights = Vec::new();
-        let accuracy = format!("{}accuracy", self.spec.task.in_context_prefix());
+        let facts = self.spec.facts();
+        let accuracy = Column::of_accuracy(&facts);
         for step in self.moments()? {
             let trainer = self.at_step(step)?;
-            let (batch, trace, heads) = look(&self.spec, &trainer, trainer.task().probed_set(), LOOKED_AT);
+            let (batch, trace, heads) = look(&trainer, facts.probed_set, LOOKED_AT);
             let t = batch.n_tokens();
             // One sequence, because an average over sequences would hide what matching looks like.
             let pattern = |(block, head): (&precipice::model::BlockTrace<f32>, &usize)| -> Vec<f64> {
@@ -75,7 +76,8 @@ impl StoredRun {
     pub(super) fn contexts(&self, workers: &dyn Workers) -> Result<figure::Contexts, LabError> {
         const ROWS: usize = 5;
         let problem = |why: &str| LabError::figure("contexts", FigureProblem::NotForThisRun { why: why.to_owned() });
-        let items = self.spec.task.items().ok_or_else(|| problem("items are Gaussian; there is nothing to see"))?;
+        let items =
+            self.spec.task.family().items().ok_or_else(|| problem("items are Gaussian; there is nothing to see"))?;
         let ([_, _, height, width], pixels) = items::thumbnails(items)?;
         let thumbnail = |id: u32| figure::Thumbnail {
             pixels: pixels.iter().skip(id as usize * height * width).take(height * width).copied().collect(),
@@ -86,15 +88,17 @@ impl StoredRun {
         if steps.len() == 3 {
             steps.remove(1);
         }
-        let (set, column) =
-            if items.n_held_out > 0 { (Set::InContext, "ic_accuracy") } else { (Set::Eval, "accuracy") };
+        let facts = self.spec.facts();
+        let held_out = facts.set_of("ic_").filter(|_| items.n_held_out > 0);
+        let set = held_out.unwrap_or(Set::MAIN);
+        let column = metric::ACCURACY.on(facts.prefix(set));
         let mut rows: Vec<figure::ContextRow> = Vec::new();
         let mut moment_names = Vec::new();
         for &step in &steps {
             let trainer = self.at_step(step)?;
-            let (batch, trace, heads) = look(&self.spec, &trainer, set, LOOKED_AT);
+            let (batch, trace, heads) = look(&trainer, set, LOOKED_AT);
             let head = heads.last().copied().unwrap_or(0);
-            let accuracy = self.column_at(&trainer, column, workers);
+            let accuracy = self.column_at(&trainer, &column, workers);
             moment_names.push(figure::moment_name(step, accuracy));
             let (n, t) = (batch.n_exemplars, batch.n_tokens());
             let attention = &trace.blocks.last().ok_or_else(|| problem("no layers"))?.attention;
@@ -114,12 +118,12 @@ impl StoredRun {
                 let n_labels = trace.logits().len() / LOOKED_AT;
                 let logits = &trace.logits()[s * n_labels..(s + 1) * n_labels];
                 rows[s].moments.push(figure::ContextMoment {
-                    attention: (0..n).map(|i| f64::from(query[2 * i + 1])).collect(),
+                    attention: (0..n).map(|slot| f64::from(query[batch.geometry().label_token(slot)])).collect(),
                     predicted: argmax((0..).zip(logits.iter().copied())).unwrap_or(u32::MAX),
                 });
             }
         }
-        let whose = if set == Set::InContext { " · classes never trained on" } else { "" };
+        let whose = if held_out.is_some() { " · classes never trained on" } else { "" };
         Ok(figure::Contexts { title: self.title() + whose, moment_names, rows })
     }
 }

@@ -8,6 +8,7 @@ mod regression;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use precipice::model::Description;
 use precipice::spec::{Readout, RunSpec, TaskSpec};
 use precipice::workers::Workers;
 use precipice_figures::{self as figure, Figure};
@@ -102,7 +103,8 @@ pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure
         let path = run.run_dir.root().to_owned();
         return Err(LabError::figure(kind.name(), FigureProblem::NoRows { path }));
     }
-    if !applies(kind, &run.spec) && run.spec.task.regression().is_some() {
+    let asks_for_labels = run.spec.targets().are_labels();
+    if !applies(kind, &run.spec) && !asks_for_labels {
         return Err(lacks(
             "is not drawn of this regression run; it has learning-curve, generalization and, with output_projection and \
              one layer or tied ones, roll-out"
@@ -110,7 +112,7 @@ pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure
         ));
     }
     let figure = match kind {
-        Kind::LearningCurve if run.spec.task.regression().is_some() => figure::bands(&run.regression_curves()),
+        Kind::LearningCurve if !asks_for_labels => figure::bands(&run.regression_curves()),
         Kind::LearningCurve => figure::learning_curve(&run.learning_curve()),
         Kind::Attention => figure::attention(&run.attention(workers)?),
         Kind::Interactions => figure::interactions(&run.interactions().map_err(lacks)?),
@@ -164,25 +166,30 @@ pub fn draw_all(run: &StoredRun, workers: &dyn Workers) -> (Vec<PathBuf>, Vec<St
 }
 
 fn applies(kind: Kind, spec: &RunSpec) -> bool {
-    if spec.task.regression().is_some() {
-        let repeats = spec.model.output_projection && (spec.model.n_layers == 1 || spec.model.tied_layers);
+    let (facts, network, is_probed) = (spec.facts(), Description::of(spec), spec.probes.enabled);
+    if !facts.targets.are_labels() {
+        let is_descent = spec.task.regression().is_some();
+        let repeats = network.output_projection && (network.n_layers == 1 || network.tied_layers);
         return match kind {
-            Kind::LearningCurve | Kind::Generalization => true,
-            Kind::RollOut => repeats,
+            Kind::LearningCurve => true,
+            Kind::Generalization => is_descent,
+            Kind::RollOut => is_descent && repeats,
             _ => false,
         };
     }
     match kind {
-        Kind::LearningCurve | Kind::Attention => true,
-        Kind::Interactions => spec.probes.enabled && !spec.model.layer_norm && spec.model.minimal.is_none(),
-        Kind::OrderParameters => spec.probes.enabled,
+        Kind::LearningCurve => true,
+        // Looking into a network of another program's task needs that program.
+        Kind::Attention => !matches!(spec.task, TaskSpec::Own(_)),
+        Kind::Interactions => is_probed && network.has_bilinear_scores(),
+        Kind::OrderParameters => is_probed && facts.formula.is_some(),
         // The theory reads labels off with a linear map; a deep readout has a plateau of its own.
         Kind::Landscape | Kind::TheoryOverMeasurement => {
-            let is_classification = matches!(spec.task, TaskSpec::Classification(_));
-            spec.probes.enabled && (spec.model.readout == Readout::Linear || !is_classification)
+            let is_classification = facts.by_heart.is_some();
+            is_probed && facts.formula.is_some() && (network.readout == Readout::Linear || !is_classification)
         }
         Kind::Argument | Kind::Generalization | Kind::RollOut => false,
-        Kind::Contexts => spec.task.items().is_some_and(|items| items::thumbnails(items).is_ok()),
+        Kind::Contexts => spec.task.family().items().is_some_and(|items| items::thumbnails(items).is_ok()),
     }
 }
 

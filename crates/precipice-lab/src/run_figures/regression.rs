@@ -1,8 +1,10 @@
 //! From a regression run to its figures: loss between those of the predictors and nearness to descent, other
 //! distributions, roll-outs.
 
-use precipice::probe::regression::closed_forms::plateaus;
+use precipice::measure::descent::closed_forms::plateaus;
+use precipice::measure::{Column, metric};
 use precipice::spec::FunctionKind;
+use precipice::task::Set;
 use precipice::workers::Workers;
 use precipice_figures::{BandPanel, BandSeries, Bands};
 
@@ -10,58 +12,41 @@ use crate::error::LabError;
 use crate::reports::regression::{Damped, Losses, N_APPLICATIONS, RegressionReport, Scaled};
 use crate::runs::StoredRun;
 
-/// Columns of the predictors' losses and what they are called.
-const PREDICTORS: [(&str, &str); 6] = [
-    ("zero_loss", "answering 0"),
-    ("average_loss", "mean of y"),
-    ("gd_loss", "gradient descent"),
-    ("gd_plus_plus_loss", "GD++"),
-    ("pool_loss", "posterior of the pool"),
-    ("ridge_loss", "ridge"),
-];
-
 impl StoredRun {
     /// The loss with the predictors' losses, and where probes were on the comparison with gradient descent.
     pub(super) fn regression_curves(&self) -> Bands {
-        let first = &self.rows[0];
-        let predictors = PREDICTORS.iter().filter(|(column, _)| first.get(column).is_finite());
-        // For w ~ N(0, I) it is the posterior mean.
-        let task = self.spec.task.regression();
-        let is_exact = task.is_some_and(|task| task.functions == FunctionKind::Linear && task.n_tasks.is_none());
-        let words = |name: &str| if is_exact && name == "ridge" { "exact (ridge)".to_owned() } else { name.to_owned() };
-        let mut panels = vec![BandPanel {
+        let facts = self.spec.facts();
+        let reached = facts.predictors.iter().map(|predictor| {
+            (predictor.words.clone(), self.rows[0].get(&Column::of_predictor(&facts, Set::MAIN, predictor)))
+        });
+        let panel = |y_name: &str, series| BandPanel {
             heading: String::new(),
-            y_name: "loss".to_owned(),
-            series: vec![self.curve("trained network", "loss")],
-            references: predictors
-                .map(|(column, name)| (words(name), first.get(column)))
-                .chain(plateaus(&self.spec))
-                .collect(),
+            y_name: y_name.to_owned(),
+            series,
+            references: Vec::new(),
+            marks: Vec::new(),
+        };
+        let loss = vec![self.curve(&facts.eval_sets[0].words, &metric::LOSS.main())];
+        let mut panels = vec![BandPanel {
+            references: reached.chain(plateaus(&self.spec)).collect(),
             marks: self.jump().map(|jump| jump.t50).into_iter().collect(),
+            ..panel(&metric::LOSS.words, loss)
         }];
-        for (measure, y_name) in
-            [("sensitivity_cosine", "cosine of sensitivities"), ("prediction_difference", "difference of predictions")]
-        {
-            let with = [("gd", "with gradient descent"), ("gd_plus_plus", "with GD++")];
+        for metric in [metric::SENSITIVITY_COSINE, metric::PREDICTION_DIFFERENCE] {
+            let with = facts.predictors.iter().map(|predictor| (predictor, metric.at([&predictor.name])));
             let series: Vec<BandSeries> = with
-                .iter()
-                .map(|(predictor, words)| (format!("{predictor}_{measure}"), words))
-                .filter(|(column, _)| self.has(column))
-                .map(|(column, words)| self.curve(words, &column))
+                .filter(|(_, column)| self.has(column))
+                .map(|(predictor, column)| self.curve(&format!("with {}", predictor.words), &column))
                 .collect();
-            if !series.is_empty() {
-                let (heading, y_name) = (String::new(), y_name.to_owned());
-                panels.push(BandPanel { heading, y_name, series, references: Vec::new(), marks: Vec::new() });
-            }
+            panels.extend((!series.is_empty()).then(|| panel(&metric.words, series)));
         }
-        if self.has("own_value_attention") {
-            panels.push(BandPanel {
-                heading: String::new(),
-                y_name: "attention of x to its y".to_owned(),
-                series: vec![self.curve("layer 1", "own_value_attention")],
-                references: Vec::new(),
-                marks: Vec::new(),
-            });
+        let attention = metric::OWN_VALUE_ATTENTION;
+        if self.has(&attention.main()) {
+            panels.push(panel(&attention.words, vec![self.curve("layer 1", &attention.main())]));
+        }
+        for more in self.own_panels() {
+            let series = more.series.into_iter().map(|series| self.band(&series.name, series.values));
+            panels.push(panel(&more.y_name, series.collect()));
         }
         Bands { title: self.title(), x_name: None, panels }
     }
@@ -75,7 +60,7 @@ impl StoredRun {
     /// Losses with inputs and labels scaled, beside the closed forms.
     pub(super) fn generalization(&self, workers: &dyn Workers) -> Result<Bands, LabError> {
         let report = self.report(workers)?;
-        let zero = report.column("zero_loss");
+        let zero = report.column(&metric::PREDICTOR_LOSS.at(["", "zero"]));
         let is_sine = self.spec.task.regression().is_some_and(|task| task.functions == FunctionKind::Sine);
         let panel = |what: &str, scaled: &[Scaled], is_inputs: bool| {
             // A sine's y does not grow with x.
@@ -109,7 +94,7 @@ impl StoredRun {
     /// Losses after 1, 2, ... applications, beside those of descent.
     pub(super) fn roll_out(&self, workers: &dyn Workers) -> Result<Bands, LabError> {
         let report = self.report(workers)?;
-        let zero = report.column("zero_loss");
+        let zero = report.column(&metric::PREDICTOR_LOSS.at(["", "zero"]));
         let x: Vec<f64> = (1..=N_APPLICATIONS).map(|n| n as f64).collect();
         let descent = report.descent_roll_out.iter().map(|losses| ("gradient descent".to_owned(), losses));
         let damped = report.roll_outs.iter().map(|Damped { losses, damping }| (format!("damping {damping}"), losses));
@@ -138,8 +123,12 @@ impl StoredRun {
     }
 
     /// One column of one run: a band without width.
-    fn curve(&self, name: &str, column: &str) -> BandSeries {
-        let values = self.column(column).into_iter().map(|value| [value; 3]).collect();
+    fn curve(&self, name: &str, column: &Column) -> BandSeries {
+        self.band(name, self.column(column))
+    }
+
+    fn band(&self, name: &str, values: Vec<f64>) -> BandSeries {
+        let values = values.into_iter().map(|value| [value; 3]).collect();
         BandSeries { name: name.to_owned(), x: self.steps(), values }
     }
 }
@@ -165,10 +154,6 @@ mod tests {
         fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync)) {
             self.0.fetch_add(n_jobs, Ordering::Relaxed);
             Sequential.run(n_jobs, job);
-        }
-
-        fn run_parts(&self, values: &mut [f32], cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
-            Sequential.run_parts(values, cuts, job);
         }
     }
 

@@ -31,16 +31,15 @@ pub fn companion(run: &StoredRun) -> Result<Companion, LabError> {
 }
 
 fn companion_spec(run: &StoredRun) -> Result<RunSpec, LabError> {
-    let mut spec = run.spec.clone();
-    if !matches!(spec.task, TaskSpec::Copying(_)) {
-        let problem = RunDirProblem::NoCompanion { family: spec.task.family() };
-        return Err(LabError::run_dir(run.run_dir.root(), problem));
+    let (mut spec, problem) = (run.spec.clone(), |problem| LabError::run_dir(run.run_dir.root(), problem));
+    let family = spec.facts().family;
+    let TaskSpec::Copying(task) = &mut spec.task else {
+        return Err(problem(RunDirProblem::NoCompanion { family }));
+    };
+    if task.n_labels == task.n_exemplars {
+        return Err(problem(RunDirProblem::IsACompanion));
     }
-    if spec.task.n_labels() == spec.task.n_exemplars() {
-        return Err(LabError::run_dir(run.run_dir.root(), RunDirProblem::IsACompanion));
-    }
-    let n_exemplars = spec.task.n_exemplars();
-    spec.task.n_labels_mut().into_iter().for_each(|n_labels| *n_labels = n_exemplars);
+    task.n_labels = task.n_exemplars;
     spec.name += "-l-equals-n";
     Ok(spec)
 }

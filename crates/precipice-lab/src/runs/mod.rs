@@ -11,7 +11,7 @@ mod trainer;
 mod verify;
 
 pub use companion::{Companion, companion};
-pub use session::{Keep, Options, Report, Training, Unsealed, train};
+pub use session::{Keep, Options, Report, Training, Unsealed, train, train_run};
 pub use stored::{StoredRun, at_step};
-pub use trainer::new_trainer;
-pub use verify::{Verification, verify};
+pub use trainer::{Build, new_trainer};
+pub use verify::{Verification, verify, verify_run};

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use parquet::errors::ParquetError;
+use precipice::measure::transition::Learned;
 use precipice::model::Layout;
-use precipice::probe::transition::{Learned, transition_of};
 use precipice::record::{Next, RecordError, Recorder, Row};
-use precipice::run::{self, Inputs, Outcome, RunError};
+use precipice::run::{self, Outcome, RunError};
 use precipice::spec::RunSpec;
 use precipice::train::{TrainState, Trainer};
 use precipice_num::Kernels;
 
 use super::stored::StoredRun;
 use super::threads::Pool;
-use super::trainer::new_trainer;
+use super::trainer::{Build, built_in, explained};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, atomic, checkpoint, log, manifest, tables};
@@ -93,7 +93,8 @@ impl Unsealed {
     /// The run as whoever draws it sees it.
     pub fn stored(&self) -> StoredRun {
         let Session { run_dir, spec, rows, .. } = &self.session;
-        StoredRun { run_dir: run_dir.clone(), spec: spec.clone(), rows: rows.clone() }
+        let (run_dir, spec, rows) = (run_dir.clone(), spec.clone(), rows.clone());
+        StoredRun { run_dir, spec, rows, own_metrics: self.manifest.own_metrics.clone() }
     }
 
     /// Lists figures that were drawn, and warns of those that could not be.
@@ -136,27 +137,43 @@ impl Unsealed {
 /// ```
 pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Result<Training, LabError> {
     let bank = items::load(&mut spec)?;
+    train_run(spec, &built_in(bank), options, watch)
+}
+
+/// The same for a run that is made by the caller, with a task or probes of its own.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_run(
+    spec: RunSpec,
+    build: &Build<'_>,
+    options: &Options,
+    watch: &mut dyn Recorder,
+) -> Result<Training, LabError> {
     // Shapes and groups are checked here, before anything is created.
-    let trainer = new_trainer(&spec, bank.clone(), Kernels::detect())?;
-    let layout = trainer.model().layout().clone();
-    drop(trainer);
+    let detected = Kernels::detect();
+    let mut run = build(&spec, detected).map_err(|e| explained(&spec, e))?;
     let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
     if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {
         return Ok(Training::Ended(Box::new(report)));
     }
     let lock = run_dir.lock()?;
-    let mut session = Session::begin(&run_dir, &spec, &layout, options, lock)?;
-    let start = session.start.take();
-    let first_step = start.as_ref().map_or(0, |state| state.step);
+    let mut session = Session::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
+    let kernels = session.kernels;
+    if kernels != detected {
+        run = build(&spec, kernels).map_err(|e| explained(&spec, e))?;
+    }
+    if let Some(state) = session.start.take() {
+        run.restore(state, session.rows.clone());
+    }
+    let first_step = run.step();
     let (started, clock) = (SystemTime::now(), Instant::now());
     let pool = Pool::for_work_at(options.threads, run_dir.root())?;
-    let kernels = session.kernels;
-    let inputs = Inputs { items: bank, start, workers: &pool, kernels };
     let mut recorder = Both { store: &mut session, watch };
-    let (state, outcome) = pool.with(|| run::run(&spec, inputs, &mut recorder)).map_err(unwrap_record)?;
+    let outcome = pool.with(|| run.record(&pool, &mut recorder)).map_err(unwrap_record)?;
     let seconds = clock.elapsed().as_secs_f64();
-    let steps_per_s = (state.step - first_step) as f64 / seconds;
-    let (learned, transition) = transition_of(&spec, &session.rows);
+    let steps_per_s = (run.step() - first_step) as f64 / seconds;
+    let (learned, transition) = run.transition();
     let manifest = Manifest {
         format: manifest::FORMAT,
         name: spec.name.clone(),
@@ -171,11 +188,12 @@ pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> 
         seconds,
         steps_per_s,
         outcome: reported(outcome, learned),
-        steps: state.step,
-        digest: state.params.digest(),
+        steps: run.step(),
+        digest: run.state().params.digest(),
         final_row: session.rows.last().map(manifest::columns_of).unwrap_or_default(),
         transition: transition.map(Into::into),
         files: Vec::new(),
+        own_metrics: run.own_metrics().to_vec(),
     };
     session.end(manifest, outcome)
 }

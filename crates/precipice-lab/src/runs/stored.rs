@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use precipice::measure::Metric;
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
@@ -10,7 +11,7 @@ use precipice_num::Kernels;
 use super::trainer::new_trainer;
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::{RunDir, checkpoint};
+use crate::store::{Manifest, RunDir, checkpoint};
 
 /// A run that stands in a directory, finished or not.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct StoredRun {
     pub spec: RunSpec,
     /// What was measured.
     pub rows: Vec<Row>,
+    /// What the columns of a program's own probes mean; known of finished runs.
+    pub own_metrics: Vec<Metric>,
 }
 
 impl StoredRun {
@@ -30,6 +33,7 @@ impl StoredRun {
     /// If there is no such run, or it cannot be read.
     ///
     /// ```
+    /// use precipice::measure::metric;
     /// use precipice::record::MemoryRecorder;
     /// use precipice_lab::input::spec_file::{self, Changes};
     /// use precipice_lab::runs::{Keep, Options, StoredRun, train};
@@ -41,14 +45,16 @@ impl StoredRun {
     /// #     Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results };
     /// # train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
     /// let run = StoredRun::open(&root)?;
-    /// println!("{} rows, accuracy {}", run.rows.len(), run.rows[0].get("accuracy"));
+    /// println!("{} rows, accuracy {}", run.rows.len(), run.rows[0].get(&metric::ACCURACY.main()));
     /// let network = run.at_step(2)?;
     /// println!("{} parameters", network.state().params.values.len());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(root: &Path) -> Result<Self, LabError> {
         let run_dir = RunDir::new(root);
-        Ok(Self { spec: run_dir.spec()?, rows: run_dir.rows()?, run_dir })
+        let manifest = run_dir.manifest_path();
+        let own_metrics = if manifest.is_file() { Manifest::read(&manifest)?.own_metrics } else { Vec::new() };
+        Ok(Self { spec: run_dir.spec()?, rows: run_dir.rows()?, own_metrics, run_dir })
     }
 
     /// The network at a checkpoint.

@@ -11,7 +11,7 @@ use crate::error::LabError;
 pub struct Pool(Option<rayon::ThreadPool>);
 
 /// More threads than shards of a batch have nothing to do.
-pub const THREADS_MAX: usize = precipice::train::N_SHARDS;
+pub const THREADS_MAX: usize = precipice::sequence::N_SHARDS;
 
 impl Pool {
     /// `threads` of them; 1 means the calling thread.
@@ -47,31 +47,6 @@ impl Workers for Pool {
         match &self.0 {
             None => Sequential.run(n_jobs, job),
             Some(pool) => pool.install(|| (0..n_jobs).into_par_iter().with_max_len(1).for_each(job)),
-        }
-    }
-
-    fn run_parts(&self, values: &mut [f32], cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
-        match &self.0 {
-            None => Sequential.run_parts(values, cuts, job),
-            Some(pool) => pool.install(|| share_parts(values, (0, 0), cuts, job)),
-        }
-    }
-}
-
-/// Halves the parts until one is left. `first` is the number of the first part and its start.
-fn share_parts(values: &mut [f32], first: (usize, usize), cuts: &[usize], job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
-    let (part, start) = first;
-    match cuts {
-        [] => {}
-        [_] => job(part, values),
-        _ => {
-            let half = cuts.len() / 2;
-            let end = cuts[half - 1];
-            let (left, right) = values.split_at_mut(end - start);
-            rayon::join(
-                || share_parts(left, first, &cuts[..half], job),
-                || share_parts(right, (part + half, end), &cuts[half..], job),
-            );
         }
     }
 }

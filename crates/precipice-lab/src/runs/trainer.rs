@@ -1,21 +1,40 @@
-//! A trainer, or the reason why there is none.
+//! A run or a trainer at step 0, or the reason why there is none.
 
-use precipice::run::RunError;
+use precipice::run::{Run, RunError};
 use precipice::spec::RunSpec;
-use precipice::task::{ItemBank, Task};
+use precipice::task::{ItemBank, TaskError};
 use precipice::train::Trainer;
 use precipice_num::Kernels;
 
 use crate::error::LabError;
 
+/// How the run of a spec is made: a program with a task or with probes of its own says it with [`Run::with_task`] and
+/// [`Run::observe`].
+pub type Build<'a> = dyn Fn(&RunSpec, Kernels) -> Result<Run, RunError> + Sync + 'a;
+
+/// A run of a built-in task at step 0, with the probes that its spec asks for.
+///
+/// # Errors
+/// As [`Run::new`].
+pub(super) fn built_in(bank: Option<ItemBank>) -> impl Fn(&RunSpec, Kernels) -> Result<Run, RunError> {
+    move |spec, kernels| Run::new(spec, bank.clone(), kernels)
+}
+
+/// Names the file of items that do not fit.
+pub(super) fn explained(spec: &RunSpec, error: RunError) -> LabError {
+    match (error, spec.task.family().items()) {
+        (RunError::Task(TaskError::Items(problem)), Some(items)) => {
+            LabError::Items { path: items.file.clone(), problem: problem.into() }
+        }
+        (error, _) => LabError::Run(error),
+    }
+}
+
 /// A trainer at step 0, or the reason why the spec cannot be run.
 ///
 /// # Errors
-/// As [`precipice::run::run`].
+/// As [`Run::new`].
 pub fn new_trainer(spec: &RunSpec, bank: Option<ItemBank>, kernels: Kernels) -> Result<Trainer, LabError> {
-    let task = Task::new(spec, bank).map_err(|e| match spec.task.items() {
-        Some(items) => LabError::Items { path: items.file.clone(), problem: e.into() },
-        None => LabError::Run(RunError::Items(e)),
-    })?;
+    let task = spec.build_task(bank).map_err(|e| explained(spec, e.into()))?;
     Trainer::new(spec, task, kernels).map_err(|e| LabError::Run(RunError::Spec(e)))
 }

@@ -3,13 +3,13 @@
 use std::fs;
 
 use precipice::record::{MemoryRecorder, Recorder, Row};
-use precipice::run::{self, Inputs};
 use precipice::spec::RunSpec;
 use precipice::train::TrainState;
 use precipice_num::{Arithmetic, Kernels};
 
 use super::session::{Both, unwrap_record};
 use super::threads::Pool;
+use super::trainer::{Build, built_in, explained};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{Manifest, RunDir, checkpoint, log};
@@ -48,20 +48,36 @@ pub struct Verification {
 /// ```
 pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Result<Verification, LabError> {
     let mut spec = run_dir.spec()?;
+    let bank = items::load(&mut spec)?;
+    verify_run(run_dir, &built_in(bank), threads, watch)
+}
+
+/// The same for a run that is made by the caller, with a task or probes of its own.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_run(
+    run_dir: &RunDir,
+    build: &Build<'_>,
+    threads: usize,
+    watch: &mut dyn Recorder,
+) -> Result<Verification, LabError> {
+    let mut spec = run_dir.spec()?;
+    // The digest of items is part of the address.
+    items::load(&mut spec)?;
     if !run_dir.manifest_path().is_file() {
         return Err(LabError::run_dir(run_dir.root(), RunDirProblem::NotFinished));
     }
     let manifest = Manifest::read(&run_dir.manifest_path())?;
-    let bank = items::load(&mut spec)?;
     let problem = || RunDirProblem::UnknownArithmetic { name: manifest.arithmetic.clone() };
     let unknown = || LabError::run_dir(&run_dir.manifest_path(), problem());
     let arithmetic = Arithmetic::from_name(&manifest.arithmetic).ok_or_else(unknown)?;
     let pool = Pool::for_work_at(threads, run_dir.root())?;
-    let inputs = Inputs { items: bank, start: None, workers: &pool, kernels: Kernels::with_arithmetic(arithmetic) };
+    let mut run = build(&spec, Kernels::with_arithmetic(arithmetic)).map_err(|e| explained(&spec, e))?;
     let mut memory = MemoryRecorder::default();
     let mut both = Both { store: &mut memory, watch };
-    let (state, _) = pool.with(|| run::run(&spec, inputs, &mut both)).map_err(unwrap_record)?;
-    let rows = memory.rows;
+    pool.with(|| run.record(&pool, &mut both)).map_err(unwrap_record)?;
+    let (rows, state) = (memory.rows, run.state());
     let digest = state.params.digest();
     let log_bytes: String = rows.iter().map(|row| log::to_line(row) + "\n").collect();
     let stored_bytes = fs::read(run_dir.log_path()).map_err(LabError::io("read", &run_dir.log_path()))?;
@@ -70,7 +86,7 @@ pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Res
     } else if digest != manifest.digest || state.step != manifest.steps {
         Some("the final parameters".to_owned())
     } else {
-        damaged_checkpoint(run_dir, &spec, &state)?
+        damaged_checkpoint(run_dir, &spec, state)?
     };
     Ok(Verification { rows: rows.len(), stored_digest: manifest.digest, digest, difference })
 }

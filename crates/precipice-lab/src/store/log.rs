@@ -24,7 +24,7 @@ fn from_line(line: &str) -> Option<Row> {
     let mut row =
         Row { step: object.get("step")?.as_u64()?, sequences: object.get("sequences")?.as_u64()?, ..Row::default() };
     for (name, value) in object.into_iter().filter(|(name, _)| name != "step" && name != "sequences") {
-        row.push(name, value.as_f64().unwrap_or(f64::NAN));
+        row.columns.push((name, value.as_f64().unwrap_or(f64::NAN)));
     }
     Some(row)
 }
@@ -102,6 +102,8 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use precipice::measure::metric;
+
     use super::*;
 
     fn row(step: u64) -> Row {
@@ -122,8 +124,11 @@ mod tests {
             let rows = read(&path).unwrap();
             assert_eq!(rows.len(), whole[..cut].iter().filter(|&&b| b == b'\n').count());
             for (i, (got, _)) in rows.iter().enumerate() {
-                assert_eq!((got.step, got.get("loss").to_bits()), (i as u64 * 100, (1.0_f64 / 3.0).to_bits()));
-                assert!(got.get("xi").is_nan());
+                assert_eq!(
+                    (got.step, got.get(&metric::LOSS.main()).to_bits()),
+                    (i as u64 * 100, (1.0_f64 / 3.0).to_bits())
+                );
+                assert!(got.get(&metric::XI.main()).is_nan());
             }
         }
     }

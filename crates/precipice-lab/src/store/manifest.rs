@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use precipice::probe::transition::Transition;
+use precipice::measure::Metric;
+use precipice::measure::transition::Transition;
 use precipice::record::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -75,6 +76,9 @@ pub struct Manifest {
     pub transition: Option<StoredTransition>,
     /// Files of the run, relative to its directory.
     pub files: Vec<String>,
+    /// What the columns of a program's own probes mean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_metrics: Vec<Metric>,
 }
 
 /// [`Transition`] as stored; null where undefined.

@@ -217,7 +217,6 @@ pub struct Lock {
 mod tests {
     use std::collections::BTreeMap;
 
-    use precipice::task::Task;
     use precipice::train::Trainer;
     use precipice_num::Kernels;
 
@@ -243,6 +242,7 @@ mod tests {
             final_row: serde_json::Map::new(),
             transition: None,
             files: Vec::new(),
+            own_metrics: Vec::new(),
         }
     }
 
@@ -263,7 +263,7 @@ mod tests {
     fn a_checkpoint_of_another_run_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let spec = RunSpec { name: "own".to_owned(), ..RunSpec::default() };
-        let trainer = Trainer::new(&spec, Task::new(&spec, None).unwrap(), Kernels::detect()).unwrap();
+        let trainer = Trainer::new(&spec, spec.build_task(None).unwrap(), Kernels::detect()).unwrap();
         checkpoint::write(folder.path(), &trainer, &spec.hash()).unwrap();
         let path = folder.path().join(checkpoint::file_name(0));
         let layout = trainer.model().layout();

@@ -27,7 +27,7 @@ fn columns(rows: &[Row]) -> Columns {
             names.push(name);
         }
     }
-    let column = |name: &str| (name.to_owned(), rows.iter().map(|row| row.get(name)).collect());
+    let column = |name: &str| (name.to_owned(), rows.iter().map(|row| row.value(name).unwrap_or(f64::NAN)).collect());
     let ints = |of: fn(&Row) -> u64| rows.iter().map(|row| of(row) as i64).collect();
     let values = names.into_iter().map(column).collect();
     Columns { step: ints(|row| row.step), sequences: ints(|row| row.sequences), values }

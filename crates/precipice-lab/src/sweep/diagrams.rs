@@ -1,8 +1,10 @@
 //! From the runs of a sweep to its figures.
 
-use precipice::probe::survival::{Observation, Survival};
-use precipice::probe::transition::median;
+use precipice::measure::survival::{Observation, Survival};
+use precipice::measure::transition::median;
+use precipice::measure::{Column, metric};
 use precipice::record::Row;
+use precipice::task::{Facts, Set};
 use precipice_figures::{
     BandPanel, BandSeries, Bands, Ensemble, EnsembleMember, Figure, FigureError, PhaseCell, PhaseDiagram, PhaseMap,
     PhaseUnit, bands, ensemble, phase_diagram,
@@ -42,16 +44,17 @@ const MEMBERS_MAX: usize = 6;
 /// If there are no runs, the log of a run cannot be read, or a figure cannot be drawn.
 pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFigures, LabError> {
     let problem = |e: FigureError| LabError::figure("sweep", e);
-    let (curves, n_left_out) = learning_curves(title, report)?;
+    let facts = facts_of(report)?;
+    let (curves, n_left_out) = learning_curves(title, report, &facts)?;
     let mut figures = vec![SweepFigure { name: "ensemble", figure: ensemble(&curves).map_err(problem)? }];
     let is_swept = |axis: &&Axis| axis.values.len() > 1;
     match axes.iter().filter(is_swept).collect::<Vec<_>>()[..] {
         [y, x] => {
-            let figure = phase_diagram(&phase_data(title, x, y, report)).map_err(problem)?;
+            let figure = phase_diagram(&phase_data(title, x, y, report, &facts)).map_err(problem)?;
             figures.push(SweepFigure { name: "phase-diagram", figure });
         }
         [x] if numbers(x).is_some() => {
-            let figure = bands(&dependence(title, x, report)).map_err(problem)?;
+            let figure = bands(&dependence(title, x, report, &facts)).map_err(problem)?;
             figures.push(SweepFigure { name: "dependence", figure });
         }
         _ => {}
@@ -59,26 +62,30 @@ pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFig
     Ok(SweepFigures { figures, n_left_out })
 }
 
-/// What success is called in regression.
-const REGRESSION: &str = "share of descent";
-
-/// What a report knows of success, with names: accuracies, or in regression the share of gradient descent.
-fn accuracies(report: &SweepReport) -> Vec<(&'static str, &'static str)> {
-    let known = |column: &str| report.runs.iter().any(|run| run.final_row.contains_key(column));
-    if known("gd_share") {
-        return vec![(REGRESSION, "gd_share")];
-    }
-    let named = [("in context", "ic_accuracy"), ("by heart", "iw_accuracy")];
-    let named: Vec<_> = named.into_iter().filter(|(_, column)| known(column)).collect();
-    if named.is_empty() { vec![("accuracy", "accuracy")] } else { named }
+/// What success is called, and the column of it: in context and by heart, or the progress of the task.
+fn measured(facts: &Facts) -> Vec<(String, Column)> {
+    let in_context = facts.set_of("ic_").map(|set| ("in context", set));
+    let named = in_context.into_iter().chain(facts.by_heart.map(|set| ("by heart", set)));
+    let column = |(words, set): (&str, Set)| (words.to_owned(), metric::ACCURACY.on(facts.prefix(set)));
+    let named: Vec<_> = named.map(column).collect();
+    if named.is_empty() { vec![(facts.progress.words.clone(), Column::of_progress(facts))] } else { named }
 }
 
-fn last(run: &SweepRow, column: &str) -> f64 {
-    run.final_row.get(column).and_then(Value::as_f64).unwrap_or(f64::NAN)
+/// What the task of a sweep's runs says of itself.
+///
+/// # Errors
+/// If there are no runs, or the first cannot be read.
+pub fn facts_of(report: &SweepReport) -> Result<Facts, LabError> {
+    let first = report.runs.first().ok_or_else(|| LabError::figure("sweep", FigureProblem::NoRuns))?;
+    Ok(RunDir::new(&first.run_dir).spec()?.facts())
+}
+
+fn last(run: &SweepRow, column: &Column) -> f64 {
+    run.final_row.get(column.name()).and_then(Value::as_f64).unwrap_or(f64::NAN)
 }
 
 /// Heat maps over two axes: final accuracies, medians over seeds, and the time of the jump.
-pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport) -> PhaseDiagram {
+pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport, facts: &Facts) -> PhaseDiagram {
     let (points, summaries) = (by_point(&report.runs), summarize(report));
     let at = |i: usize, j: usize| {
         let is_here = |axis: &Axis, k: usize, run: &SweepRow| {
@@ -87,13 +94,12 @@ pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport) -> Phas
         points.iter().position(|runs| is_here(x, i, runs[0]) && is_here(y, j, runs[0]))
     };
     let grid = || (0..y.values.len()).flat_map(|j| (0..x.values.len()).map(move |i| (i, j)));
-    let accuracy = |(name, column): (&str, &str)| {
+    let accuracy = |(name, column): (String, Column)| {
         let cell = |(i, j): (usize, usize)| match at(i, j) {
-            Some(at) => PhaseCell::Value(median(points[at].iter().map(|run| last(run, column))), String::new()),
+            Some(at) => PhaseCell::Value(median(points[at].iter().map(|run| last(run, &column))), String::new()),
             None => PhaseCell::Absent,
         };
-        let is_whole = name == "accuracy" || name == REGRESSION;
-        let name = if is_whole { name.to_owned() } else { format!("accuracy {name}") };
+        let name = if name == facts.progress.words { name } else { format!("accuracy {name}") };
         PhaseMap { name, unit: PhaseUnit::Fraction, cells: grid().map(cell).collect() }
     };
     let time = |(i, j): (usize, usize)| {
@@ -104,7 +110,7 @@ pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport) -> Phas
         let longest = points[at].iter().map(|run| run.steps).max().unwrap_or(0) as f64;
         summary.t50_median.map_or(PhaseCell::Censored(longest, below.clone()), |t50| PhaseCell::Value(t50, below))
     };
-    let mut maps: Vec<PhaseMap> = accuracies(report).into_iter().map(accuracy).collect();
+    let mut maps: Vec<PhaseMap> = measured(facts).into_iter().map(accuracy).collect();
     maps.push(PhaseMap { name: "t50".to_owned(), unit: PhaseUnit::Steps, cells: grid().map(time).collect() });
     let shown = |axis: &Axis| (short_key(&axis.key).to_owned(), axis.values.iter().map(|v| as_shown(v)).collect());
     let seeds = points.iter().map(Vec::len).max().unwrap_or(0);
@@ -117,11 +123,11 @@ pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport) -> Phas
 }
 
 /// Final accuracies over one axis of numbers: medians and the range of the seeds.
-pub fn dependence(title: &str, x: &Axis, report: &SweepReport) -> Bands {
+pub fn dependence(title: &str, x: &Axis, report: &SweepReport, facts: &Facts) -> Bands {
     let points = by_point(&report.runs);
-    let series = |(name, column): (&str, &str)| {
+    let series = |(name, column): (String, Column)| {
         let at = |runs: &Vec<&SweepRow>| {
-            let values = || runs.iter().map(|run| last(run, column));
+            let values = || runs.iter().map(|run| last(run, &column));
             let (low, high) = (values().fold(f64::NAN, f64::min), values().fold(f64::NAN, f64::max));
             let x = runs[0].swept.get(&x.key).and_then(Value::as_f64).unwrap_or(f64::NAN);
             (x, [low, median(values()), high])
@@ -129,14 +135,12 @@ pub fn dependence(title: &str, x: &Axis, report: &SweepReport) -> Bands {
         let mut at: Vec<_> = points.iter().map(at).collect();
         at.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (x, values) = at.into_iter().unzip();
-        BandSeries { name: name.to_owned(), x, values }
+        BandSeries { name, x, values }
     };
-    let measured = accuracies(report);
-    let what = if measured[0].0 == REGRESSION { REGRESSION } else { "accuracy" };
     let panel = BandPanel {
         heading: String::new(),
-        y_name: format!("final {what}"),
-        series: measured.into_iter().map(series).collect(),
+        y_name: format!("final {}", facts.progress.words),
+        series: measured(facts).into_iter().map(series).collect(),
         references: Vec::new(),
         marks: Vec::new(),
     };
@@ -149,17 +153,15 @@ fn numbers(axis: &Axis) -> Option<Vec<f64>> {
 }
 
 /// Accuracy over training with quantile bands, and the share of runs that have not jumped.
-fn learning_curves(title: &str, report: &SweepReport) -> Result<(Ensemble, usize), LabError> {
+fn learning_curves(title: &str, report: &SweepReport, facts: &Facts) -> Result<(Ensemble, usize), LabError> {
     let points = by_point(&report.runs);
     let n_left_out = points.len().saturating_sub(MEMBERS_MAX);
-    let (mut members, mut y_name) = (Vec::new(), "accuracy");
+    let (mut members, column) = (Vec::new(), Column::of_progress(facts));
     for point in points.iter().take(MEMBERS_MAX) {
         let mut curves = Vec::new();
         for run in point {
             // Only what is drawn: a thousand logs would fill the memory.
             let run_dir = RunDir::new(&run.run_dir);
-            let column = run_dir.spec()?.task.progress_column();
-            y_name = if column == "gd_share" { REGRESSION } else { "accuracy" };
             curves.push(run_dir.rows()?.iter().map(|row| (row.step as f64, row.get(&column))).collect());
         }
         let swept = point[0].swept.iter();
@@ -168,7 +170,7 @@ fn learning_curves(title: &str, report: &SweepReport) -> Result<(Ensemble, usize
         let name = if label.is_empty() { format!("{} seeds", point.len()) } else { label };
         members.push(member(name, &curves, &observations(point)));
     }
-    Ok((Ensemble { title: title.to_owned(), y_name: y_name.to_owned(), members }, n_left_out))
+    Ok((Ensemble { title: title.to_owned(), y_name: facts.progress.words.clone(), members }, n_left_out))
 }
 
 /// Points of an aligned curve, and where it ends at the latest.
@@ -180,7 +182,7 @@ const ALIGNED_END: f64 = 1.6;
 ///
 /// # Errors
 /// If the log of a run cannot be read.
-pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<BandSeries>, LabError> {
+pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, Column)]) -> Result<Vec<BandSeries>, LabError> {
     let mut logs = Vec::new();
     for run in runs {
         if let Some(t50) = run.t50 {
@@ -194,7 +196,7 @@ pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<
         return Err(LabError::figure("aligned curves", FigureProblem::NotForThisRun { why }));
     }
     let x: Vec<f64> = (0..=ALIGNED_POINTS).map(|i| end * i as f64 / ALIGNED_POINTS as f64).collect();
-    let series = |(name, column): &(&str, &str)| {
+    let series = |(name, column): &(&str, Column)| {
         let at = |x: &f64| {
             let all = logs.iter().map(|(t50, rows)| interpolated(rows, column, x * t50));
             let mut values: Vec<f64> = all.filter(|value| value.is_finite()).collect();
@@ -210,7 +212,7 @@ pub fn aligned_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<
 }
 
 /// A column between two rows of the log; NaN beyond the last.
-fn interpolated(rows: &[Row], column: &str, step: f64) -> f64 {
+fn interpolated(rows: &[Row], column: &Column, step: f64) -> f64 {
     let after = rows.partition_point(|row| (row.step as f64) < step);
     let Some(b) = rows.get(after) else { return f64::NAN };
     let a = &rows[after.saturating_sub(1)];
@@ -226,10 +228,10 @@ fn interpolated(rows: &[Row], column: &str, step: f64) -> f64 {
 ///
 /// # Errors
 /// If the log of a run cannot be read.
-pub fn seed_curves(runs: &[&SweepRow], named: &[(&str, &str)]) -> Result<Vec<BandSeries>, LabError> {
+pub fn seed_curves(runs: &[&SweepRow], named: &[(&str, Column)]) -> Result<Vec<BandSeries>, LabError> {
     let logs = runs.iter().map(|run| RunDir::new(&run.run_dir).rows()).collect::<Result<Vec<_>, _>>()?;
     let n_rows = logs.iter().map(Vec::len).min().unwrap_or(0);
-    let series = |(name, column): &(&str, &str)| {
+    let series = |(name, column): &(&str, Column)| {
         let at = |i: usize| {
             let mut values: Vec<f64> = logs.iter().map(|rows| rows[i].get(column)).collect();
             values.sort_by(f64::total_cmp);

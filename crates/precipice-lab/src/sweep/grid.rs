@@ -72,16 +72,16 @@ fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
             Err(LabError::Spec { problem: SpecProblem::Invalid(_), .. }) if plan.skips_invalid => continue,
             loaded => loaded?,
         };
-        let written = of_point.task.items().cloned();
+        let written = of_point.task.family().items().cloned();
         match &known {
             Some((of_others, loaded)) if *of_others == written => {
-                if let (Some(items), Some(loaded)) = (of_point.task.items_mut(), loaded) {
+                if let (Some(items), Some(loaded)) = (of_point.task.family_mut().items_mut(), loaded) {
                     items.clone_from(loaded);
                 }
             }
             _ => {
                 items::load(&mut of_point)?;
-                known = Some((written, of_point.task.items().cloned()));
+                known = Some((written, of_point.task.family().items().cloned()));
             }
         }
         for &seed in seeds {
@@ -127,8 +127,10 @@ mod tests {
     fn the_last_axis_is_fastest_and_every_run_is_another() {
         let axes = [axis("task.copying.n_labels", &["16", "32"]), axis("train.batch_size", &["64", "128"])];
         let jobs = expand("copying", &Changes::default(), &axes, &[0, 1]).unwrap();
-        let told: Vec<_> =
-            jobs.iter().map(|job| (job.spec.task.n_labels(), job.spec.train.batch_size, job.spec.seeds.init)).collect();
+        let told: Vec<_> = jobs
+            .iter()
+            .map(|job| (job.spec.facts().n_labels(), job.spec.train.batch_size, job.spec.seeds.init))
+            .collect();
         let want = [(16, 64), (16, 128), (32, 64), (32, 128)];
         assert_eq!(told, want.iter().flat_map(|&(l, b)| [(l, b, 0), (l, b, 1)]).collect::<Vec<_>>());
         assert_eq!(jobs[2].swept["train.batch_size"], 128);

@@ -16,7 +16,7 @@ mod report;
 mod summary;
 
 pub use catalog::{Experiment, ExperimentKind, catalog};
-pub use diagrams::{SweepFigure, SweepFigures, aligned_curves, dependence, draw, phase_data, seed_curves};
+pub use diagrams::{SweepFigure, SweepFigures, aligned_curves, dependence, draw, facts_of, phase_data, seed_curves};
 pub use executor::{SweepWatcher, sweep};
 pub use grid::Job;
 pub use plan::{Axis, BUILT_IN_SWEEPS, Plan, parse_seeds};

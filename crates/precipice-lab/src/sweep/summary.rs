@@ -1,6 +1,6 @@
 //! What the runs of a sweep say together.
 
-use precipice::probe::survival::{Observation, Survival, median_interval};
+use precipice::measure::survival::{Observation, Survival, median_interval};
 use serde::Serialize;
 use serde_json::{Map, Value};
 

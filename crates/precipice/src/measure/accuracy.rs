@@ -1,12 +1,11 @@
 //! Accuracies of evaluation sets, where labels are asked for.
 
-use super::metric::{self, Metric};
+use super::metric::{self, Column, Metric};
 use super::row::Row;
 use super::scores::{Scores, predictor_scores, scores};
 use super::{Probe, Tally};
 use crate::model::{Model, Params, Trace};
 use crate::sequence::Batch;
-use crate::task::Task;
 use crate::train::Trainer;
 use crate::train::loss::{cross_entropy, log_sum_exp};
 use crate::workers::Workers;
@@ -95,15 +94,14 @@ pub fn argmax(values: impl Iterator<Item = (u32, f32)>) -> Option<u32> {
 #[derive(Debug)]
 pub struct Accuracies {
     n_sequences: usize,
-    /// Of each set's predictors; they do not change.
-    predictors: Vec<Vec<f64>>,
+    /// Of each set's predictors, found when they are first asked for; they do not change.
+    predictors: Option<Vec<Vec<f64>>>,
 }
 
 impl Accuracies {
-    /// Of a task that asks for labels.
-    pub fn new(task: &dyn Task, n_sequences: usize) -> Self {
-        let predictors = task.facts().sets().map(|set| predictor_scores(task, set, n_sequences)).collect();
-        Self { n_sequences, predictors }
+    /// On so many sequences of each set, of a task that asks for labels.
+    pub fn new(n_sequences: usize) -> Self {
+        Self { n_sequences, predictors: None }
     }
 }
 
@@ -120,12 +118,13 @@ impl Probe for Accuracies {
     }
 
     fn measure(&mut self, trainer: &Trainer, workers: &dyn Workers, row: &mut Row) {
-        let facts = trainer.task().facts();
-        for (set, predictors) in facts.sets().zip(&self.predictors) {
+        let (task, facts, n) = (trainer.task(), trainer.task().facts(), self.n_sequences);
+        let all = || facts.sets().map(|set| predictor_scores(task, set, n)).collect();
+        for (set, predictors) in facts.sets().zip(self.predictors.get_or_insert_with(all).iter()) {
             let (prefix, accuracy) = (facts.prefix(set), scores::<Accuracy>(trainer, set, self.n_sequences, workers));
             accuracy.push_columns(prefix, row);
             for (predictor, &value) in facts.predictors.iter().zip(predictors) {
-                row.push(metric::PREDICTOR_ACCURACY.at([prefix, &predictor.name]), value);
+                row.push(Column::of_predictor(facts, set, predictor), value);
             }
         }
     }

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::task::{Facts, PredictorName, Set};
+
 /// One kind of column.
 ///
 /// ```
@@ -72,14 +74,30 @@ pub enum Better {
     Neither,
 }
 
-/// The name of a column, made by a [`Metric`] or said by a task's facts.
+/// The name of a column, made by a [`Metric`] or found by a task's facts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Column(Cow<'static, str>);
 
 impl Column {
-    /// A name that the facts of a task say.
-    pub fn of_facts(name: impl Into<String>) -> Self {
-        Self(Cow::Owned(name.into()))
+    /// What rises as a task is learned.
+    pub fn of_progress(facts: &Facts) -> Self {
+        Self(Cow::Owned(facts.progress.column.clone()))
+    }
+
+    /// The loss that falls as a task is learned.
+    pub fn of_loss(facts: &Facts) -> Self {
+        LOSS.on(facts.in_context_prefix())
+    }
+
+    /// The accuracy on the set that shows what is learned in context.
+    pub fn of_accuracy(facts: &Facts) -> Self {
+        ACCURACY.on(facts.in_context_prefix())
+    }
+
+    /// What a predictor of the task reaches on a set.
+    pub fn of_predictor(facts: &Facts, set: Set, predictor: &PredictorName) -> Self {
+        let metric = if facts.targets.are_labels() { PREDICTOR_ACCURACY } else { PREDICTOR_LOSS };
+        metric.at([facts.prefix(set), &predictor.name])
     }
 
     /// The name.

@@ -94,13 +94,13 @@ fn built_in(spec: &RunSpec, trainer: &Trainer) -> Vec<Box<dyn Probe>> {
     let (task, is_enabled) = (trainer.task(), spec.probes.enabled);
     let mut probes: Vec<Box<dyn Probe>> = Vec::new();
     if task.facts().targets.are_labels() {
-        probes.push(Box::new(Accuracies::new(task, spec.eval.sequences)));
+        probes.push(Box::new(Accuracies::new(spec.eval.sequences)));
         if is_enabled {
             probes.push(Box::new(Inside::new(trainer, spec.probes.sequences)));
             probes.push(Box::new(Ablations::new(trainer, &spec.probes)));
         }
     } else {
-        probes.push(Box::new(Losses::new(task, spec.eval.sequences)));
+        probes.push(Box::new(Losses::new(spec.eval.sequences)));
         if is_enabled && let Some(regression) = spec.task.regression() {
             probes.push(Box::new(DescentProbe::new(regression, spec.probes.sequences)));
         }

@@ -53,7 +53,8 @@ impl Row {
         }
     }
 
-    fn value(&self, name: &str) -> Option<f64> {
+    /// The value of a name that stands in some row, if it stands in this one.
+    pub fn value(&self, name: &str) -> Option<f64> {
         self.columns.iter().find(|(column, _)| column == name).map(|(_, value)| *value)
     }
 

@@ -38,7 +38,7 @@ pub enum Learned {
 
 /// What the rows of a run say: whether it learned in context, when, and whether it knows labels by heart.
 pub fn transition_of(facts: &Facts, rows: &[Row]) -> (Learned, Option<Transition>) {
-    let [progress, loss] = [facts.progress.column.clone(), facts.loss_column()].map(Column::of_facts);
+    let (progress, loss) = (Column::of_progress(facts), Column::of_loss(facts));
     let series: Vec<_> = rows.iter().map(|row| (row.step as f64, row.get(&progress), row.get(&loss))).collect();
     let (learned, transition) = detect(&series, facts.progress.threshold());
     let Some(by_heart) = facts.by_heart else { return (learned, transition) };

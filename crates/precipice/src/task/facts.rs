@@ -146,15 +146,4 @@ impl Facts {
     pub fn in_context_prefix(&self) -> &str {
         self.prefix(self.probed_set)
     }
-
-    /// The column of the loss that falls as the task is learned.
-    pub fn loss_column(&self) -> String {
-        format!("{}loss", self.in_context_prefix())
-    }
-
-    /// The column of what a predictor reaches on a set.
-    pub fn predictor_column(&self, set: Set, predictor: &PredictorName) -> String {
-        let measure = if self.targets.are_labels() { "accuracy" } else { "loss" };
-        format!("{}{}_{measure}", self.prefix(set), predictor.name)
-    }
 }

@@ -58,6 +58,8 @@ struct Shard<T: Real, F: Form<T>> {
 struct Evaluation<T: Real, F: Form<T>> {
     prepared: Vec<T>,
     rooms: Vec<Mutex<(Batch, F::Room)>>,
+    /// For batches that somebody else drew, of at most so many sequences.
+    answers: Option<(usize, F::Room)>,
 }
 
 impl<T: Real, F: Form<T>> Cpu<T, F> {
@@ -75,7 +77,7 @@ impl<T: Real, F: Form<T>> Cpu<T, F> {
         let shards = (0..N_SHARDS).map(shard).collect();
         let prepared = vec![T::ZERO; form.prepared_cuts().last().copied().unwrap_or(0)];
         let scratch = form.scratch(model);
-        let evaluation = Mutex::new(Evaluation { prepared: Vec::new(), rooms: Vec::new() });
+        let evaluation = Mutex::new(Evaluation { prepared: Vec::new(), rooms: Vec::new(), answers: None });
         Self { kind, form, batch_size, prepared, scratch, shards, evaluation }
     }
 
@@ -133,16 +135,19 @@ impl<T: Real, F: Form<T>> Engine<T> for Cpu<T, F> {
     }
 
     fn answers(&self, run: Lane<'_, T>, batch: &Batch, workers: &dyn Workers) -> Vec<T> {
-        let (mut prepared, mut room) = (Vec::new(), self.form.room(run.model, batch.n_sequences));
-        Self::prepare(&self.form, run, &mut prepared, workers);
-        self.form.forward(run.model, run.params, &prepared, batch, &mut room);
-        F::outputs(&mut room).0.to_vec()
+        let Evaluation { prepared, answers, .. } = &mut *lock(&self.evaluation);
+        Self::prepare(&self.form, run, prepared, workers);
+        let fits = answers.take().filter(|(capacity, _)| *capacity >= batch.n_sequences);
+        let (_, room) =
+            answers.insert(fits.unwrap_or_else(|| (batch.n_sequences, self.form.room(run.model, batch.n_sequences))));
+        self.form.forward(run.model, run.params, prepared, batch, room);
+        F::outputs(room).0.to_vec()
     }
 
     fn outputs(&self, run: Lane<'_, T>, set: Set, n_sequences: usize, workers: &dyn Workers, sink: &Sink<'_, T>) {
         let Lane { model, task, params } = run;
         let capacity = F::EVAL_CHUNK.min(n_sequences.div_ceil(N_SHARDS));
-        let Evaluation { prepared, rooms } = &mut *lock(&self.evaluation);
+        let Evaluation { prepared, rooms, .. } = &mut *lock(&self.evaluation);
         if rooms.first().is_none_or(|room| lock(room).0.capacity() != capacity) {
             let room = |_| Mutex::new((task.workspace(capacity), self.form.room(model, capacity)));
             *rooms = (0..N_SHARDS).map(room).collect();

@@ -1,24 +1,29 @@
 //! What `precipice probe` says of a network of the regression task.
 
+use precipice::measure::{Column, Metric, metric};
+use precipice::task::{Facts, Set};
 use precipice_lab::reports::regression::{Between, Damped, RegressionReport, Scaled};
 
 use crate::numbers::{commas, fraction};
 
-pub fn to_text(report: &RegressionReport) -> String {
-    let mut lines = vec![format!("step {}: loss {}", commas(report.step), fraction4(report.column("loss")))];
-    lines.push("\npredictor           loss   difference of predictions   of sensitivities   their cosine".to_owned());
-    for (column, loss) in &report.columns {
-        let Some(name) = column.strip_suffix("_loss") else { continue };
-        let compared = |measure: &str| fraction4(report.column(&format!("{name}_{measure}")));
-        let [predictions, sensitivities, cosine] =
-            ["prediction_difference", "sensitivity_difference", "sensitivity_cosine"].map(compared);
-        lines.push(format!(
-            "{:<13} {:>10} {predictions:>27} {sensitivities:>18} {cosine:>14}",
-            words(name),
-            fraction4(*loss)
-        ));
+pub fn to_text(report: &RegressionReport, facts: &Facts) -> String {
+    let mut lines =
+        vec![format!("step {}: loss {}", commas(report.step), fraction4(report.column(&metric::LOSS.main())))];
+    lines.push(
+        "\npredictor                   loss   difference of predictions   of sensitivities   their cosine".to_owned(),
+    );
+    let own = (facts.eval_sets[0].words.clone(), metric::LOSS.main(), None);
+    let predictors = facts.predictors.iter().map(|predictor| {
+        (predictor.words.clone(), Column::of_predictor(facts, Set::MAIN, predictor), Some(&predictor.name))
+    });
+    for (words, loss, name) in [own].into_iter().chain(predictors) {
+        let compared = |metric: &Metric| name.map_or(f64::NAN, |name| report.column(&metric.at([name])));
+        let measures = [metric::PREDICTION_DIFFERENCE, metric::SENSITIVITY_DIFFERENCE, metric::SENSITIVITY_COSINE];
+        let [predictions, sensitivities, cosine] = measures.map(|metric| fraction4(compared(&metric)));
+        let loss = fraction4(report.column(&loss));
+        lines.push(format!("{words:<21} {loss:>10} {predictions:>27} {sensitivities:>18} {cosine:>14}"));
     }
-    let attention = report.column("own_value_attention");
+    let attention = report.column(&metric::OWN_VALUE_ATTENTION.main());
     if attention.is_finite() {
         lines.push(format!("\nattention of x to its own y, layer 1: {}", fraction(attention)));
     }
@@ -68,17 +73,5 @@ fn fraction4(value: f64) -> String {
         value if value.is_nan() => "-".to_owned(),
         value if value.abs() >= 1e4 => format!("{value:.1e}"),
         value => format!("{value:.4}"),
-    }
-}
-
-fn words(name: &str) -> &str {
-    match name {
-        "zero" => "answering 0",
-        "average" => "mean of y",
-        "gd" => "descent",
-        "gd_plus_plus" => "GD++",
-        "ridge" => "ridge",
-        "pool" => "pool",
-        name => name,
     }
 }

@@ -1,10 +1,11 @@
 //! Networks beyond one linear layer on pairs: two layers, soft-max, streams, an MLP in front.
 
-use precipice::probe::regression::closed_forms::spectra;
-use precipice::probe::regression::weights::Circuits;
-use precipice::probe::transition::median;
+use precipice::measure::descent::closed_forms::spectra;
+use precipice::measure::descent::weights::Circuits;
+use precipice::measure::metric;
+use precipice::measure::transition::median;
 
-use super::runs::{SPEC, n_seeds, overrides, state, white};
+use super::runs::{SPEC, n_seeds, overrides, trained, white};
 use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::claims::seeds::run_seeds;
 use crate::error::LabError;
@@ -15,11 +16,15 @@ pub(super) fn two_layers(settings: &Settings, watcher: &mut Lookout<'_>) -> Resu
     let best = spectra.loss(spectra.best_descent_plus_plus(2)).value;
     let (mut cases, mut losses, mut cosines, mut shrinkages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for run in &runs {
-        let (loss, cosine) = (run.last("loss"), run.last("gd_plus_plus_sensitivity_cosine"));
-        let with_descent = run.last("gd_sensitivity_cosine");
-        let circuits = Circuits::of(&run.spec, &state(run)?.params, 0).expect("a single head on pairs");
+        let (loss, cosine) =
+            (run.last(&metric::LOSS.main()), run.last(&metric::SENSITIVITY_COSINE.at(["gd_plus_plus"])));
+        let with_descent = run.last(&metric::SENSITIVITY_COSINE.at(["gd"]));
+        let trainer = trained(run)?;
+        let network = trainer.model().description();
+        let circuits = Circuits::of(network, &trainer.state().params, 0).expect("a single head on pairs");
         let shrinkage = circuits.descent().shrinkage;
-        let excess = loss / run.last("zero_loss") * white(&run.spec).zero_loss() / best - 1.0;
+        let excess =
+            loss / run.last(&metric::PREDICTOR_LOSS.at(["", "zero"])) * white(&run.spec).zero_loss() / best - 1.0;
         let holds = (-0.02..0.05).contains(&excess)
             && cosine > 0.99
             && cosine > with_descent
@@ -50,7 +55,7 @@ pub(super) fn soft_max(settings: &Settings, watcher: &mut Lookout<'_>) -> Result
         let changes = overrides(&[&changes[..], &faster].concat());
         let mut losses = Vec::new();
         for run in &run_seeds(settings, watcher, SPEC, &changes, n_seeds(settings))? {
-            let loss = run.last("loss");
+            let loss = run.last(&metric::LOSS.main());
             let holds = if n_heads == 1 { loss > 0.27 } else { loss < 0.225 };
             let words = if n_heads == 1 { "1 head".to_owned() } else { format!("{n_heads} heads") };
             let case = format!("{words}, seed {}", run.seed());
@@ -67,10 +72,10 @@ pub(super) fn stream(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<E
     let (mut cases, mut losses, mut attentions) = (Vec::new(), Vec::new(), Vec::new());
     for run in &runs {
         let (t50, plateau) = run.jump().map_or((f64::NAN, f64::NAN), |jump| (jump.t50, jump.plateau_loss));
-        let loss = run.last("loss");
-        let first = run.rows.first().map_or(f64::NAN, |row| row.get("own_value_attention"));
-        let last = run.last("own_value_attention");
-        let is_flat = (plateau / run.last("zero_loss") - 1.0).abs() < 0.03;
+        let loss = run.last(&metric::LOSS.main());
+        let first = run.rows.first().map_or(f64::NAN, |row| row.get(&metric::OWN_VALUE_ATTENTION.main()));
+        let last = run.last(&metric::OWN_VALUE_ATTENTION.main());
+        let is_flat = (plateau / run.last(&metric::PREDICTOR_LOSS.at(["", "zero"])) - 1.0).abs() < 0.03;
         let holds = is_flat && loss < 0.23 && first < 0.1 && last > 0.4;
         let values =
             [("t50", t50), ("plateau", plateau), ("loss", loss), ("x to y, first", first), ("x to y, last", last)];
@@ -91,9 +96,9 @@ pub(super) fn sines(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Ev
     let constructed = run_seeds(settings, watcher, NAME, &overrides(&frozen), n_seeds(settings))?;
     let (mut cases, mut ratios) = (Vec::new(), Vec::new());
     for (run, control) in trained.iter().zip(&constructed) {
-        let (loss, of_control) = (run.last("loss"), control.last("loss"));
+        let (loss, of_control) = (run.last(&metric::LOSS.main()), control.last(&metric::LOSS.main()));
         let ratio = loss / of_control;
-        let holds = loss < 0.2 * run.last("zero_loss");
+        let holds = loss < 0.2 * run.last(&metric::PREDICTOR_LOSS.at(["", "zero"]));
         let t50 = run.jump().map_or(f64::NAN, |jump| jump.t50);
         cases.push(run.row(holds, &[("loss", loss), ("constructed", of_control), ("ratio", ratio), ("t50", t50)]));
         ratios.push(ratio);

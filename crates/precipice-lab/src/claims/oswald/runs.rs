@@ -1,9 +1,10 @@
 //! The runs of these claims, and what is asked of each.
 
-use precipice::probe::regression::closed_forms;
+use precipice::measure::descent::closed_forms;
+use precipice::measure::metric;
 use precipice::spec::RunSpec;
 use precipice::theory::regression::White;
-use precipice::train::TrainState;
+use precipice::train::Trainer;
 
 use crate::claims::claim::Settings;
 use crate::claims::seeds::Finished;
@@ -22,9 +23,9 @@ pub(super) fn overrides(changes: &[&str]) -> Vec<String> {
     changes.iter().map(|change| (*change).to_owned()).collect()
 }
 
-/// What a run ended with.
-pub(super) fn state(run: &Finished) -> Result<TrainState, LabError> {
-    Ok(at_step(&run.run_dir, &run.spec, run.spec.train.steps)?.into_state())
+/// The network that a run ended with.
+pub(super) fn trained(run: &Finished) -> Result<Trainer, LabError> {
+    at_step(&run.run_dir, &run.spec, run.spec.train.steps)
 }
 
 pub(super) fn pool(settings: &Settings) -> Result<Pool, LabError> {
@@ -38,7 +39,7 @@ pub(super) fn white(spec: &RunSpec) -> White {
 /// Runs that left the saddle, and in words how many did not.
 pub(super) fn free(runs: Vec<Finished>) -> (Vec<Finished>, String) {
     let n = runs.len();
-    let kept: Vec<Finished> = runs.into_iter().filter(|run| run.last("gd_share") > 0.5).collect();
+    let kept: Vec<Finished> = runs.into_iter().filter(|run| run.last(&metric::GD_SHARE.main()) > 0.5).collect();
     let words =
         if kept.len() < n { format!("; on the saddle, not judged: {} of {n}", n - kept.len()) } else { String::new() };
     (kept, words)

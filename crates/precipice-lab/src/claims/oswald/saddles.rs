@@ -1,7 +1,8 @@
 //! Plateaus on which training lingers: saddles whose losses are known.
 
-use precipice::probe::regression::closed_forms::plateaus;
-use precipice::probe::transition::median;
+use precipice::measure::descent::closed_forms::plateaus;
+use precipice::measure::metric;
+use precipice::measure::transition::median;
 
 use super::runs::{SPEC, overrides, white};
 use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
@@ -25,7 +26,9 @@ pub(super) fn misreading(settings: &Settings, watcher: &mut Lookout<'_>) -> Resu
             // The level between twice a free run's time and the escape.
             let (t50, theory) = (t50(run), white(&run.spec));
             let before = run.rows.iter().filter(|row| row.step as f64 > 500.0 && (row.step as f64) < 0.7 * t50);
-            let level = median(before.map(|row| row.get("loss") / row.get("zero_loss") * theory.zero_loss()));
+            let level = median(before.map(|row| {
+                row.get(&metric::LOSS.main()) / row.get(&metric::PREDICTOR_LOSS.at(["", "zero"])) * theory.zero_loss()
+            }));
             let is_trapped = t50 > TRAPPED;
             n_trapped += u32::from(is_trapped);
             if is_trapped {
@@ -89,7 +92,11 @@ struct Plateau {
 fn lingering(run: &Finished, theory: &[f64]) -> Vec<Plateau> {
     let zero = run.spec.task.regression().map_or(f64::NAN, |task| task.zero_loss());
     let all: Vec<f64> = std::iter::once(zero).chain(theory.iter().copied()).collect();
-    let losses: Vec<f64> = run.rows.iter().map(|row| zero * row.get("loss") / row.get("zero_loss")).collect();
+    let losses: Vec<f64> = run
+        .rows
+        .iter()
+        .map(|row| zero * row.get(&metric::LOSS.main()) / row.get(&metric::PREDICTOR_LOSS.at(["", "zero"])))
+        .collect();
     let nearest = |loss: f64| {
         let distance = |level: &f64| (loss.ln() - level.ln()).abs();
         (0..all.len()).min_by(|&a, &b| distance(&all[a]).total_cmp(&distance(&all[b]))).unwrap_or_default()

@@ -1,14 +1,23 @@
 //! One linear layer: a step of gradient descent, at all sizes, on other distributions, and repeated.
 
-use precipice::probe::regression::generalization::{Repetition, loss_under, roll_out as repeat};
-use precipice::probe::regression::weights::Circuits;
-use precipice::train::TrainState;
+use precipice::measure::descent::generalization::{Repetition, loss_under, roll_out as repeat};
+use precipice::measure::descent::weights::Circuits;
+use precipice::measure::metric;
+use precipice::train::{TrainState, Trainer};
+use precipice_num::Kernels;
 
-use super::runs::{SPEC, free, n_seeds, pool, state, white};
+use super::runs::{SPEC, free, n_seeds, pool, trained, white};
 use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
-use crate::claims::seeds::run_seeds;
+use crate::claims::seeds::{Finished, run_seeds};
 use crate::error::LabError;
 use crate::reports::regression::TOKEN_CLIP;
+
+/// The network that a run ended with, and what it computes with.
+fn opened(run: &Finished) -> Result<(Trainer, Kernels), LabError> {
+    let trainer = trained(run)?;
+    let kernels = trainer.model().kernels();
+    Ok((trainer, kernels))
+}
 
 pub(super) fn trained_is_descent(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     let (runs, words) = free(run_seeds(settings, watcher, SPEC, &[], n_seeds(settings))?);
@@ -17,13 +26,14 @@ pub(super) fn trained_is_descent(settings: &Settings, watcher: &mut Lookout<'_>)
     for run in &runs {
         let theory = white(&run.spec);
         let per_exemplar = theory.optimal_rate() / theory.n_exemplars as f64;
-        let state = state(run)?;
-        let circuits = Circuits::of(&run.spec, &state.params, 0).expect("a single head on pairs");
+        let (trainer, kernels) = opened(run)?;
+        let state = trainer.state();
+        let circuits = Circuits::of(trainer.model().description(), &state.params, 0).expect("a single head on pairs");
         let rate = circuits.descent().rate_per_exemplar;
         let params = circuits.towards_descent(&state.params, per_exemplar, 0.5).expect("a head as wide as a token");
-        let between = TrainState { params, ..state };
-        let (loss, cosine) = (run.last("loss"), run.last("gd_sensitivity_cosine"));
-        let lost = loss_under(&run.spec, &between, &pool, |_| {}) / loss - 1.0;
+        let between = TrainState { params, ..state.clone() };
+        let (loss, cosine) = (run.last(&metric::LOSS.main()), run.last(&metric::SENSITIVITY_COSINE.at(["gd"])));
+        let lost = loss_under(&run.spec, &between, kernels, &pool, |_| {}) / loss - 1.0;
         let holds = (loss - theory.optimal_loss()).abs() < 0.003
             && cosine > 0.995
             && (rate / per_exemplar - 1.0).abs() < 0.03
@@ -65,16 +75,17 @@ pub(super) fn sizes_and_scales(settings: &Settings, watcher: &mut Lookout<'_>) -
         untrapped.push((n, runs.len()));
         for run in &runs {
             let theory = white(&run.spec);
-            judge(format!("N = d = {n}"), run.seed(), run.last("loss"), theory.optimal_loss(), 0.02);
+            judge(format!("N = d = {n}"), run.seed(), run.last(&metric::LOSS.main()), theory.optimal_loss(), 0.02);
             if n != 10 {
                 continue;
             }
-            let state = state(run)?;
+            let (trainer, kernels) = opened(run)?;
+            let state = trainer.state();
             for factor in [0.5, 0.8, 1.4, 2.0] {
-                let of_inputs = loss_under(&run.spec, &state, &pool, |task| task.input_scale *= factor);
+                let of_inputs = loss_under(&run.spec, state, kernels, &pool, |task| task.input_scale *= factor);
                 let expected = theory.loss_at_scale(theory.optimal_rate(), factor);
                 judge(format!("inputs x {factor}"), run.seed(), of_inputs, expected, 0.05);
-                let of_labels = loss_under(&run.spec, &state, &pool, |task| task.label_scale *= factor);
+                let of_labels = loss_under(&run.spec, state, kernels, &pool, |task| task.label_scale *= factor);
                 let expected = factor * factor * theory.optimal_loss();
                 judge(format!("labels x {factor}"), run.seed(), of_labels, expected, 0.05);
             }
@@ -96,12 +107,12 @@ pub(super) fn roll_out(settings: &Settings, watcher: &mut Lookout<'_>) -> Result
     let (mut cases, mut fifth, mut damped_losses) = (Vec::new(), Vec::new(), Vec::new());
     let pool = pool(settings)?;
     for run in &runs {
-        let state = state(run)?;
+        let (trainer, kernels) = opened(run)?;
         let mut spec = run.spec.clone();
         spec.eval.sequences = 50_000;
         let mean = |damping: f64, only_y: bool| {
             let repetition = Repetition { n_applications: 50, damping, token_clip: Some(TOKEN_CLIP), only_y };
-            repeat(&spec, &state, repetition, &pool).map_or(vec![f64::NAN; 50], |losses| losses.mean)
+            repeat(&spec, trainer.state(), repetition, kernels, &pool).map_or(vec![f64::NAN; 50], |losses| losses.mean)
         };
         let (undamped, damped, of_all) = (mean(1.0, true), mean(0.75, true)[49], mean(1.0, false)[4]);
         let expected = [0.157, 0.133, 0.120, 0.113];

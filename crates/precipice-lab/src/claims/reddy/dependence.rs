@@ -1,17 +1,19 @@
 //! What the data decide: labels by heart, or from the context.
 
-use precipice::probe::transition::median;
+use precipice::measure::metric;
+use precipice::measure::transition::median;
 use precipice_figures::{BandPanel, Bands, bands};
 
 use super::dynamics::guesses;
 use super::swept::{Swept, case, last, log, speaking, swept};
 use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::error::LabError;
-use crate::sweep::{SweepRow, dependence, seed_curves};
+use crate::sweep::{SweepRow, dependence, facts_of, seed_curves};
 
-const BY_HEART: &str = "iw_accuracy";
-const IN_CONTEXT: &str = "ic_accuracy";
-const SOLUTIONS: [(&str, &str); 2] = [("novel classes (ic)", IN_CONTEXT), ("by heart (iw)", BY_HEART)];
+/// Prefixes of the sets whose accuracy tells one solution from the other.
+const BY_HEART: &str = "iw_";
+const IN_CONTEXT: &str = "ic_";
+
 /// Smaller differences of medians are not counted against a claim.
 const TOLERANCE: f64 = 0.03;
 /// Share of neighbors that must agree with a direction.
@@ -20,9 +22,13 @@ const AGREE: f64 = 0.9;
 /// Seeds of a point that a verdict on it needs.
 const SEEDS_MIN: usize = 2;
 
-/// Median over the seeds of a point.
-fn middle(runs: &[&SweepRow], column: &str) -> f64 {
-    median(runs.iter().map(|run| last(run, column)))
+fn accuracy(run: &SweepRow, prefix: &str) -> f64 {
+    last(run, &metric::ACCURACY.on(prefix))
+}
+
+/// Median accuracy over the seeds of a point.
+fn middle(runs: &[&SweepRow], prefix: &str) -> f64 {
+    median(runs.iter().map(|run| accuracy(run, prefix)))
 }
 
 /// Of rows of medians, each along a rising axis: the share of neighbors that go up (`sign` 1) or down.
@@ -84,11 +90,15 @@ pub(super) fn data(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evi
     );
     let figure =
         grid.draw_phases("reddy-2", "Classes K × copies B · no novel classes in training", "burstiness", "n_classes")?;
+    let facts = facts_of(&noise.report)?;
     noise.draw(
         "reddy-2-noise",
-        bands(&dependence("Within-class noise", noise.axis("within_class_noise"), &noise.report)),
+        bands(&dependence("Within-class noise", noise.axis("within_class_noise"), &noise.report, &facts)),
     )?;
-    zipf.draw("reddy-2-zipf", bands(&dependence("Frequency of classes", zipf.axis("zipf_exponent"), &zipf.report)))?;
+    zipf.draw(
+        "reddy-2-zipf",
+        bands(&dependence("Frequency of classes", zipf.axis("zipf_exponent"), &zipf.report, &facts)),
+    )?;
     Ok(Evidence { measured, cases, figure: Some(figure) })
 }
 
@@ -100,14 +110,15 @@ pub(super) fn both(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evi
     for run in &runs {
         let (_, rows) = log(run)?;
         let late = &rows[rows.len() * 3 / 4..];
-        let lowest = |column: &str| late.iter().map(|row| row.get(column)).fold(f64::NAN, f64::min);
-        let [ic, iw] = [IN_CONTEXT, BY_HEART].map(|column| last(run, column));
+        let lowest =
+            |prefix: &str| late.iter().map(|row| row.get(&metric::ACCURACY.on(prefix))).fold(f64::NAN, f64::min);
+        let [ic, iw] = [IN_CONTEXT, BY_HEART].map(|prefix| accuracy(run, prefix));
         let [low_ic, low_iw] = [IN_CONTEXT, BY_HEART].map(lowest);
         let holds = ic > 0.95 && iw > 0.95 && low_ic > 0.9 && low_iw > 0.9;
         let values = [("ic", ic), ("iw", iw), ("lowest late ic", low_ic), ("iw", low_iw)];
         cases.push(case(run, "", holds, &values));
     }
-    let over = |column: &str| runs.iter().map(|run| last(run, column)).collect::<Vec<_>>();
+    let over = |prefix: &str| runs.iter().map(|run| accuracy(run, prefix)).collect::<Vec<_>>();
     let measured = format!("{}; {}{silent}", summary("ic", &over(IN_CONTEXT)), summary("iw", &over(BY_HEART)));
     swept.draw_phases("reddy-5-phases", "Bursty × novel contexts · K = 512, B = 2", "p_novel", "p_bursty")?;
     let panel = panel(String::new(), &all)?;
@@ -120,7 +131,13 @@ fn panel(heading: String, runs: &[&SweepRow]) -> Result<BandPanel, LabError> {
     Ok(BandPanel {
         heading,
         y_name: "accuracy".to_owned(),
-        series: seed_curves(runs, &SOLUTIONS)?,
+        series: seed_curves(
+            runs,
+            &[
+                ("novel classes (ic)", metric::ACCURACY.on(IN_CONTEXT)),
+                ("by heart (iw)", metric::ACCURACY.on(BY_HEART)),
+            ],
+        )?,
         references: guesses(runs)?,
         marks: Vec::new(),
     })
@@ -138,11 +155,11 @@ pub(super) fn either(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<E
             cases.push(CaseRow::new(format!("{name}: too few seeds speak"), None, false, &[]));
         }
         for run in &runs {
-            let found = [IN_CONTEXT, BY_HEART].map(|column| last(run, column));
+            let found = [IN_CONTEXT, BY_HEART].map(|prefix| accuracy(run, prefix));
             let holds = found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() <= 0.1);
             cases.push(case(run, &name, holds, &[("ic", found[0]), ("iw", found[1])]));
         }
-        let over = |column: &str| runs.iter().map(|run| last(run, column)).collect::<Vec<_>>();
+        let over = |prefix: &str| runs.iter().map(|run| accuracy(run, prefix)).collect::<Vec<_>>();
         measured.push(format!(
             "{name}: {}, {}{silent}",
             summary("ic", &over(IN_CONTEXT)),

@@ -1,6 +1,7 @@
 //! How the reference run learns: accuracies and progress measures over time.
 
-use precipice::probe::survival::Survival;
+use precipice::measure::survival::Survival;
+use precipice::measure::{Column, metric};
 use precipice::record::Row;
 use precipice_figures::{BandPanel, Bands, bands};
 
@@ -11,6 +12,9 @@ use crate::sweep::{SweepRow, aligned_curves, observations};
 
 /// What curves of seeds that jump at different times are drawn over.
 pub(super) const OVER: &str = "step / t50 of the run";
+
+/// Of the evaluation sets beside the trained distribution.
+const PREFIXES: [&str; 3] = ["ic_", "ic_swap_", "iw_"];
 
 /// Step of the jump of the reference run, one seed of an independent implementation.
 fn reference_t50(settings: &Settings) -> f64 {
@@ -24,7 +28,7 @@ pub(super) fn reference(settings: &Settings, watcher: &mut Lookout<'_>) -> Resul
     let mut cases = Vec::new();
     for run in &runs {
         let (is_abrupt, [t50, width]) = abruptness(run);
-        let [ic, swap, iw] = ["ic_accuracy", "ic_swap_accuracy", "iw_accuracy"].map(|column| last(run, column));
+        let [ic, swap, iw] = PREFIXES.map(|prefix| last(run, &metric::ACCURACY.on(prefix)));
         let holds = is_abrupt && ic > 0.95 && swap > 0.95 && iw < 0.2;
         cases.push(case(run, "", holds, &[t50, width, ("ic", ic), ("ic_swap", swap), ("iw", iw)]));
     }
@@ -32,19 +36,16 @@ pub(super) fn reference(settings: &Settings, watcher: &mut Lookout<'_>) -> Resul
     let relative = median / reference_t50(settings);
     let values = [("median t50", median), ("of the reference run's", relative)];
     cases.push(CaseRow::new("all seeds".to_owned(), None, (relative - 1.0).abs() <= 0.15, &values));
-    let over = |column: &str| runs.iter().map(|run| last(run, column)).collect::<Vec<_>>();
+    let over = |prefix: &str| runs.iter().map(|run| last(run, &metric::ACCURACY.on(prefix))).collect::<Vec<_>>();
     let times: Vec<f64> = runs.iter().map(|run| run.t50.unwrap_or(f64::NAN)).collect();
-    let parts = [("ic", "ic_accuracy"), ("ic_swap", "ic_swap_accuracy"), ("iw", "iw_accuracy")];
-    let mut measured: Vec<String> = parts.iter().map(|(name, column)| summary(name, &over(column))).collect();
+    let parts = PREFIXES.iter().map(|prefix| summary(prefix.trim_end_matches('_'), &over(prefix)));
+    let mut measured: Vec<String> = parts.collect();
     measured.insert(0, summary("t50", &times));
     if !has_jump(&all) {
         return Ok(Evidence { measured: measured.join("; ") + &silent, cases, figure: None });
     }
-    let named = [
-        ("novel classes (ic)", "ic_accuracy"),
-        ("labels swapped (ic_swap)", "ic_swap_accuracy"),
-        ("by heart (iw)", "iw_accuracy"),
-    ];
+    let words = ["novel classes (ic)", "labels swapped (ic_swap)", "by heart (iw)"];
+    let named: Vec<_> = words.into_iter().zip(PREFIXES.map(|prefix| metric::ACCURACY.on(prefix))).collect();
     let panel = BandPanel {
         heading: String::new(),
         y_name: "accuracy".to_owned(),
@@ -65,17 +66,20 @@ pub(super) fn has_jump(runs: &[&SweepRow]) -> bool {
 /// Chance and the guess among the context's labels.
 pub(super) fn guesses(runs: &[&SweepRow]) -> Result<Vec<(String, f64)>, LabError> {
     let (spec, _) = log(runs[0])?;
-    let guess = (spec.task.context_guess_name().to_owned(), spec.task.context_guess());
-    Ok(vec![("1/L".to_owned(), 1.0 / spec.task.n_labels() as f64), guess])
+    let facts = spec.facts();
+    let chance = ("1/L".to_owned(), 1.0 / facts.n_labels() as f64);
+    Ok(vec![chance, (facts.progress.floor_words, facts.progress.floor)])
 }
 
 /// The progress measures, as named in figures.
-pub(super) const MEASURES: [(&str, &str); 4] = [
-    ("CLA: chooses a label of the context", "ic_context_label_accuracy"),
-    ("TLA2: query to all labels", "tla2"),
-    ("ILA1: label to its item", "ila1"),
-    ("TILA2: query to its label", "tila2"),
-];
+pub(super) fn measures() -> [(&'static str, Column); 4] {
+    [
+        ("CLA: chooses a label of the context", metric::CONTEXT_LABEL_ACCURACY.on("ic_")),
+        ("TLA2: query to all labels", metric::TLA2.main()),
+        ("ILA1: label to its item", metric::ILA1.main()),
+        ("TILA2: query to its label", metric::TILA2.main()),
+    ]
+}
 
 pub(super) fn progress(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     let swept = swept(settings, watcher, "reddy-reference")?;
@@ -85,8 +89,8 @@ pub(super) fn progress(settings: &Settings, watcher: &mut Lookout<'_>) -> Result
     for run in &runs {
         let Some(t50) = run.t50 else { continue };
         let (_, rows) = log(run)?;
-        let half = half_rise(&rows, "tila2") / t50;
-        let [cla, tla2, ila1, tila2] = MEASURES.map(|(_, column)| made_by(&rows, column, 0.8 * t50));
+        let half = half_rise(&rows, &metric::TILA2.main()) / t50;
+        let [cla, tla2, ila1, tila2] = measures().map(|(_, column)| made_by(&rows, &column, 0.8 * t50));
         let holds = (half - 1.0).abs() <= 0.05 && cla >= 0.5 && tla2 >= 3.0 * tila2 && ila1 <= 0.2 && tila2 <= 0.2;
         let values =
             [("TILA2 half way / t50", half), ("at .8 t50: CLA", cla), ("TLA2", tla2), ("ILA1", ila1), ("TILA2", tila2)];
@@ -109,10 +113,10 @@ pub(super) fn progress(settings: &Settings, watcher: &mut Lookout<'_>) -> Result
         references,
         marks: Vec::new(),
     };
-    let accuracy = aligned_curves(&all, &[("novel classes (ic)", "ic_accuracy")])?;
+    let accuracy = aligned_curves(&all, &[("novel classes (ic)", metric::ACCURACY.on("ic_"))])?;
     let panels = vec![
         panel("", "ic accuracy", accuracy, guesses(&all)?),
-        panel("", "share", aligned_curves(&all, &MEASURES)?, Vec::new()),
+        panel("", "share", aligned_curves(&all, &measures())?, Vec::new()),
     ];
     let title = "What rises slowly and what jumps · median and range of the seeds that jump".to_owned();
     let figure = swept.draw("reddy-3", bands(&Bands { title, x_name: Some(OVER.to_owned()), panels }))?;
@@ -120,7 +124,7 @@ pub(super) fn progress(settings: &Settings, watcher: &mut Lookout<'_>) -> Result
 }
 
 /// Step at which a column is half way from its first to its last value, for good.
-fn half_rise(rows: &[Row], column: &str) -> f64 {
+fn half_rise(rows: &[Row], column: &Column) -> f64 {
     let value = |row: &Row| row.get(column);
     let (Some(first), Some(end)) = (rows.first(), rows.last()) else { return f64::NAN };
     let half = value(first).midpoint(value(end));
@@ -131,7 +135,7 @@ fn half_rise(rows: &[Row], column: &str) -> f64 {
 }
 
 /// Share of a column's way from first to last value that it has made by a step.
-fn made_by(rows: &[Row], column: &str, step: f64) -> f64 {
+fn made_by(rows: &[Row], column: &Column, step: f64) -> f64 {
     let (Some(first), Some(end)) = (rows.first(), rows.last()) else { return f64::NAN };
     let at = rows.iter().rev().find(|row| row.step as f64 <= step).map_or(f64::NAN, |row| row.get(column));
     (at - first.get(column)) / (end.get(column) - first.get(column))
@@ -144,10 +148,10 @@ mod tests {
     #[test]
     fn rises_are_timed_between_rows() {
         let row =
-            |(i, x): (usize, &f64)| Row { step: 100 * i as u64, sequences: 0, columns: vec![("x".to_owned(), *x)] };
+            |(i, x): (usize, &f64)| Row { step: 100 * i as u64, sequences: 0, columns: vec![("loss".to_owned(), *x)] };
         let rows: Vec<Row> = [0.0, 0.1, 0.2, 0.8, 1.0].iter().enumerate().map(row).collect();
-        assert!((half_rise(&rows, "x") - 250.0).abs() < 1e-9);
-        assert!((made_by(&rows, "x", 250.0) - 0.2).abs() < 1e-12);
-        assert!(half_rise(&[], "x").is_nan());
+        assert!((half_rise(&rows, &metric::LOSS.main()) - 250.0).abs() < 1e-9);
+        assert!((made_by(&rows, &metric::LOSS.main(), 250.0) - 0.2).abs() < 1e-12);
+        assert!(half_rise(&[], &metric::LOSS.main()).is_nan());
     }
 }

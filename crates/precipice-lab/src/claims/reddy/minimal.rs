@@ -1,11 +1,12 @@
 //! The minimal heads beside the full network.
 
-use precipice::probe::transition::median;
+use precipice::measure::transition::median;
+use precipice::measure::{Column, metric};
 use precipice::record::Row;
 use precipice_figures::{BandPanel, Bands, bands};
 
 use super::dependence::classes_and_copies;
-use super::dynamics::{MEASURES, OVER, guesses, has_jump};
+use super::dynamics::{OVER, guesses, has_jump, measures};
 use super::swept::{abruptness, case, last, log, run_plan, swept};
 use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::error::LabError;
@@ -24,7 +25,7 @@ pub(super) fn heads(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Ev
         let runs = minimal.only(TRAINS_BETA_2, trains_beta_2).report.runs;
         for run in &runs {
             let (is_abrupt, [t50, width]) = abruptness(run);
-            let ic = last(run, "ic_accuracy");
+            let ic = last(run, &metric::ACCURACY.on("ic_"));
             cases.push(case(run, name, is_abrupt && ic > 0.95, &[t50, width, ("ic", ic)]));
         }
         let times: Vec<f64> = runs.iter().map(|run| run.t50.unwrap_or(f64::NAN)).collect();
@@ -55,8 +56,8 @@ pub(super) fn heads(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Ev
 }
 
 fn panel(heading: &str, runs: &[&SweepRow]) -> Result<BandPanel, LabError> {
-    let [_, tla2, ila1, tila2] = MEASURES;
-    let named = [("ic accuracy", "ic_accuracy"), (tla2.0, tla2.1), (ila1.0, ila1.1), (tila2.0, tila2.1)];
+    let [_, tla2, ila1, tila2] = measures();
+    let named = [("ic accuracy", metric::ACCURACY.on("ic_")), tla2, ila1, tila2];
     Ok(BandPanel {
         heading: heading.to_owned(),
         y_name: "share".to_owned(),
@@ -76,21 +77,22 @@ fn linear_plan() -> Result<Plan, LabError> {
 /// Medians of alpha and xi at steps 400 and 800 beside those of an independent implementation.
 fn along_the_formula(runs: &[SweepRow]) -> Result<CaseRow, LabError> {
     let logs = runs.iter().map(log).collect::<Result<Vec<_>, _>>()?;
-    let at = |step: u64, column: &str| {
+    let at = |step: u64, column: &Column| {
         let value = |rows: &[Row]| rows.iter().find(|row| row.step == step).map_or(f64::NAN, |row| row.get(column));
         median(logs.iter().map(|(_, rows)| value(rows)))
     };
-    let wanted = [(400, "alpha", 0.210), (400, "xi", 1.771), (800, "alpha", 1.068), (800, "xi", 3.586)];
+    let (beta, alpha, xi) = (metric::BETA.main(), metric::ALPHA.main(), metric::XI.main());
+    let wanted = [(400, &alpha, 0.210), (400, &xi, 1.771), (800, &alpha, 1.068), (800, &xi, 3.586)];
     let holds = wanted.iter().all(|&(step, column, value)| (at(step, column) / value - 1.0).abs() <= 0.06);
     let values = [
-        ("step 400: alpha", at(400, "alpha")),
-        ("xi", at(400, "xi")),
-        ("step 800: alpha", at(800, "alpha")),
-        ("xi", at(800, "xi")),
-        ("beta", at(800, "beta")),
-        ("step 1000: beta", at(1000, "beta")),
-        ("alpha", at(1000, "alpha")),
-        ("xi", at(1000, "xi")),
+        ("step 400: alpha", at(400, &alpha)),
+        ("xi", at(400, &xi)),
+        ("step 800: alpha", at(800, &alpha)),
+        ("xi", at(800, &xi)),
+        ("beta", at(800, &beta)),
+        ("step 1000: beta", at(1000, &beta)),
+        ("alpha", at(1000, &alpha)),
+        ("xi", at(1000, &xi)),
     ];
     Ok(CaseRow::new("linear readout, medians".to_owned(), None, holds, &values))
 }

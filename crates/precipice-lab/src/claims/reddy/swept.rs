@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use precipice::measure::{Column, metric};
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 use precipice_figures::{Figure, FigureError, phase_diagram};
@@ -80,14 +81,15 @@ impl Swept {
 
     /// Draws the two axes as a phase diagram.
     pub fn draw_phases(&self, name: &str, title: &str, x: &str, y: &str) -> Result<PathBuf, LabError> {
-        let data = sweep::phase_data(title, self.axis(x), self.axis(y), &self.report);
+        let facts = sweep::facts_of(&self.report)?;
+        let data = sweep::phase_data(title, self.axis(x), self.axis(y), &self.report, &facts);
         self.draw(name, phase_diagram(&data))
     }
 }
 
 /// A column of the last row.
-pub(super) fn last(run: &SweepRow, column: &str) -> f64 {
-    run.final_row.get(column).and_then(Value::as_f64).unwrap_or(f64::NAN)
+pub(super) fn last(run: &SweepRow, column: &Column) -> f64 {
+    run.final_row.get(column.name()).and_then(Value::as_f64).unwrap_or(f64::NAN)
 }
 
 /// The log of a run and its spec.
@@ -102,12 +104,12 @@ pub(super) fn log(run: &SweepRow) -> Result<(RunSpec, Vec<Row>), LabError> {
 pub(super) fn speaking<'a>(runs: &[&'a SweepRow]) -> Result<(Vec<&'a SweepRow>, String), LabError> {
     let mut kept = Vec::new();
     for run in runs {
-        let task = RunDir::new(&run.run_dir).spec()?.task;
-        let n_labels = task.n_labels() as f64;
-        let share = 1.0 / task.context_guess() / n_labels;
-        let is_silent = (last(run, "loss") - n_labels.ln()).abs() < 1e-3
-            && (last(run, "ic_loss") - n_labels.ln()).abs() < 1e-3
-            && (last(run, "ic_context_label_mass") - share).abs() < 1e-4;
+        let facts = RunDir::new(&run.run_dir).spec()?.facts();
+        let n_labels = facts.n_labels() as f64;
+        let share = 1.0 / facts.progress.floor / n_labels;
+        let is_silent = (last(run, &metric::LOSS.main()) - n_labels.ln()).abs() < 1e-3
+            && (last(run, &metric::LOSS.on("ic_")) - n_labels.ln()).abs() < 1e-3
+            && (last(run, &metric::CONTEXT_LABEL_MASS.on("ic_")) - share).abs() < 1e-4;
         kept.extend((!is_silent).then_some(*run));
     }
     let n_silent = runs.len() - kept.len();

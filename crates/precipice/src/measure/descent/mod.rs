@@ -11,11 +11,10 @@ pub mod weights;
 
 pub use compare::{Comparison, compare, own_value_attention};
 
-use super::metric::{self, Metric};
+use super::metric::{self, Column, Metric};
 use super::scores::{Scores, predictor_scores, scores};
 use super::{Probe, Row};
 use crate::sequence::Batch;
-use crate::task::Task;
 use crate::task::regression::RegressionSpec;
 use crate::train::Trainer;
 use crate::train::loss::square;
@@ -51,15 +50,14 @@ impl Scores for SquareError {
 #[derive(Debug)]
 pub struct Losses {
     n_sequences: usize,
-    /// Of each set's predictors; they do not change.
-    predictors: Vec<Vec<f64>>,
+    /// Of each set's predictors, found when they are first asked for; they do not change.
+    predictors: Option<Vec<Vec<f64>>>,
 }
 
 impl Losses {
-    /// Of a task that asks for values.
-    pub fn new(task: &dyn Task, n_sequences: usize) -> Self {
-        let predictors = task.facts().sets().map(|set| predictor_scores(task, set, n_sequences)).collect();
-        Self { n_sequences, predictors }
+    /// On so many sequences of each set, of a task that asks for values.
+    pub fn new(n_sequences: usize) -> Self {
+        Self { n_sequences, predictors: None }
     }
 }
 
@@ -69,12 +67,13 @@ impl Probe for Losses {
     }
 
     fn measure(&mut self, trainer: &Trainer, workers: &dyn Workers, row: &mut Row) {
-        let facts = trainer.task().facts();
-        for (set, predictors) in facts.sets().zip(&self.predictors) {
+        let (task, facts, n) = (trainer.task(), trainer.task().facts(), self.n_sequences);
+        let all = || facts.sets().map(|set| predictor_scores(task, set, n)).collect();
+        for (set, predictors) in facts.sets().zip(self.predictors.get_or_insert_with(all).iter()) {
             let prefix = facts.prefix(set);
             row.push(metric::LOSS.on(prefix), scores::<SquareError>(trainer, set, self.n_sequences, workers).loss());
             for (predictor, &value) in facts.predictors.iter().zip(predictors) {
-                row.push(metric::PREDICTOR_LOSS.at([prefix, &predictor.name]), value);
+                row.push(Column::of_predictor(facts, set, predictor), value);
             }
         }
         if facts.progress.column == metric::GD_SHARE.name {
