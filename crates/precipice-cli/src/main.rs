@@ -6,6 +6,7 @@ mod chart;
 mod cmd;
 mod interrupt;
 mod numbers;
+mod output;
 mod progress;
 
 use std::process::ExitCode;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::from(1),
         Err(error) => {
-            cmd::note(&format!("error: {error:#}"));
+            output::note(&format!("error: {error:#}"));
             ExitCode::from(2)
         }
     }

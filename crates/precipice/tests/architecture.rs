@@ -61,20 +61,6 @@ fn figures_are_pure_and_know_nothing_of_runs() {
 }
 
 #[test]
-fn arrows_do_not_point_back() {
-    let of = |names: &[&'static str]| names.iter().map(|name| format!("crate::{name}")).collect::<Vec<_>>();
-    let check = |folder: &str, names: &[&'static str]| {
-        let words = of(names);
-        none_mentions(folder, &words.iter().map(String::as_str).collect::<Vec<_>>());
-    };
-    check("precipice/src/theory", &["task", "model", "train", "probe", "run", "record", "spec", "batch"]);
-    check("precipice/src/model", &["task", "train", "probe", "run", "record"]);
-    check("precipice/src/train", &["probe", "run", "record"]);
-    check("precipice/src/task", &["model", "train", "probe", "run", "record"]);
-    check("precipice/src/probe", &["run"]);
-}
-
-#[test]
 fn only_the_command_line_prints_and_exits() {
     none_mentions("precipice-lab/src", &["println!", "eprintln!", "process::exit", "clap"]);
 }

@@ -8,9 +8,9 @@ use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::run_figures::write;
 use precipice_lab::runs::threads::THREADS_MAX;
 
-use super::{note, say, say_json};
 use crate::Ending;
 use crate::args::BenchArgs;
+use crate::output::{note, say, say_json};
 
 pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
     let effort = Effort { rounds: usize::from(args.rounds), seconds: args.seconds };

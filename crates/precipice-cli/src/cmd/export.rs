@@ -9,9 +9,9 @@ use precipice_lab::reports::run::ExportReport;
 use precipice_lab::runs::at_step;
 use precipice_lab::store::{RunDir, atomic, checkpoint, tables};
 
-use super::{say, say_json};
 use crate::Ending;
 use crate::args::{ExportArgs, ExportFormat};
+use crate::output::{say, say_json};
 
 pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(&args.run);

@@ -10,8 +10,8 @@ use precipice_lab::runs::threads::Pool;
 use precipice_lab::runs::{StoredRun, companion};
 use precipice_lab::whole_run::train_companion;
 
-use super::{say, say_json};
 use crate::args::FigureArgs;
+use crate::output::{say, say_json};
 use crate::progress::Progress;
 use crate::{Ending, interrupt};
 

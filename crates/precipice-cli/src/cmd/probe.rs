@@ -10,10 +10,10 @@ use precipice_lab::runs::at_step;
 use precipice_lab::runs::threads::Pool;
 use precipice_lab::store::{RunDir, checkpoint};
 
-use super::{say, say_json};
 use crate::Ending;
 use crate::args::ProbeArgs;
 use crate::numbers::fraction;
+use crate::output::{say, say_json};
 
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(&args.run);

@@ -8,9 +8,9 @@ use precipice_lab::error::LabError;
 use precipice_lab::input::spec_file::nearest;
 use precipice_lab::sweep::SweepWatcher;
 
-use super::{note, say, say_json};
 use crate::args::ReproduceArgs;
 use crate::numbers::duration;
+use crate::output::{note, say, say_json};
 use crate::progress::{Progress, SweepProgress};
 use crate::{Ending, interrupt};
 

@@ -10,9 +10,9 @@ use precipice_lab::store::RunOutcome;
 use precipice_lab::whole_run::train_and_draw;
 use serde_json::Value;
 
-use super::{note, say, say_json};
 use crate::args::{RunArgs, SpecArgs};
 use crate::numbers::{commas, duration, fraction, step};
+use crate::output::{note, say, say_json};
 use crate::progress::Progress;
 use crate::{Ending, interrupt};
 

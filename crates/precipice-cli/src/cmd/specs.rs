@@ -3,9 +3,9 @@
 use precipice_lab::input::spec_file;
 use precipice_lab::sweep::{Experiment, ExperimentKind, catalog};
 
-use super::{say, say_json};
 use crate::Ending;
 use crate::args::{ShowArgs, SpecsArgs};
+use crate::output::{say, say_json};
 
 pub fn specs(args: SpecsArgs) -> anyhow::Result<Ending> {
     let all = catalog()?;

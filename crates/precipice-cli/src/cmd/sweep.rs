@@ -7,9 +7,9 @@ use precipice_lab::run_figures::write;
 use precipice_lab::store::atomic;
 use precipice_lab::sweep::{self, Axis, FailedRun, Plan, PointSummary, SweepFigure, SweepReport, SweepSummary};
 
-use super::{note, say, say_json};
 use crate::args::SweepArgs;
 use crate::numbers::{commas, step};
+use crate::output::{note, say, say_json};
 use crate::progress::SweepProgress;
 use crate::{Ending, interrupt};
 

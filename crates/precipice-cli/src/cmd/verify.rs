@@ -4,10 +4,10 @@ use precipice_lab::reports::run::VerifyReport;
 use precipice_lab::runs;
 use precipice_lab::store::RunDir;
 
-use super::{say, say_json};
 use crate::Ending;
 use crate::args::VerifyArgs;
 use crate::numbers::commas;
+use crate::output::{say, say_json};
 use crate::progress::Progress;
 
 pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {

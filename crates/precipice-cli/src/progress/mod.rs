@@ -14,8 +14,8 @@ use precipice::spec::RunSpec;
 use precipice::task;
 use precipice::train::Trainer;
 
-use crate::cmd::note;
 use crate::numbers::{commas, fraction};
+use crate::output::note;
 use crate::{chart, interrupt};
 
 /// Characters of the chart.

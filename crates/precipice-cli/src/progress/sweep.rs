@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use precipice_lab::sweep::{FailedRun, SweepRow, SweepWatcher};
 
-use crate::cmd::note;
 use crate::cmd::sweep::label;
 use crate::numbers::commas;
+use crate::output::note;
 
 /// Progress over runs.
 pub struct SweepProgress {

@@ -114,15 +114,15 @@ impl RegressionReport {
         let row = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
         let (network, kernels) = (trainer.model().description(), trainer.model().kernels());
         let state = trainer.state();
-        let n_own = if spec.model.tied_layers { 1 } else { spec.model.n_layers };
+        let n_own = if network.tied_layers { 1 } else { network.n_layers };
         let circuits: Vec<Circuits> =
             (0..n_own).map_while(|layer| Circuits::of(network, &state.params, layer)).collect();
         let weights: Vec<DescentWeights> = circuits.iter().map(Circuits::descent).collect();
         let [inputs, labels] = scaled(&spec, state, kernels, workers);
-        let only_y = spec.model.n_layers == 1;
+        let only_y = network.n_layers == 1;
         let task = spec.task.regression().expect("the regression task");
         let scale = task.input_scale.max((2.0 * task.zero_loss()).sqrt()).max(1.0);
-        let token_clip = spec.model.token_clip.or(Some(TOKEN_CLIP * scale));
+        let token_clip = network.token_clip.or(Some(TOKEN_CLIP * scale));
         let repeat = |state: &TrainState, damping: f64| {
             let repetition = Repetition { n_applications: N_APPLICATIONS, damping, token_clip, only_y };
             roll_out(&spec, state, repetition, kernels, workers).map(Losses::from)
@@ -131,7 +131,7 @@ impl RegressionReport {
             DAMPINGS.iter().filter_map(|&damping| Some(Damped { losses: repeat(state, damping)?, damping }));
         // The same layer with all that is no descent taken away.
         let descent_roll_out = match (&circuits[..], &weights[..]) {
-            ([circuits], [weights]) if spec.model.n_layers == 1 => {
+            ([circuits], [weights]) if network.n_layers == 1 => {
                 let params = circuits.towards_descent(&state.params, weights.rate_per_exemplar, 1.0);
                 params.and_then(|params| repeat(&TrainState { params, ..state.clone() }, 1.0))
             }

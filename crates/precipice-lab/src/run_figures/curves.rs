@@ -3,6 +3,7 @@
 use precipice::measure::interactions::PARTS;
 use precipice::measure::transition::transition_of;
 use precipice::measure::{Column, Metric, metric};
+use precipice::model::Description;
 use precipice::task::{Facts, Set};
 use precipice_figures::{self as figure, Guess, MorePanel, Series};
 
@@ -107,7 +108,7 @@ impl StoredRun {
             };
             PARTS.iter().flat_map(|query| PARTS.iter().map(|key| (*query, *key))).map(pair).collect()
         };
-        let layers = (0..self.spec.model.n_layers).map(layer).collect();
+        let layers = (0..Description::of(&self.spec).n_layers).map(layer).collect();
         Ok(figure::InteractionMap { title: self.title(), steps: self.steps(), layers, jump: self.jump() })
     }
 

@@ -68,7 +68,7 @@ impl StoredRun {
                 accuracy: self.column_at(&trainer, &accuracy, workers),
                 layers,
             });
-            highlights = (0..self.spec.model.n_layers).map(|layer| pattern_of(layer, &batch, 0)).collect();
+            highlights = (0..trace.blocks.len()).map(|layer| pattern_of(layer, &batch, 0)).collect();
         }
         Ok(figure::AttentionGrid { title: self.title(), n_tokens: self.spec.n_tokens(), moments, highlights })
     }
@@ -102,7 +102,7 @@ impl StoredRun {
             moment_names.push(figure::moment_name(step, accuracy));
             let (n, t) = (batch.n_exemplars, batch.n_tokens());
             let attention = &trace.blocks.last().ok_or_else(|| problem("no layers"))?.attention;
-            let n_heads = self.spec.model.n_heads;
+            let n_heads = trainer.model().n_heads(trace.blocks.len() - 1);
             for s in 0..ROWS {
                 if rows.len() <= s {
                     let ids = &batch.item_ids[s * (n + 1)..(s + 1) * (n + 1)];

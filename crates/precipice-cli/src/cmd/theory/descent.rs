@@ -5,8 +5,8 @@ use precipice_lab::reports::formula::{DescentReport, FlowRow};
 
 use super::{context_of, header, is_frozen, point_of, row};
 use crate::args::DescentArgs;
-use crate::cmd::{say, say_json};
 use crate::numbers::commas;
+use crate::output::{say, say_json};
 
 pub fn descent(args: &DescentArgs) -> anyhow::Result<()> {
     let frozen = is_frozen(&args.start.freeze);

@@ -5,8 +5,8 @@ use precipice_lab::reports::theory::{FitReport, FittedRates, FormulaFit};
 use precipice_lab::store::RunDir;
 
 use crate::args::FitArgs;
-use crate::cmd::{say, say_json};
 use crate::numbers::commas;
+use crate::output::{say, say_json};
 
 /// Rows of the table of forecasts.
 const ROWS: usize = 8;

@@ -6,7 +6,7 @@ use precipice_lab::reports::formula::{FlowReport, FlowRow, LEVELS};
 
 use super::{context_of, header, is_frozen, point_of, row};
 use crate::args::FlowArgs;
-use crate::cmd::{say, say_json};
+use crate::output::{say, say_json};
 
 pub fn follow(args: &FlowArgs) -> anyhow::Result<()> {
     let flow = flow(context_of(&args.context)?, start_of(args)?)?;

@@ -11,7 +11,7 @@ use precipice_lab::run_figures::write;
 
 use super::{context_of, point_of};
 use crate::args::LandscapeArgs;
-use crate::cmd::{say, say_json};
+use crate::output::{say, say_json};
 
 pub fn landscape(args: &LandscapeArgs) -> anyhow::Result<()> {
     let landscape = Landscape::new(request_of(args)?)?;

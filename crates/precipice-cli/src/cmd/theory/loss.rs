@@ -6,7 +6,7 @@ use precipice_lab::reports::formula::PointReport;
 
 use super::context_of;
 use crate::args::LossArgs;
-use crate::cmd::{say, say_json};
+use crate::output::{say, say_json};
 
 pub fn loss(args: &LossArgs) -> anyhow::Result<()> {
     let context = context_of(&args.context)?;

@@ -5,7 +5,7 @@ use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::reports::closed_forms::{ClosedForms, MeanLoss, OneStep, Plateau, Steps};
 
 use crate::args::RegressionArgs;
-use crate::cmd::{say, say_json};
+use crate::output::{say, say_json};
 
 /// Steps and contexts at most: a table, not a simulation.
 const STEPS_MAX: usize = 1000;

@@ -5,7 +5,7 @@ use precipice_lab::reports::scaling::{FittedExponent, ScalingReport, ScalingRow}
 use precipice_lab::run_figures::write;
 
 use crate::args::{OverArg, ScalingArgs};
-use crate::cmd::{say, say_json};
+use crate::output::{say, say_json};
 
 pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
     let (over, default): (Over, &[f64]) = match args.over {

@@ -6,7 +6,7 @@ use precipice_num::Kernels;
 
 use super::SquareError;
 use crate::measure::scores;
-use crate::model::{Params, Reads};
+use crate::model::{Description, Model, Params, Reads};
 use crate::sequence::{N_SHARDS, shard_range};
 use crate::spec::RunSpec;
 use crate::task::regression::RegressionSpec;
@@ -82,8 +82,8 @@ pub fn roll_out(
     kernels: Kernels,
     workers: &dyn Workers,
 ) -> Option<RollOut> {
-    let n_layers = spec.model.n_layers;
-    if !spec.model.output_projection || (n_layers > 1 && !spec.model.tied_layers) {
+    let &Description { n_layers, output_projection, tied_layers, .. } = &Description::of(spec);
+    if !output_projection || (n_layers > 1 && !tied_layers) {
         return None;
     }
     let mut deep = spec.clone();
@@ -91,28 +91,30 @@ pub fn roll_out(
     deep.model.n_layers = n_layers * n_applications;
     (deep.model.tied_layers, deep.model.token_clip) = (true, token_clip);
     deep.model.damping *= damping;
-    let chunk = CHUNK.min(ROOM_BYTES / sequence_bytes(&deep));
+    let task = deep.build_task(None).expect("the regression task has no items from files");
+    let model = Model::<f32>::new(&deep, &task.label_table(), kernels);
+    let network = model.description();
+    let chunk = CHUNK.min(ROOM_BYTES / sequence_bytes(network));
     if chunk == 0 {
         return None;
     }
-    let y_column = deep.d_pos() + deep.d_content() - 1;
-    let mut state = state.clone();
+    let y_column = network.d_pos + network.d_content - 1;
+    let mut params = state.params.clone();
     if only_y {
-        write_only(&mut state.params, y_column);
+        write_only(&mut params, y_column);
     }
-    let trainer = trainer_of(&deep, &state, kernels);
     let n_sequences = spec.eval.sequences;
     // [sequence of the shard, application]
     let shards: Vec<Mutex<Vec<f64>>> = (0..N_SHARDS).map(|_| Mutex::default()).collect();
     workers.run(N_SHARDS, &|shard| {
         let mut losses = shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut trace, mut batch) = (trainer.model().trace(chunk, Reads::All), trainer.task().workspace(chunk));
-        let (t, c) = (deep.n_tokens(), deep.d_model());
+        let (mut trace, mut batch) = (model.trace(chunk, Reads::All), task.workspace(chunk));
+        let (t, c) = (network.n_tokens(), network.d_model);
         let range = shard_range(n_sequences, shard);
         for first in range.clone().step_by(chunk) {
             batch.n_sequences = (range.end - first).min(chunk);
-            trainer.task().fill(trainer.model().kernels(), Set::MAIN, 0, first, &mut batch);
-            trainer.model().forward(&trainer.state().params, &batch, &mut trace, None);
+            task.fill(kernels, Set::MAIN, 0, first, &mut batch);
+            model.forward(&params, &batch, &mut trace, None);
             for (s, y) in batch.query_values().enumerate() {
                 let query = ((s + 1) * t - 1) * c + y_column;
                 let after = (1..=n_applications).map(|applications| {
@@ -138,10 +140,10 @@ pub fn roll_out(
 }
 
 /// Activations of one sequence: maps of attention, and some dozen rows for every token.
-fn sequence_bytes(spec: &RunSpec) -> usize {
-    let (t, heads) = (spec.n_tokens(), spec.model.n_heads);
-    let rows = 4 * spec.d_model() + 8 * heads * spec.d_head() + 3 * spec.model.d_mlp;
-    4 * spec.model.n_layers * (heads * t * t + t * rows)
+fn sequence_bytes(network: &Description) -> usize {
+    let (t, heads) = (network.n_tokens(), network.n_heads);
+    let rows = 4 * network.d_model + 8 * heads * network.d_head + 3 * network.d_mlp;
+    4 * network.n_layers * (heads * t * t + t * rows)
 }
 
 /// Lets attention add to one column alone.
