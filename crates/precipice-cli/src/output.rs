@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use anyhow::Context;
+use precipice_lab::sweep::FailedRun;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// Data to stdout. A reader that has gone away is no error.
 pub fn say(text: &str) -> anyhow::Result<()> {
@@ -21,4 +23,18 @@ pub fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
 /// A line to stderr. Nobody reading it is no reason to stop.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Swept fields as on the command line.
+pub fn fields(swept: &Map<String, Value>) -> String {
+    let text = |(key, value): (&String, &Value)| match value.as_str() {
+        Some(text) => format!("{key}={text}"),
+        None => format!("{key}={value}"),
+    };
+    swept.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+/// A run of a sweep that failed.
+pub fn failed_run(failed: &FailedRun) -> String {
+    format!("{} seed {}: {}", fields(&failed.swept), failed.seed, failed.problem).trim_start().to_owned()
 }

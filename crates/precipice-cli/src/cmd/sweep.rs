@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use precipice_lab::reports::run::texts;
 use precipice_lab::run_figures::write;
 use precipice_lab::store::atomic;
-use precipice_lab::sweep::{self, Axis, FailedRun, Plan, PointSummary, SweepFigure, SweepReport, SweepSummary};
+use precipice_lab::sweep::{self, Axis, Plan, PointSummary, SweepFigure, SweepReport, SweepSummary};
 
 use crate::args::SweepArgs;
 use crate::numbers::{commas, step};
-use crate::output::{note, say, say_json};
+use crate::output::{failed_run, fields, note, say, say_json};
 use crate::progress::SweepProgress;
 use crate::{Ending, interrupt};
 
@@ -41,7 +41,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
         say_json(&summary)?;
     } else {
         summary.points.iter().try_for_each(|point| say(&line(point)))?;
-        report.failed.iter().try_for_each(|failed| say(&format!("failed: {}", label(failed))))?;
+        report.failed.iter().try_for_each(|failed| say(&format!("failed: {}", failed_run(failed))))?;
         let (ended, stored) = (commas(report.runs.len() as u64), commas(report.skipped as u64));
         say(&format!("{ended} runs, {stored} of them stored before, {} failed", report.failed.len()))?;
         summary.table.iter().chain(&summary.figures).try_for_each(|path| say(path))?;
@@ -82,18 +82,6 @@ fn keep(
         note(&format!("warning: no figure: {e:#}"));
     }
     Ok((Some(table), paths))
-}
-
-fn fields(swept: &serde_json::Map<String, serde_json::Value>) -> String {
-    let text = |(key, value): (&String, &serde_json::Value)| match value.as_str() {
-        Some(text) => format!("{key}={text}"),
-        None => format!("{key}={value}"),
-    };
-    swept.iter().map(text).collect::<Vec<_>>().join(" ")
-}
-
-pub fn label(failed: &FailedRun) -> String {
-    format!("{} seed {}: {}", fields(&failed.swept), failed.seed, failed.problem).trim_start().to_owned()
 }
 
 fn line(point: &PointSummary) -> String {

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use precipice_lab::sweep::{FailedRun, SweepRow, SweepWatcher};
 
-use crate::cmd::sweep::label;
 use crate::numbers::commas;
-use crate::output::note;
+use crate::output::{failed_run, note};
 
 /// Progress over runs.
 pub struct SweepProgress {
@@ -45,7 +44,7 @@ impl SweepWatcher for SweepProgress {
         self.n_ended += 1;
         match run {
             Ok(row) => self.n_jumped += usize::from(row.t50.is_some()),
-            Err(failed) if !self.is_quiet => self.bar.suspend(|| note(&format!("failed: {}", label(failed)))),
+            Err(failed) if !self.is_quiet => self.bar.suspend(|| note(&format!("failed: {}", failed_run(failed)))),
             Err(_) => {}
         }
         let text = format!("{} jumped", commas(self.n_jumped as u64));

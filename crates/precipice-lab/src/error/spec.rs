@@ -1,6 +1,6 @@
 //! Specs that cannot be read or run.
 
-use precipice::spec::SpecError;
+use precipice::spec::{SpecError, TaskSpec};
 
 use super::hint;
 
@@ -48,9 +48,7 @@ pub enum SpecProblem {
         message: String,
     },
     /// None or several of a choice.
-    #[error(
-        "{message}; choose one, for example `sgd` or `adam` for an optimizer, `copying`, `classification` or `regression` for a task"
-    )]
+    #[error("{message}; choose one, for example `sgd` or `adam` for an optimizer, {} for a task", families())]
     NotOneChoice {
         /// What the parser says, with the place.
         message: String,
@@ -93,4 +91,11 @@ pub enum SpecProblem {
 
 fn gib(bytes: f64) -> f64 {
     bytes / f64::from(1 << 30)
+}
+
+/// The built-in families, in words.
+fn families() -> String {
+    let quoted = TaskSpec::FAMILIES.map(|family| format!("`{family}`"));
+    let [first @ .., last] = &quoted;
+    format!("{} or {last}", first.join(", "))
 }
