@@ -11,6 +11,7 @@ mod facts;
 pub mod neighbor;
 pub mod own;
 pub mod regression;
+pub mod relation;
 
 use std::fmt::Debug;
 
@@ -27,6 +28,7 @@ pub use copying::CopyingSpec;
 pub use facts::{EvalSet, Facts, PredictorName, Progress};
 pub use own::OwnSpec;
 pub use regression::RegressionSpec;
+pub use relation::RelationSpec;
 
 /// A task with its fixed world.
 pub trait Task: Debug + Send + Sync {
@@ -142,6 +144,8 @@ pub enum TaskSpec {
     /// In-context linear regression (von Oswald et al. 2023): answer with the value of the context's own
     /// linear function at the query.
     Regression(RegressionSpec),
+    /// Relations in context: the query is a pair, to be answered by what other pairs say of the relation.
+    Relation(RelationSpec),
     /// A task of another program, described by its facts.
     Own(OwnSpec),
 }
@@ -154,7 +158,7 @@ impl Default for TaskSpec {
 
 impl TaskSpec {
     /// Names of the families that a spec file can have.
-    pub const FAMILIES: [&'static str; 3] = ["copying", "classification", "regression"];
+    pub const FAMILIES: [&'static str; 4] = ["copying", "classification", "regression", "relation"];
 
     /// What all families can do.
     pub fn family(&self) -> &dyn Family {
@@ -162,6 +166,7 @@ impl TaskSpec {
             TaskSpec::Copying(task) => task,
             TaskSpec::Classification(task) => task,
             TaskSpec::Regression(task) => task,
+            TaskSpec::Relation(task) => task,
             TaskSpec::Own(task) => task,
         }
     }
@@ -172,6 +177,7 @@ impl TaskSpec {
             TaskSpec::Copying(task) => task,
             TaskSpec::Classification(task) => task,
             TaskSpec::Regression(task) => task,
+            TaskSpec::Relation(task) => task,
             TaskSpec::Own(task) => task,
         }
     }
@@ -182,6 +188,7 @@ impl TaskSpec {
             TaskSpec::Copying(_) => Some(TaskSpec::Copying(CopyingSpec::default())),
             TaskSpec::Classification(_) => Some(TaskSpec::Classification(ClassificationSpec::default())),
             TaskSpec::Regression(_) => Some(TaskSpec::Regression(RegressionSpec::default())),
+            TaskSpec::Relation(_) => Some(TaskSpec::Relation(RelationSpec::default())),
             TaskSpec::Own(_) => None,
         }
     }
