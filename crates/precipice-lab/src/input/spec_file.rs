@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use crate::error::{LabError, SpecProblem};
 
 /// A built-in experiment: its name and its TOML.
-pub const BUILT_INS: [(&str, &str); 15] = [
+pub const BUILT_INS: [(&str, &str); 18] = [
     ("copying", include_str!("../../../../specs/copying.toml")),
     ("copying-small", include_str!("../../../../specs/copying-small.toml")),
     ("copying-no-curriculum", include_str!("../../../../specs/copying-no-curriculum.toml")),
@@ -23,6 +23,9 @@ pub const BUILT_INS: [(&str, &str); 15] = [
     ("classification-fast", include_str!("../../../../specs/classification-fast.toml")),
     ("classification-minimal", include_str!("../../../../specs/classification-minimal.toml")),
     ("classification-han", include_str!("../../../../specs/classification-han.toml")),
+    ("relation-marries", include_str!("../../../../specs/relation-marries.toml")),
+    ("relation-order", include_str!("../../../../specs/relation-order.toml")),
+    ("relation-mixed", include_str!("../../../../specs/relation-mixed.toml")),
     ("han", include_str!("../../../../specs/han.toml")),
     ("han-small", include_str!("../../../../specs/han-small.toml")),
 ];
