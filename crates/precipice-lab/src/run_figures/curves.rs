@@ -2,7 +2,7 @@
 
 use precipice::measure::interactions::PARTS;
 use precipice::measure::transition::transition_of;
-use precipice::measure::{Column, Metric, metric};
+use precipice::measure::{Column, Metric, Unit, metric};
 use precipice::model::Description;
 use precipice::task::{Facts, Set};
 use precipice_figures::{self as figure, Guess, MorePanel, Series};
@@ -70,24 +70,26 @@ impl StoredRun {
         }
     }
 
-    /// What a program's own probes measured, one panel a unit.
+    /// What a program's own probes measured, and what the heads of pairs compare: one panel a unit.
     pub(super) fn own_panels(&self) -> Vec<MorePanel> {
-        let mut panels: Vec<(String, MorePanel)> = Vec::new();
-        for metric in &self.own_metrics {
-            let names = self.rows[0].columns.iter().map(|(name, _)| name).filter(|name| metric.is_of(name));
-            for name in names {
-                let words = if *name == metric.name { metric.words.to_string() } else { name.clone() };
+        let mut panels: Vec<(Unit, MorePanel)> = Vec::new();
+        for metric in [metric::SCORE_ON_SAME, metric::SCORE_ON_REVERSE].iter().chain(&self.own_metrics) {
+            let names: Vec<&String> =
+                self.rows[0].columns.iter().map(|(name, _)| name).filter(|name| metric.is_of(name)).collect();
+            for name in &names {
+                // Several columns of one metric are told apart by their names.
+                let words =
+                    if names.len() == 1 { metric.words.to_string() } else { format!("{} ({name})", metric.words) };
                 let values = self.rows.iter().map(|row| row.value(name).unwrap_or(f64::NAN)).collect();
                 let series = Series { name: words, values };
-                let unit = metric.unit.words().to_owned();
-                match panels.iter_mut().find(|(other, _)| *other == unit) {
-                    Some((_, panel)) => {
-                        panel.y_name.clone_from(&unit);
+                match panels.iter_mut().find(|(unit, _)| *unit == metric.unit) {
+                    Some((unit, panel)) => {
+                        panel.y_name = unit.words().to_owned();
                         panel.series.push(series);
                     }
                     None => {
-                        let panel = MorePanel { y_name: metric.words.to_string(), series: vec![series] };
-                        panels.push((unit, panel));
+                        let y_name = metric.words.to_string();
+                        panels.push((metric.unit, MorePanel { y_name, series: vec![series] }));
                     }
                 }
             }

@@ -263,6 +263,10 @@ metrics! {
     INTERACTION_SHARE = "interactions" "interaction_{layer}_{query}_{key}_share" "share of variance" Number Neither;
     /// What covariances between parts add to the variance.
     CROSS_SHARE = "interactions" "interaction_{layer}_cross_share" "share of variance between parts" Number Neither;
+    /// Score of the query on the label of its own pair, read off the weights.
+    SCORE_ON_SAME = "relations" "score_on_same_{head}" "score on the query's own pair" Score Neither;
+    /// Score of the query on the label of its reverse.
+    SCORE_ON_REVERSE = "relations" "score_on_reverse_{head}" "score on its reverse" Score Neither;
     /// Accuracy with one head replaced.
     ABLATED_ACCURACY = "ablations" "accuracy_ablate_{layer}_{head}_{mode}" "accuracy without a head" Fraction Neither;
 }

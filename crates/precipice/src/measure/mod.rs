@@ -7,6 +7,7 @@ mod ablations;
 pub mod accuracy;
 pub mod attention;
 pub mod descent;
+pub mod halves;
 pub mod inside;
 pub mod interactions;
 pub mod metric;
@@ -24,12 +25,13 @@ use std::fmt::Debug;
 
 use crate::model::{Model, Params, Trace};
 use crate::sequence::Batch;
-use crate::spec::RunSpec;
+use crate::spec::{RunSpec, TaskSpec};
 use crate::train::Trainer;
 use crate::workers::Workers;
 use ablations::Ablations;
 use accuracy::Accuracies;
 use descent::{DescentProbe, Losses};
+use halves::Halves;
 use inside::Inside;
 
 /// Sequences that are looked into together. Fewer than in training: evaluation is rare, memory is not.
@@ -98,6 +100,9 @@ fn built_in(spec: &RunSpec, trainer: &Trainer) -> Vec<Box<dyn Probe>> {
         if is_enabled {
             probes.push(Box::new(Inside::new(trainer, spec.probes.sequences)));
             probes.push(Box::new(Ablations::new(trainer, &spec.probes)));
+            if matches!(spec.task, TaskSpec::Relation(_)) {
+                probes.push(Box::new(Halves));
+            }
         }
     } else {
         probes.push(Box::new(Losses::new(spec.eval.sequences)));

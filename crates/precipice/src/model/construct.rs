@@ -1,11 +1,12 @@
-//! Weights set by hand that make attention an algorithm (von Oswald et al. 2023, Proposition 1 and after).
+//! Weights set by hand that make attention an algorithm: descents (von Oswald et al. 2023, Proposition 1 and after),
+//! and an induction head that knows a relation.
 //!
-//! Rows times matrices here, columns in the paper: W_Q is the transpose of its Q, W_O of its P. A token is
+//! Rows times matrices here, columns in the paper: W_Q is the transpose of its Q, W_O of its P. A token of a descent is
 //! (x, y) with y in the last column, and the answer is minus the query's y.
 
 use precipice_num::Real;
 
-use super::Params;
+use super::{Description, Model, Params};
 pub use crate::spec::Construction;
 
 impl Construction {
@@ -69,4 +70,63 @@ pub fn write_copying<T: Real>(params: &mut Params<T>, layer: usize, d_pos: usize
         let (values, width) = params.first_head(&format!("blocks.{layer}.attn.{name}"));
         values[(c - 1) * width + c - 1] = T::ONE;
     }
+}
+
+/// A head of layer 2 that looks for the label of the query's own pair, or of its reverse, and says it or its opposite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Matcher {
+    /// Whether it looks for the reverse.
+    pub is_reversed: bool,
+    /// 1 to say the label that it finds, -1 for the other one.
+    pub sign: f64,
+}
+
+/// An induction head on pairs: layer 1 writes each item into the buffer beside its label, layer 2 has one head a
+/// matcher. What is not there is not found: half a match with the query itself outweighs all that fits worse.
+///
+/// A commutative relation needs one matcher of the pair and one of the reverse, both saying what they find; an
+/// anticommutative one lets the other say the opposite.
+///
+/// # Panics
+/// If the network is not one of two layers with `output_projection`, one-hot positions from the first on, a buffer as
+/// wide as its items, two labels, a linear readout, and as many heads as matchers, each wider than an item.
+pub fn write_relation<T: Real>(model: &Model<T>, params: &mut Params<T>, matchers: &[Matcher], sharpness: f64) {
+    let &Description { d_pos, d_item: d, d_model: c, d_head: e, n_heads, .. } = model.description();
+    assert!(n_heads == matchers.len() && e > d && c >= d_pos + 2 * d, "heads wider than items, and a buffer");
+    let (content, buffer, half) = (d_pos, d_pos + d, d / 2);
+    params.values.fill(T::ZERO);
+    let mut set = |name: &str, head: usize, row: usize, column: usize, value: f64| {
+        let tensor =
+            params.layout.tensors().iter().find(|tensor| tensor.name == name).expect("a tensor of such a network");
+        let [rows, width] = [tensor.shape[tensor.shape.len() - 2], tensor.shape[tensor.shape.len() - 1]];
+        params.values[tensor.range.start + (head * rows + row) * width + column] = T::from_f64(value);
+    };
+    for i in 1..d_pos.min(e) {
+        set("blocks.0.attn.W_Q", 0, i, i - 1, sharpness);
+    }
+    (0..d_pos.min(e)).for_each(|i| set("blocks.0.attn.W_K", 0, i, i, 1.0));
+    for i in 0..d {
+        set("blocks.0.attn.W_V", 0, content + i, i, 1.0);
+        set("blocks.0.attn.W_O", 0, i, buffer + i, 1.0);
+    }
+    // u with label . u = 1 and -1.
+    let (plus, minus) = model.label_table().split_at(d);
+    let difference: Vec<f64> = plus.iter().zip(minus).map(|(p, m)| (*p - *m).to_f64()).collect();
+    let square: f64 = difference.iter().map(|x| x * x).sum();
+    for (head, matcher) in matchers.iter().enumerate() {
+        for i in 0..d {
+            let met = if matcher.is_reversed { (i + half) % d } else { i };
+            set("blocks.1.attn.W_Q", head, content + i, met, sharpness);
+            set("blocks.1.attn.W_K", head, buffer + i, i, 1.0);
+            set("blocks.1.attn.W_K", head, content + i, met, 0.5);
+            set("blocks.1.attn.W_V", head, content + i, 0, 2.0 * difference[i] / square);
+        }
+        // The first token has nothing before it and sees its own item there.
+        (0..d_pos).for_each(|i| set("blocks.1.attn.W_Q", head, i, d, -2.0 * sharpness));
+        set("blocks.1.attn.W_K", head, 0, d, 1.0);
+        // The first position's column is empty in the query's row.
+        set("blocks.1.attn.W_O", head, 0, 0, matcher.sign);
+    }
+    set("readout.0.weight", 0, 0, 0, sharpness);
+    set("readout.0.weight", 0, 1, 0, -sharpness);
 }
