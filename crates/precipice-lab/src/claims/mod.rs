@@ -8,6 +8,7 @@ mod essay;
 mod formula;
 mod oswald;
 mod reddy;
+mod relation;
 mod scaling;
 mod seeds;
 
@@ -25,6 +26,7 @@ pub fn register() -> Vec<Claim> {
     claims.push(scaling::claim());
     claims.extend(oswald::claims());
     claims.extend(reddy::claims());
+    claims.extend(relation::claims());
     claims.sort_by_key(|claim| claim.id);
     claims
 }
