@@ -1,14 +1,17 @@
 //! A run that is stored: what was measured, and the network at its checkpoints.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use precipice::measure::Metric;
+use precipice::model::Layout;
 use precipice::record::Row;
+use precipice::run::Run;
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
 use precipice_num::Kernels;
 
-use super::trainer::new_trainer;
+use super::trainer::{Build, explained, new_trainer};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{Manifest, RunDir, checkpoint};
@@ -64,6 +67,37 @@ impl StoredRun {
     pub fn at_step(&self, step: u64) -> Result<Trainer, LabError> {
         at_step(&self.run_dir, &self.spec, step)
     }
+
+    /// The same for a run that is made by the caller, with a task or probes of its own; it can be driven on from there.
+    ///
+    /// # Errors
+    /// As [`at_step`].
+    pub fn run_at(&self, step: u64, build: &Build<'_>) -> Result<Run, LabError> {
+        let mut spec = self.spec.clone();
+        // The digest of items is part of the address.
+        items::load(&mut spec)?;
+        let make = |kernels| build(&spec, kernels).map_err(|e| explained(&spec, e));
+        let detected = Kernels::detect();
+        let mut run = make(detected)?;
+        let saved = saved_at(&self.run_dir, &spec, run.trainer().model().layout(), step)?;
+        let kernels = Kernels::with_arithmetic(saved.arithmetic);
+        if kernels != detected {
+            run = make(kernels)?;
+        }
+        let rows = self.rows.iter().filter(|row| row.step <= step).cloned().collect();
+        run.restore(saved.state, rows);
+        Ok(run)
+    }
+}
+
+/// What a checkpoint of a run holds.
+fn saved_at(run_dir: &RunDir, spec: &RunSpec, layout: &Arc<Layout>, step: u64) -> Result<checkpoint::Saved, LabError> {
+    let path = run_dir.checkpoints().join(checkpoint::file_name(step));
+    if !path.is_file() {
+        let there_are = checkpoint::steps(&run_dir.checkpoints())?;
+        return Err(LabError::run_dir(run_dir.root(), RunDirProblem::NoCheckpoint { step, there_are }));
+    }
+    checkpoint::read(&path, layout, &spec.hash())
 }
 
 /// The network of a stored run at a checkpoint, in the arithmetic that it was trained in.
@@ -75,12 +109,7 @@ pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, L
     let bank = items::load(&mut spec)?;
     let detected = Kernels::detect();
     let mut trainer = new_trainer(&spec, bank.clone(), detected)?;
-    let path = run_dir.checkpoints().join(checkpoint::file_name(step));
-    if !path.is_file() {
-        let there_are = checkpoint::steps(&run_dir.checkpoints())?;
-        return Err(LabError::run_dir(run_dir.root(), RunDirProblem::NoCheckpoint { step, there_are }));
-    }
-    let saved = checkpoint::read(&path, trainer.model().layout(), &spec.hash())?;
+    let saved = saved_at(run_dir, &spec, trainer.model().layout(), step)?;
     // What another machine began in portable arithmetic is portable for whoever looks at it, too.
     let kernels = Kernels::with_arithmetic(saved.arithmetic);
     if kernels != detected {

@@ -187,45 +187,47 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Mean loss of the training batches since the last evaluation.
+    /// Mean loss of the training batches since the row before.
     TRAIN_LOSS = "training" "train_loss" "training loss" Loss Low;
-    /// Mean loss on an evaluation set.
+    /// Mean loss on the evaluation set, whose sequences are never trained.
     LOSS = "evaluation" "{set}loss" "loss" Loss Low;
     /// Share of sequences whose largest logit is the answer.
     ACCURACY = "evaluation" "{set}accuracy" "accuracy" Fraction High;
     /// Share of sequences whose largest logit is one of the context's labels.
     CONTEXT_LABEL_ACCURACY = "evaluation" "{set}context_label_accuracy" "answers with a label of the context" Fraction High;
-    /// Probability on the context's labels.
+    /// Soft-max probability on the context's labels, mean over the sequences.
     CONTEXT_LABEL_MASS = "evaluation" "{set}context_label_mass" "probability on labels of the context" Fraction High;
     /// Accuracy where only the context's labels may be answered.
     CONTEXT_RESTRICTED_ACCURACY = "evaluation" "{set}context_restricted_accuracy" "accuracy among labels of the context" Fraction High;
-    /// What a predictor without training reaches where labels are asked for.
+    /// What a predictor without training reaches on the same sequences, where labels are asked for.
     PREDICTOR_ACCURACY = "predictors" "{set}{predictor}_accuracy" "accuracy of a predictor without training" Fraction Neither;
-    /// What a predictor without training reaches where values are asked for.
+    /// What a predictor without training reaches on the same sequences, where values are asked for.
     PREDICTOR_LOSS = "predictors" "{set}{predictor}_loss" "loss of a predictor without training" Loss Neither;
-    /// Share of the way from answering 0 to gradient descent, in loss.
+    /// (zero_loss - loss) / (zero_loss - gd_loss): 0 for answering 0, 1 for gradient descent; the jump is
+    /// timed on it.
     GD_SHARE = "descent" "gd_share" "share of gradient descent" Number High;
-    /// Mean distance of the network's predictions from a predictor's.
+    /// Mean distance of the network's predictions from a predictor's, on the probes' contexts.
     PREDICTION_DIFFERENCE = "descent" "{predictor}_prediction_difference" "difference of predictions" Number Low;
-    /// Mean distance of the sensitivities to the query.
+    /// Mean length of the difference of their gradients over the query.
     SENSITIVITY_DIFFERENCE = "descent" "{predictor}_sensitivity_difference" "difference of sensitivities" Number Low;
-    /// Mean cosine of the angle between the sensitivities.
+    /// Mean cosine of the angle between those gradients.
     SENSITIVITY_COSINE = "descent" "{predictor}_sensitivity_cosine" "cosine of sensitivities" Cosine High;
-    /// Attention of x to its own y in the first layer of a stream.
+    /// Attention of x to its own y in the first layer of a stream, of the head where it is largest.
     OWN_VALUE_ATTENTION = "descent" "own_value_attention" "attention of x to its y" Fraction Neither;
-    /// Attention of label tokens to their item, leading head of layer 1.
+    /// Attention of label tokens to their item, first layer, of the head where it is largest: its leading head.
     ILA1 = "attention" "ila1" "attention of labels to their item, layer 1" Fraction Neither;
-    /// Attention of the query to the tokens that answer it, leading head of the last layer.
+    /// Attention of the query to the tokens that answer it, last layer, of the head where it is largest:
+    /// its leading head.
     TILA2 = "attention" "tila2" "attention of the query to its label, last layer" Fraction Neither;
     /// Attention of the query to all label tokens, same head.
     TLA2 = "attention" "tla2" "attention of the query to labels, last layer" Fraction Neither;
-    /// Attention to the token before.
+    /// Mean attention of a token to the one before it.
     PREVIOUS_TOKEN_SCORE = "attention" "previous_token_score_{layer}_{head}" "attention to the token before" Fraction Neither;
-    /// Attention of the query to the tokens that answer it.
+    /// Mean attention of the query to the tokens that answer it.
     INDUCTION_SCORE = "attention" "induction_score_{layer}_{head}" "attention of the query to its label" Fraction Neither;
-    /// Attention of the query to its copies.
+    /// Mean attention of the query to its copies.
     DUPLICATE_TOKEN_SCORE = "attention" "duplicate_token_score_{layer}_{head}" "attention of the query to its copies" Fraction Neither;
-    /// Strength of the previous-token attention.
+    /// Strength of the previous-token attention; of a minimal head its own scalar, as the next ones.
     BETA = "order parameters" "beta" "beta" Score Neither;
     /// Its standard error.
     BETA_SE = "order parameters" "beta_se" "standard error of beta" Score Neither;
@@ -233,11 +235,11 @@ metrics! {
     ALPHA = "order parameters" "alpha" "alpha" Score Neither;
     /// Its standard error.
     ALPHA_SE = "order parameters" "alpha_se" "standard error of alpha" Score Neither;
-    /// Strength of the match attention, among label tokens.
+    /// Strength of the match attention, among label tokens: the right label minus the mean of the others.
     ALPHA_LABELS = "order parameters" "alpha_labels" "alpha among labels" Score Neither;
     /// Its standard error.
     ALPHA_LABELS_SE = "order parameters" "alpha_labels_se" "standard error of alpha among labels" Score Neither;
-    /// Preference of the last layer for label tokens.
+    /// Preference of the last layer for label tokens: other labels minus items.
     BETA_2 = "order parameters" "beta_2" "beta_2" Score Neither;
     /// Its standard error.
     BETA_2_SE = "order parameters" "beta_2_se" "standard error of beta_2" Score Neither;
@@ -245,29 +247,30 @@ metrics! {
     XI = "order parameters" "xi" "xi" Score Neither;
     /// Its standard error.
     XI_SE = "order parameters" "xi_se" "standard error of xi" Score Neither;
-    /// The same from the other labels of the context.
+    /// The same from the other labels of the context: a cross-check.
     XI_CONTEXT = "order parameters" "xi_context" "xi from the context" Score Neither;
     /// Its standard error.
     XI_CONTEXT_SE = "order parameters" "xi_context_se" "standard error of xi from the context" Score Neither;
-    /// Loss of the three nested soft-maxes at (beta, alpha, xi).
+    /// Loss of the three nested soft-maxes at (beta, alpha, xi), on the probes' sequences.
     PREDICTED_LOSS = "order parameters" "predicted_loss" "three parameters" Loss Neither;
-    /// The same at (beta, alpha among labels, xi) with label attention.
+    /// The same at (beta, alpha among labels, xi) with label attention beta_2.
     PREDICTED_LOSS_LABELS = "order parameters" "predicted_loss_labels" "with label attention" Loss Neither;
     /// Loss of the network on the sequences of the probes.
     MEASURED_LOSS = "order parameters" "measured_loss" "measured loss" Loss Neither;
-    /// Score on the pattern that matters minus that on other keys.
+    /// One of nine parts of the leading head's score, query part times key part: mean on the pattern that
+    /// matters minus mean on other keys.
     INTERACTION_CONTRAST = "interactions" "interaction_{layer}_{query}_{key}_contrast" "contrast on the pattern" Score Neither;
-    /// Score on the pattern that matters.
+    /// Mean of the same part on the pattern that matters.
     INTERACTION_MEAN = "interactions" "interaction_{layer}_{query}_{key}_mean" "score on the pattern" Score Neither;
-    /// Share of the scores' variance.
+    /// Its share of the scores' variance.
     INTERACTION_SHARE = "interactions" "interaction_{layer}_{query}_{key}_share" "share of variance" Number Neither;
-    /// What covariances between parts add to the variance.
+    /// What covariances between parts add to the variance; the nine shares and this are 1.
     CROSS_SHARE = "interactions" "interaction_{layer}_cross_share" "share of variance between parts" Number Neither;
     /// Score of the query on the label of its own pair, read off the weights.
     SCORE_ON_SAME = "relations" "score_on_same_{head}" "score on the query's own pair" Score Neither;
     /// Score of the query on the label of its reverse.
     SCORE_ON_REVERSE = "relations" "score_on_reverse_{head}" "score on its reverse" Score Neither;
-    /// Accuracy with one head replaced.
+    /// Accuracy with one head replaced by its mean or by nothing.
     ABLATED_ACCURACY = "ablations" "accuracy_ablate_{layer}_{head}_{mode}" "accuracy without a head" Fraction Neither;
 }
 

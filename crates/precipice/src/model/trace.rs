@@ -155,6 +155,19 @@ impl<T: Real> Trace<T> {
         self.reads
     }
 
+    /// What a token of a sequence attends to, `[T]`: a row of a head's pattern.
+    ///
+    /// # Panics
+    /// If there is no such head, or the token's row is not computed.
+    pub fn attention(&self, layer: usize, head: usize, sequence: usize, token: usize) -> &[T] {
+        let block = &self.blocks[layer];
+        let (t, rows, pattern) = (block.n_tokens, block.rows_per_sequence, &block.attention.pattern);
+        let n_heads = pattern.len() / (self.capacity * rows * t);
+        assert!(head < n_heads && sequence < self.n_sequences, "head {head} in sequence {sequence}");
+        let row = token.checked_sub(t - rows).expect("the row of a token that is computed");
+        &pattern[((sequence * n_heads + head) * rows + row) * t..][..t]
+    }
+
     /// Logits of the query, `[S, L]`.
     pub fn logits(&self) -> &[T] {
         self.readout.logits(self.n_sequences)

@@ -94,6 +94,12 @@ impl Batch {
         &self.items[sequence * width..(sequence + 1) * width]
     }
 
+    /// The same, to be filled.
+    pub fn items_of_mut(&mut self, sequence: usize) -> &mut [f32] {
+        let width = (self.n_exemplars + 1) * self.d_item;
+        &mut self.items[sequence * width..(sequence + 1) * width]
+    }
+
     /// One item of a sequence, `[D]`; number N is the query's.
     pub fn item_of(&self, sequence: usize, idx: usize) -> &[f32] {
         &self.items_of(sequence)[idx * self.d_item..(idx + 1) * self.d_item]
@@ -104,6 +110,11 @@ impl Batch {
         &self.matches[sequence * self.n_exemplars..(sequence + 1) * self.n_exemplars]
     }
 
+    /// The same, to be filled.
+    pub fn matches_of_mut(&mut self, sequence: usize) -> &mut [bool] {
+        &mut self.matches[sequence * self.n_exemplars..(sequence + 1) * self.n_exemplars]
+    }
+
     /// The exemplars of one sequence that answer the query: none where the context does not help.
     pub fn slots_of(&self, sequence: usize) -> impl Iterator<Item = usize> + '_ {
         self.matches_of(sequence).iter().enumerate().filter_map(|(slot, &is_match)| is_match.then_some(slot))
@@ -112,5 +123,10 @@ impl Batch {
     /// Context labels of one sequence, `[N]`.
     pub fn labels_of(&self, sequence: usize) -> &[u32] {
         &self.label_ids[sequence * self.n_exemplars..(sequence + 1) * self.n_exemplars]
+    }
+
+    /// The same, to be filled.
+    pub fn labels_of_mut(&mut self, sequence: usize) -> &mut [u32] {
+        &mut self.label_ids[sequence * self.n_exemplars..(sequence + 1) * self.n_exemplars]
     }
 }
