@@ -258,11 +258,11 @@ impl Relation {
         let mut removed = own.map(|at| entries.swap_remove(at).sign);
         for _ in 0..2 - usize::from(removed.is_some()) {
             // Neither the query nor what it is to be inferred from.
-            let is_free = |entry: &Entry| {
+            let is_kept = |entry: &Entry| {
                 let is_needed = entry.is_pair_of(&query) || entry.is_reverse_of(&query);
-                !is_needed && !(is_balanced && removed == Some(entry.sign))
+                is_needed || (is_balanced && removed == Some(entry.sign))
             };
-            let free: Vec<usize> = (0..entries.len()).filter(|&at| is_free(&entries[at])).collect();
+            let free: Vec<usize> = (0..entries.len()).filter(|&at| !is_kept(&entries[at])).collect();
             removed = Some(entries.swap_remove(free[rng.below(free.len() as u32) as usize]).sign);
         }
         query

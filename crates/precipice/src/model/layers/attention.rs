@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
+use super::clamp::clamped_keys;
 use crate::model::description::Description;
 use crate::model::params::{Init, Layout};
 use crate::sequence::{Batch, Geometry};
@@ -432,22 +433,5 @@ impl Attention {
         T::gemm(kernels, d_q, Fill::Set, d_scores, k);
         let d_k = MatMut::with_row_stride(&mut trace.d_k[keys..], t, e, width);
         T::gemm(kernels, d_k, Fill::Set, d_scores.t(), q);
-    }
-}
-
-/// The tokens that a clamped head looks at, evenly; None where its scores decide. `slots` are the exemplars that answer.
-pub(in crate::model) fn clamped_keys(
-    clamp: Option<ClampPattern>,
-    geometry: &Geometry,
-    query: usize,
-    slots: impl Iterator<Item = usize>,
-) -> Option<Vec<usize>> {
-    match clamp? {
-        ClampPattern::PreviousToken => Some(vec![query.saturating_sub(1)]),
-        ClampPattern::Match => {
-            let is_last = query == geometry.query_token();
-            let keys: Vec<usize> = slots.filter(|_| is_last).map(|slot| geometry.label_token(slot)).collect();
-            (!keys.is_empty()).then_some(keys)
-        }
     }
 }

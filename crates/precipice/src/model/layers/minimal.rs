@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use precipice_num::{Kernels, Real};
 
-use super::attention::clamped_keys;
+use super::clamp::clamped_keys;
 use crate::model::description::Description;
 use crate::model::params::{Init, Layout};
 use crate::model::trace::Trace;

@@ -2,6 +2,7 @@
 
 pub(super) mod attention;
 pub(super) mod block;
+mod clamp;
 pub(super) mod embed;
 mod embedding;
 pub(super) mod minimal;
