@@ -63,6 +63,8 @@ type Reference = (String, f64);
 const ACCURACY_HEIGHT: f64 = 230.0;
 const LOSS_HEIGHT: f64 = 190.0;
 const MORE_HEIGHT: f64 = 150.0;
+/// Characters.
+const LONGEST_SHARED: usize = 34;
 
 /// Draws accuracy above loss on one step axis.
 ///
@@ -139,11 +141,9 @@ fn entries<'a>(all: impl Iterator<Item = &'a Series>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for series in all {
         if entries.iter().all(|entry| entry.name != series.name) {
-            entries.push(Entry {
-                name: series.name.clone(),
-                color: style::series_color(entries.len()),
-                stroke: Stroke::Solid,
-            });
+            // The second time round the colors, dashed.
+            let stroke = if entries.len() < style::SERIES.len() { Stroke::Solid } else { Stroke::Dashed };
+            entries.push(Entry { name: series.name.clone(), color: style::series_color(entries.len()), stroke });
         }
     }
     entries
@@ -182,8 +182,11 @@ fn accuracy_references(data: &LearningCurve) -> Vec<Reference> {
     let mut lines = pair("1/L", 1.0 / data.n_labels as f64, words, *accuracy, 3);
     let mut shown: Vec<(String, f64)> = Vec::new();
     for (name, value) in data.references.iter().filter(|(_, value)| check::is_shown(*value)) {
-        // Those that coincide share a label.
-        match shown.iter_mut().find(|(_, other)| (*other - value).abs() < 0.01) {
+        // Those that coincide share a label, as long as it leaves room for the plot.
+        let shares = |(names, other): &&mut (String, f64)| {
+            (*other - value).abs() < 0.01 && names.len() + name.len() < LONGEST_SHARED
+        };
+        match shown.iter_mut().find(shares) {
             Some((names, _)) => *names += &format!(", {name}"),
             None => shown.push((name.clone(), *value)),
         }
@@ -201,7 +204,8 @@ pub(super) fn loss_references(n_labels: usize, guess: &Guess) -> Vec<Reference> 
 /// Two labelled lines, or one when they coincide.
 fn pair(first: &str, a: f64, second: &str, b: f64, places: usize) -> Vec<Reference> {
     if a == b {
-        let name = format!("{first} = {second} = {}", text::decimal(a, places));
+        let both = if first == second { first.to_owned() } else { format!("{first} = {second}") };
+        let name = format!("{both} = {}", text::decimal(a, places));
         return vec![(name, a)];
     }
     vec![

@@ -137,8 +137,8 @@ fn orders_are_transitive() {
 
 #[test]
 fn predictors_reach_what_the_table_says() {
-    // Rows: chance, copy, reverse, counting, understood; columns: stated, left out.
-    let table = |reverse: f64| [[0.5, 0.5], [1.0, 0.5], [1.0, reverse], [0.5, 0.5], [1.0, 1.0]];
+    // Rows: copy, reverse, counting, understood; columns: stated, left out.
+    let table = |reverse: f64| [[1.0, 0.5], [1.0, reverse], [0.5, 0.5], [1.0, 1.0]];
     for relation in ALL {
         let task = task(relation, 8);
         let expected = table(if relation == RelationKind::Mixed { 0.5 } else { 1.0 });
@@ -158,7 +158,7 @@ fn counting_says_a_little() {
         let task = RelationSpec { relation, ..RelationSpec::default() };
         let spec = RunSpec { name: "r".to_owned(), task: TaskSpec::Relation(task), ..RunSpec::default() };
         let task = spec.build_task(None).unwrap();
-        let said = task.predict(3, &task.batch(Set::MAIN, 0, 20_000));
+        let said = task.predict(2, &task.batch(Set::MAIN, 0, 20_000));
         let accuracy = said.iter().sum::<f64>() / 20_000.0;
         // Five standard errors of 20,000 tosses are .018.
         assert!(accuracy > low && accuracy < 0.62, "{relation:?}: {accuracy}");

@@ -188,6 +188,7 @@ pub(super) fn guess(facts: &Facts) -> Guess {
     let loss_words = match &progress.floor_words[..] {
         "1/N" => "ln N".to_owned(),
         "B/N" => "ln N/B".to_owned(),
+        "1/L" => "ln L".to_owned(),
         words => format!("−ln {words}"),
     };
     Guess { accuracy: progress.floor, words: progress.floor_words.clone(), loss_words }

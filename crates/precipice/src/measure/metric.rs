@@ -55,7 +55,7 @@ impl Unit {
         match self {
             Unit::Fraction => "0 to 1",
             Unit::Loss => "nats, or half a square error",
-            Unit::Score => "score before soft-max, or logit",
+            Unit::Score => "score",
             Unit::Cosine => "-1 to 1",
             Unit::Number => "number",
         }

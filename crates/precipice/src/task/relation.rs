@@ -112,9 +112,9 @@ impl Family for RelationSpec {
         }
         let (probed_set, prefix) = if p_stated < 1.0 { (LEFT_OUT, "left_out_") } else { (STATED, "stated_") };
         let predictors = [
-            ("chance", "chance"),
-            ("copy", "copy of the same pair"),
-            ("reverse", "copy of the pair or its reverse, sign learned"),
+            ("copy", "copy of the pair"),
+            // With the sign of the relation, where that is always the same.
+            ("reverse", "copy of it or its reverse"),
             ("counting", "counting labels"),
             ("understood", "relation understood"),
         ];
@@ -127,7 +127,7 @@ impl Family for RelationSpec {
             eval_sets,
             probed_set,
             by_heart: None,
-            progress: Progress::of_accuracy(prefix, 0.5, "1/2"),
+            progress: Progress::of_accuracy(prefix, 0.5, "1/L"),
             predictors: predictors.map(|(name, words)| PredictorName::new(name, words)).to_vec(),
             // The label that is found may be that of another pair.
             formula: None,
