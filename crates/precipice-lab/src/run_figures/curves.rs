@@ -81,7 +81,10 @@ impl StoredRun {
                 let unit = metric.unit.words().to_owned();
                 match panels.iter_mut().find(|(other, _)| *other == unit) {
                     Some((_, panel)) => {
-                        panel.y_name.clone_from(&unit);
+                        // Curves of several metrics have the unit in common.
+                        if panel.y_name != metric.words {
+                            panel.y_name.clone_from(&unit);
+                        }
                         panel.series.push(series);
                     }
                     None => {
