@@ -93,7 +93,7 @@ impl Kind {
 /// let columns = |accuracy, loss| vec![("accuracy".to_owned(), accuracy), ("loss".to_owned(), loss)];
 /// let row = |step, accuracy, loss| Row { step, sequences: 128 * step, columns: columns(accuracy, loss) };
 /// let rows = vec![row(0, 0.06, 2.8), row(500, 0.25, 1.4), row(1000, 0.98, 0.1)];
-/// let run = StoredRun { run_dir: RunDir::new("runs/example"), spec, rows };
+/// let run = StoredRun { run_dir: RunDir::new("runs/example"), spec, rows, own_metrics: Vec::new() };
 /// assert!(draw(Kind::LearningCurve, &run, &Sequential)?.svg().contains("accuracy"));
 /// # Ok::<(), precipice_lab::error::LabError>(())
 /// ```
