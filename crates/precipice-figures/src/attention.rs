@@ -38,6 +38,17 @@ const GAP: f64 = 16.0;
 /// # Errors
 /// No moments, layers or tokens; matrices that are not `n_tokens` squared; moments with
 /// different numbers of layers; highlights outside the matrix.
+///
+/// ```
+/// use precipice_figures::{AttentionGrid, AttentionMoment, attention};
+/// // Three tokens, item, label, query; one layer.
+/// let uniform = vec![1.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.3, 0.3, 0.4];
+/// let moment = AttentionMoment { step: 100, accuracy: 0.5, layers: vec![uniform] };
+/// let (title, highlights) = ("Attention".to_owned(), vec![vec![(2, 1)]]);
+/// let figure = attention(&AttentionGrid { title, n_tokens: 3, moments: vec![moment], highlights })?;
+/// assert!(figure.svg().contains("step 100"));
+/// # Ok::<(), precipice_figures::FigureError>(())
+/// ```
 pub fn attention(data: &AttentionGrid) -> Result<Figure, FigureError> {
     let n_layers = validate(data)?;
     let grid = Grid::new(data);

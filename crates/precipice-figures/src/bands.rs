@@ -49,6 +49,21 @@ const GAP: f64 = 26.0;
 ///
 /// # Errors
 /// No panels or series, steps that do not rise, a band of another length than its steps.
+///
+/// ```
+/// use precipice_figures::{BandPanel, BandSeries, Bands, bands};
+/// let series = BandSeries { name: "seeds".to_owned(), x: vec![0.0, 1.0], values: vec![[0.1, 0.2, 0.3], [0.8, 0.9, 1.0]] };
+/// let panel = BandPanel {
+///     heading: String::new(),
+///     y_name: "accuracy".to_owned(),
+///     series: vec![series],
+///     references: vec![("1/N".to_owned(), 0.125)],
+///     marks: Vec::new(),
+/// };
+/// let figure = bands(&Bands { title: "Eight seeds".to_owned(), x_name: None, panels: vec![panel] })?;
+/// assert!(figure.svg().contains("Eight seeds"));
+/// # Ok::<(), precipice_figures::FigureError>(())
+/// ```
 pub fn bands(data: &Bands) -> Result<Figure, FigureError> {
     check::non_empty("panels", data.panels.len())?;
     for panel in &data.panels {

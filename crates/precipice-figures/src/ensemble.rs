@@ -40,6 +40,21 @@ const SHARE_HEIGHT: f64 = 170.0;
 ///
 /// # Errors
 /// If there are no runs, no steps, steps that do not rise, or not one share for each time of a jump.
+///
+/// ```
+/// use precipice_figures::{Ensemble, EnsembleMember, ensemble};
+/// let member = EnsembleMember {
+///     name: "copying".to_owned(),
+///     steps: vec![0.0, 500.0, 1000.0],
+///     quantiles: vec![[0.1, 0.2, 0.3], [0.2, 0.6, 0.9], [0.9, 0.95, 1.0]],
+///     jump_times: vec![450.0, 600.0],
+///     not_jumped: vec![0.5, 0.0],
+///     last: 1000.0,
+/// };
+/// let figure = ensemble(&Ensemble { title: "Two runs".to_owned(), y_name: "accuracy".to_owned(), members: vec![member] })?;
+/// assert!(figure.svg().contains("not yet jumped"));
+/// # Ok::<(), precipice_figures::FigureError>(())
+/// ```
 pub fn ensemble(data: &Ensemble) -> Result<Figure, FigureError> {
     check::non_empty("runs", data.members.len())?;
     for member in &data.members {

@@ -29,6 +29,16 @@ const MOST_COLUMNS: usize = 300;
 /// # Errors
 /// No steps, layers or series; series of another length than `steps`; steps that do not
 /// rise; a jump without `t50`.
+///
+/// ```
+/// use precipice_figures::{InteractionMap, Series, interactions};
+/// let series = |name: &str, last| Series { name: name.to_owned(), values: vec![0.0, last] };
+/// let layer = vec![series("content × content", 0.1), series("position × position", 6.0)];
+/// let title = "Interactions".to_owned();
+/// let figure = interactions(&InteractionMap { title, steps: vec![0.0, 100.0], layers: vec![layer], jump: None })?;
+/// assert!(figure.svg().contains("contrast of the score"));
+/// # Ok::<(), precipice_figures::FigureError>(())
+/// ```
 pub fn interactions(data: &InteractionMap) -> Result<Figure, FigureError> {
     check::steps(&data.steps)?;
     check::non_empty("layers", data.layers.len())?;

@@ -38,6 +38,23 @@ const LOSS_HEIGHT: f64 = 190.0;
 ///
 /// # Errors
 /// As for [`learning_curve`](super::learning_curve()).
+///
+/// ```
+/// use precipice_figures::{Guess, OrderParameters, Series, order_parameters};
+/// let series = |name: &str, values: [f64; 2]| Series { name: name.to_owned(), values: values.to_vec() };
+/// let figure = order_parameters(&OrderParameters {
+///     title: "Order parameters".to_owned(),
+///     steps: vec![0.0, 100.0],
+///     parameters: vec![(series("beta", [0.0, 5.0]), vec![0.1, 0.1])],
+///     measured_loss: vec![3.4, 0.1],
+///     predicted_losses: vec![series("three parameters", [3.4, 0.2])],
+///     n_labels: 32,
+///     guess: Guess::among(8, 1),
+///     jump: None,
+/// })?;
+/// assert!(figure.svg().contains("β"));
+/// # Ok::<(), precipice_figures::FigureError>(())
+/// ```
 pub fn order_parameters(data: &OrderParameters) -> Result<Figure, FigureError> {
     let mut page = OrderPage::begin(data, &[])?;
     page.parameters(&[], &[], f64::NAN);

@@ -58,6 +58,18 @@ const WIDEST_CELL: f64 = 90.0;
 ///
 /// # Errors
 /// No maps or values, or maps of another size than the grid.
+///
+/// ```
+/// use precipice_figures::{PhaseCell, PhaseDiagram, PhaseMap, PhaseUnit, phase_diagram};
+/// let values = |name: &str, values: [&str; 2]| (name.to_owned(), values.map(str::to_owned).to_vec());
+/// let value = |value| PhaseCell::Value(value, String::new());
+/// let cells = vec![value(0.2), value(0.9), PhaseCell::Censored(2000.0, "0 of 4".to_owned()), PhaseCell::Absent];
+/// let map = PhaseMap { name: "accuracy".to_owned(), unit: PhaseUnit::Fraction, cells };
+/// let (x, y) = (values("K", ["32", "64"]), values("B", ["1", "2"]));
+/// let figure = phase_diagram(&PhaseDiagram { title: "Classes".to_owned(), x, y, maps: vec![map], note: String::new() })?;
+/// assert!(figure.svg().contains("0 of 4"));
+/// # Ok::<(), precipice_figures::FigureError>(())
+/// ```
 pub fn phase_diagram(data: &PhaseDiagram) -> Result<Figure, FigureError> {
     let (n_x, n_y) = (data.x.1.len(), data.y.1.len());
     check::non_empty("maps", data.maps.len())?;

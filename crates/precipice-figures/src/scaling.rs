@@ -35,6 +35,19 @@ const HEIGHT: f64 = 400.0;
 ///
 /// # Errors
 /// If there is nothing above 0 to draw.
+///
+/// ```
+/// use precipice_figures::{Scaling, ScalingSeries, scaling};
+/// let points = vec![(8.0, 200.0), (16.0, 560.0), (32.0, 1600.0)];
+/// let figure = scaling(&Scaling {
+///     title: "When the cliff comes".to_owned(),
+///     x_name: "N".to_owned(),
+///     y_name: "time".to_owned(),
+///     series: vec![ScalingSeries { name: "flow".to_owned(), points, is_law: false }],
+/// })?;
+/// assert!(figure.svg().contains("When the cliff comes"));
+/// # Ok::<(), precipice_figures::FigureError>(())
+/// ```
 pub fn scaling(data: &Scaling) -> Result<Figure, FigureError> {
     let series: Vec<ScalingSeries> = data.series.iter().map(positive).collect();
     let all = || series.iter().flat_map(|series| series.points.iter());

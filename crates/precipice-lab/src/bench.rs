@@ -56,6 +56,11 @@ pub struct Timing {
 
 /// The tasks that are timed where none is named: the built-in networks, and those of common benchmarks
 /// of attention (64-wide items, 65 positions, width 128).
+///
+/// ```
+/// use precipice_lab::bench::tasks;
+/// assert!(tasks().iter().all(|(_, spec)| spec.validate().is_ok()));
+/// ```
 pub fn tasks() -> Vec<(&'static str, RunSpec)> {
     const WIDE: [&str; 3] = ["model.d_pos=65", "task.copying.d_item=63", "model.d_buffer=0"];
     let task = |built_in: &str, overrides: &[&str]| {

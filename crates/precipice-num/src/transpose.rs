@@ -23,14 +23,13 @@ pub(crate) fn transpose<T: Copy + 'static>(
     }
     assert!((rows - 1) * stride + cols <= from.len(), "matrix is longer than its slice");
     assert!((cols - 1) * to_stride + rows <= to.len(), "transpose is longer than its slice");
-    let (mut done_rows, mut done_cols) = (0, 0);
+    let has_blocks = simd != Simd::Baseline && std::any::TypeId::of::<T>() == std::any::TypeId::of::<f32>();
+    let (done_rows, done_cols) = if has_blocks { (rows / 8 * 8, cols / 8 * 8) } else { (0, 0) };
     #[cfg(target_arch = "x86_64")]
-    if simd != Simd::Baseline && std::any::TypeId::of::<T>() == std::any::TypeId::of::<f32>() {
-        (done_rows, done_cols) = (rows / 8 * 8, cols / 8 * 8);
+    if has_blocks {
         // SAFETY: the level says that AVX2 is there, T is f32, and the asserts above bound all blocks.
         unsafe { x86::blocks(from.as_ptr().cast(), stride, (done_rows, done_cols), to.as_mut_ptr().cast(), to_stride) };
     }
-    let _ = simd;
     for i in 0..rows {
         let from_col = if i < done_rows { done_cols } else { 0 };
         for j in from_col..cols {

@@ -35,6 +35,7 @@ fn columns_reach_log_table_and_figure() {
         assert_eq!(log.matches(&format!("\"{name}\":")).count(), run.rows.len());
         assert!(table.windows(name.len()).any(|bytes| bytes == name.as_bytes()) && figure.contains(name), "{name}");
     }
+    assert!(figure.contains(&*QK_RANK.words), "the axis of its panel");
     // Nearly uniform at first; the jump sharpens the query of the last layer.
     let [before, after] = [first, last].map(|row| row.named("query_entropy_1").unwrap());
     assert!(before > 0.9 && after < 0.5, "{before} {after}");

@@ -20,6 +20,11 @@ use crate::error::LabError;
 const CASES_MIN: usize = 3;
 
 /// All claims, in the order in which they are made.
+///
+/// ```
+/// use precipice_lab::claims::register;
+/// assert!(register().iter().any(|claim| claim.id == "essay-1"));
+/// ```
 pub fn register() -> Vec<Claim> {
     let mut claims = essay::claims();
     claims.push(formula::claim());

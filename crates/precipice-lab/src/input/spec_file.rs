@@ -87,6 +87,13 @@ pub fn load_stored(path: &Path) -> Result<RunSpec, LabError> {
 }
 
 /// The TOML of a spec with every default filled in.
+///
+/// ```
+/// use precipice_lab::input::spec_file::{Changes, load, to_toml};
+/// let spec = load("copying-small", &Changes::default())?;
+/// assert!(to_toml(&spec).contains("n_exemplars = 4"));
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
 pub fn to_toml(spec: &RunSpec) -> String {
     let mut spec = spec.clone();
     spec.resolve();

@@ -80,6 +80,14 @@ impl From<FlowPoint> for FlowRow {
 }
 
 /// A flow and its events; what `theory flow` says.
+///
+/// ```
+/// use precipice::theory::{Context, Start, flow};
+/// use precipice_lab::reports::formula::FlowReport;
+/// let report = FlowReport::from(&flow(Context::new(8, 32)?, Start::at([0.0; 3], 1e4))?);
+/// assert!(report.edge.unwrap().t < report.t50.unwrap());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FlowReport {
     /// Time at which p(correct) = 1/2, if it comes.

@@ -70,6 +70,22 @@ impl Landscape {
     ///
     /// # Errors
     /// If the axes are no axes, or the flow runs into numbers that are none.
+    ///
+    /// ```
+    /// use precipice::theory::{Context, Parameter, Third};
+    /// use precipice_lab::reports::landscape::{Landscape, Request};
+    /// let origin = [0.0; 3];
+    /// let landscape = Landscape::new(Request {
+    ///     context: Context::new(8, 32)?,
+    ///     x: (Parameter::Alpha, None),
+    ///     y: (Parameter::Xi, None),
+    ///     third: Third::OnFlow(origin),
+    ///     start: origin,
+    ///     grid: 16,
+    /// })?;
+    /// assert!(landscape.saddle.is_some() && landscape.t50.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(request: Request) -> Result<Self, LandscapeError> {
         let Request { context, x, y, third, start, grid } = request.clone();
         let plane = Plane::new(context, x.0, y.0, third)?;

@@ -106,6 +106,17 @@ pub struct AttentionMaps {
 
 impl NetworkReport {
     /// Looks into a network; probes need not have been on while it was trained. None where nothing has a label.
+    ///
+    /// ```
+    /// use precipice::{spec::RunSpec, train::Trainer, workers::Sequential};
+    /// use precipice_lab::reports::network::NetworkReport;
+    /// let mut spec = RunSpec::default();
+    /// (spec.eval.sequences, spec.probes.sequences) = (64, 16);
+    /// let trainer = Trainer::new(&spec, spec.build_task(None)?, precipice_num::Kernels::detect())?;
+    /// let report = NetworkReport::new(&spec, &trainer, &Sequential).unwrap();
+    /// assert_eq!((report.step, report.heads.len()), (0, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(spec: &RunSpec, trainer: &Trainer, workers: &dyn Workers) -> Option<Self> {
         let mut spec = spec.clone();
         spec.probes.enabled = true;

@@ -46,6 +46,15 @@ impl ScalingReport {
     ///
     /// # Errors
     /// If a value makes no context, or a flow runs into numbers that are none.
+    ///
+    /// ```
+    /// use precipice::theory::Over;
+    /// use precipice_lab::reports::scaling::ScalingReport;
+    /// let report = ScalingReport::new(Over::Exemplars { labels_per_exemplar: 4.0 }, &[8.0, 16.0, 32.0])?;
+    /// assert!(report.figure()?.svg().contains("<svg"));
+    /// assert_eq!(report.points.len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(over: Over, values: &[f64]) -> Result<Self, ScalingError> {
         let points = scaling(over, values)?;
         let pairs: Vec<(f64, f64)> =

@@ -84,6 +84,19 @@ pub struct Forecast {
 
 /// Step at which the measured loss falls through ln 2, where the formula has p(correct) = 1/2;
 /// between two rows by interpolation. None if it does not.
+///
+/// ```
+/// use precipice::measure::{Row, metric};
+/// use precipice::spec::RunSpec;
+/// use precipice_lab::reports::theory::half_step;
+/// let row = |step, loss| {
+///     let mut row = Row { step, ..Row::default() };
+///     row.push(metric::LOSS.main(), loss);
+///     row
+/// };
+/// let step = half_step(&RunSpec::default(), &[row(0, 2.0), row(100, 0.0)]).unwrap();
+/// assert!((step - 50.0 * (2.0 - 2_f64.ln())).abs() < 1e-9);
+/// ```
 pub fn half_step(spec: &RunSpec, rows: &[Row]) -> Option<f64> {
     let half = std::f64::consts::LN_2;
     let column = Column::of_loss(&spec.facts());

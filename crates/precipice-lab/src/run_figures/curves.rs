@@ -84,7 +84,10 @@ impl StoredRun {
                 let series = Series { name: words, values };
                 match panels.iter_mut().find(|(unit, _)| *unit == metric.unit) {
                     Some((unit, panel)) => {
-                        panel.y_name = unit.words().to_owned();
+                        // Curves of several metrics have the unit in common.
+                        if panel.y_name != metric.words {
+                            panel.y_name = unit.words().to_owned();
+                        }
                         panel.series.push(series);
                     }
                     None => {

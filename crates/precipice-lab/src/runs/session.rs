@@ -144,6 +144,43 @@ pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> 
 ///
 /// # Errors
 /// As [`train`].
+///
+/// ```
+/// use precipice::measure::{Better, Metric, Probe, Row, Unit};
+/// use precipice::{record::MemoryRecorder, run::Run, train::Trainer, workers::Workers};
+/// use precipice_lab::input::spec_file::{self, Changes};
+/// use precipice_lab::runs::{Keep, Options, train_run};
+///
+/// const LARGEST: Metric = Metric::new("largest_weight", "largest weight", Unit::Number, Better::Neither);
+///
+/// #[derive(Debug)]
+/// struct Largest;
+///
+/// impl Probe for Largest {
+///     fn metrics(&self) -> Vec<Metric> {
+///         vec![LARGEST]
+///     }
+///
+///     fn measure(&mut self, trainer: &Trainer, _: &dyn Workers, row: &mut Row) {
+///         let weights = trainer.state().params.values.iter();
+///         row.push(LARGEST.main(), weights.fold(0.0, |largest, &w| f64::from(w.abs()).max(largest)));
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let root = folder.path().join("run");
+/// let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
+/// let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
+/// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results };
+/// let build = |spec: &_, kernels| {
+///     let mut run = Run::new(spec, None, kernels)?;
+///     run.observe(Box::new(Largest));
+///     Ok(run)
+/// };
+/// let report = train_run(spec, &build, &options, &mut MemoryRecorder::default())?.seal()?;
+/// assert!(report.manifest.final_row["largest_weight"].as_f64() > Some(0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn train_run(
     spec: RunSpec,
     build: &Build<'_>,

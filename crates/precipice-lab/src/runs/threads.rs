@@ -8,6 +8,18 @@ use rayon::prelude::*;
 use crate::error::LabError;
 
 /// A pool of its own for each run, so that nothing else shares its threads.
+///
+/// ```
+/// use precipice::workers::Workers;
+/// use precipice_lab::runs::threads::Pool;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// let (pool, sum) = (Pool::new(2)?, AtomicUsize::new(0));
+/// pool.run(8, &|job| {
+///     sum.fetch_add(job, Ordering::Relaxed);
+/// });
+/// assert_eq!(sum.into_inner(), 28);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Pool(Option<rayon::ThreadPool>);
 
 /// More threads than shards of a batch have nothing to do.

@@ -11,6 +11,13 @@ use super::manifest::columns_of;
 use crate::error::LabError;
 
 /// One line of the log. NaN and infinities, which JSON does not have, become null.
+///
+/// ```
+/// use precipice::record::Row;
+/// use precipice_lab::store::log::to_line;
+/// let columns = vec![("loss".to_owned(), 0.5), ("xi".to_owned(), f64::NAN)];
+/// assert_eq!(to_line(&Row { step: 1, sequences: 128, columns }), r#"{"step":1,"sequences":128,"loss":0.5,"xi":null}"#);
+/// ```
 pub fn to_line(row: &Row) -> String {
     let mut object = serde_json::Map::new();
     object.insert("step".to_owned(), row.step.into());

@@ -29,6 +29,21 @@ use crate::input::spec_file;
 pub use manifest::{Manifest, RunOutcome};
 
 /// Places in a run directory.
+///
+/// ```
+/// use precipice::spec::RunSpec;
+/// use precipice_lab::store::{RunDir, Standing};
+/// # let folder = tempfile::tempdir()?;
+/// # let root = folder.path().join("run");
+/// let spec = RunSpec { name: "mine".to_owned(), ..RunSpec::default() };
+/// let run_dir = RunDir::new(root);
+/// assert!(matches!(run_dir.standing(&spec)?, Standing::Empty));
+/// run_dir.make_folders()?;
+/// run_dir.write_spec(&spec)?;
+/// assert!(matches!(run_dir.standing(&spec)?, Standing::Unfinished));
+/// assert_eq!(run_dir.spec()?.hash(), spec.hash());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunDir {
     root: PathBuf,

@@ -98,6 +98,14 @@ impl Plan {
     ///
     /// # Errors
     /// If a sweep file cannot be read or lacks a field, or a plain spec is asked for its fast form.
+    ///
+    /// ```
+    /// use precipice_lab::sweep::Plan;
+    /// let plan = Plan::load("reddy-classes-burstiness", true)?;
+    /// assert_eq!(plan.axes.len(), 2);
+    /// assert_eq!(plan.jobs()?.len() % plan.seeds.len(), 0);
+    /// # Ok::<(), precipice_lab::error::LabError>(())
+    /// ```
     pub fn load(name_or_path: &str, is_fast: bool) -> Result<Self, LabError> {
         let built_in = BUILT_IN_SWEEPS.iter().find(|(name, _)| *name == name_or_path);
         let text = match built_in {
@@ -178,6 +186,13 @@ const SEEDS_MAX: u64 = 1_000_000;
 ///
 /// # Errors
 /// What was expected.
+///
+/// ```
+/// use precipice_lab::sweep::parse_seeds;
+/// assert_eq!(parse_seeds("0..3"), Ok(vec![0, 1, 2, 3]));
+/// assert_eq!(parse_seeds("7,5"), Ok(vec![7, 5]));
+/// assert!(parse_seeds("3..0").is_err());
+/// ```
 pub fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
     let number = |text: &str| {
         let expected = "expected seeds as 0..31 (with both ends) or 0,3,7";

@@ -117,6 +117,17 @@ impl Probe for Inside {
 
 /// One forward pass that keeps every activation, for figures of single sequences, and the leading
 /// head of each layer.
+///
+/// ```
+/// use precipice::measure::inside::look;
+/// use precipice::{spec::RunSpec, task::Set, train::Trainer};
+/// let spec = RunSpec::default();
+/// let trainer = Trainer::new(&spec, spec.build_task(None)?, precipice_num::Kernels::detect())?;
+/// let (batch, trace, heads) = look(&trainer, Set::MAIN, 4);
+/// let attention = trace.attention(1, heads[1], 3, batch.geometry().query_token());
+/// assert!((attention.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+/// # Ok::<(), precipice::run::RunError>(())
+/// ```
 pub fn look(trainer: &Trainer, set: Set, n_sequences: usize) -> (Batch, Trace<f32>, Vec<usize>) {
     let (model, params) = (trainer.model(), &trainer.state().params);
     let batch = trainer.task().batch(set, 0, n_sequences);

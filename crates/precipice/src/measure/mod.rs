@@ -114,6 +114,17 @@ fn built_in(spec: &RunSpec, trainer: &Trainer) -> Vec<Box<dyn Probe>> {
 }
 
 /// Measures a network: the probes of its spec, and those that a program adds.
+///
+/// ```
+/// use precipice::measure::{Observer, metric};
+/// use precipice::{spec::RunSpec, train::Trainer, workers::Sequential};
+/// let mut spec = RunSpec::default();
+/// (spec.eval.sequences, spec.probes.sequences) = (64, 16);
+/// let trainer = Trainer::new(&spec, spec.build_task(None)?, precipice_num::Kernels::detect())?;
+/// let row = Observer::new(&spec, &trainer).observe(&trainer, f64::NAN, &Sequential);
+/// assert!((row.get(&metric::LOSS.main()) - 32_f64.ln()).abs() < 1e-6);
+/// # Ok::<(), precipice::run::RunError>(())
+/// ```
 #[derive(Debug)]
 pub struct Observer {
     batch_size: usize,

@@ -17,6 +17,17 @@ pub trait Scores: Send + Default {
 }
 
 /// Over the first sequences of a set, in fixed shards added in order.
+///
+/// ```
+/// use precipice::measure::accuracy::Accuracy;
+/// use precipice::measure::scores;
+/// use precipice::{spec::RunSpec, task::Set, train::Trainer, workers::Sequential};
+/// let spec = RunSpec::default();
+/// let trainer = Trainer::new(&spec, spec.build_task(None)?, precipice_num::Kernels::detect())?;
+/// let accuracy: Accuracy = scores(&trainer, Set::MAIN, 64, &Sequential);
+/// assert!(accuracy.accuracy() < 0.2);
+/// # Ok::<(), precipice::run::RunError>(())
+/// ```
 pub fn scores<A: Scores>(trainer: &Trainer, set: Set, n_sequences: usize, workers: &dyn Workers) -> A {
     let parts: [Mutex<A>; N_SHARDS] = std::array::from_fn(|_| Mutex::new(A::default()));
     trainer.outputs(set, n_sequences, workers, &|shard, outputs, batch| {

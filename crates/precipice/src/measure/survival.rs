@@ -16,6 +16,14 @@ pub struct Observation {
 }
 
 /// The product-limit estimate of the share of runs that have not jumped.
+///
+/// ```
+/// use precipice::measure::survival::{Observation, Survival};
+/// let run = |time, has_jumped| Observation { time, has_jumped };
+/// let survival = Survival::new(&[run(100.0, true), run(200.0, true), run(150.0, false)]);
+/// assert_eq!(survival.times, [100.0, 200.0]);
+/// assert_eq!(survival.median(), Some(200.0));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Survival {
     /// Times of jumps, rising.

@@ -37,6 +37,22 @@ pub enum Learned {
 }
 
 /// What the rows of a run say: whether it learned in context, when, and whether it knows labels by heart.
+///
+/// ```
+/// use precipice::measure::transition::{Learned, transition_of};
+/// use precipice::measure::{Row, metric};
+/// use precipice::spec::RunSpec;
+/// let row = |step, accuracy| {
+///     let mut row = Row { step, ..Row::default() };
+///     row.push(metric::ACCURACY.main(), accuracy);
+///     row.push(metric::LOSS.main(), 1.0 - accuracy);
+///     row
+/// };
+/// let rows = [row(0, 0.125), row(100, 0.125), row(200, 1.0), row(300, 1.0)];
+/// let (learned, jump) = transition_of(&RunSpec::default().facts(), &rows);
+/// assert_eq!((learned, jump.unwrap().t50), (Learned::Ic, 150.0));
+/// assert_eq!(transition_of(&RunSpec::default().facts(), &rows[..2]), (Learned::None, None));
+/// ```
 pub fn transition_of(facts: &Facts, rows: &[Row]) -> (Learned, Option<Transition>) {
     let (progress, loss) = (Column::of_progress(facts), Column::of_loss(facts));
     let series: Vec<_> = rows.iter().map(|row| (row.step as f64, row.get(&progress), row.get(&loss))).collect();

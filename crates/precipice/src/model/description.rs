@@ -127,6 +127,17 @@ pub struct Description {
 
 impl Description {
     /// The network of a spec.
+    ///
+    /// ```
+    /// use precipice::model::{Description, Feature};
+    /// use precipice::spec::RunSpec;
+    /// let mut spec = RunSpec::default();
+    /// assert!(Description::of(&spec).can_fold());
+    /// spec.model.n_layers = 3;
+    /// spec.model.d_mlp = 8;
+    /// let description = Description::of(&spec);
+    /// assert!(description.has(Feature::Mlp) && !description.can_fold());
+    /// ```
     pub fn of(spec: &RunSpec) -> Self {
         use Feature as F;
         // Exhaustive: a new field must be described here.

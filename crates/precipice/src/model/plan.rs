@@ -44,6 +44,16 @@ pub struct Plan {
 
 impl Plan {
     /// The cheapest form that the network allows, for batches of so many sequences.
+    ///
+    /// ```
+    /// use precipice::model::{Description, plan::{FormKind, Plan}};
+    /// use precipice::spec::RunSpec;
+    /// let mut spec = RunSpec::default();
+    /// let plan = Plan::of(&Description::of(&spec), 128);
+    /// assert!(plan.form == FormKind::Folded && plan.flops < plan.plain_flops / 4.0);
+    /// spec.model.layer_norm = true;
+    /// assert_eq!(Plan::of(&Description::of(&spec), 128).form, FormKind::Plain);
+    /// ```
     pub fn of(description: &Description, batch_size: usize) -> Self {
         let s = batch_size as f64;
         let readout = readout_flops(description, s);

@@ -9,6 +9,16 @@ use super::{Geometry, Targets};
 /// content    x_1  l_1  x_2  l_2  ...  x_N   l_N   x_q
 /// position    o   o+1  o+2  o+3  ...              o+2N      o = offset
 /// ```
+///
+/// ```
+/// use precipice::sequence::{Batch, Geometry, Targets};
+/// let mut batch = Batch::new(2, Geometry::of_labels(4), Targets::QueryLabel { n_labels: 16 }, 32);
+/// batch.n_sequences = 2;
+/// batch.labels_of_mut(1).copy_from_slice(&[3, 1, 4, 15]);
+/// batch.matches_of_mut(1)[2] = true;
+/// batch.answers[1] = 4;
+/// assert_eq!(batch.slots_of(1).map(|slot| batch.labels_of(1)[slot]).collect::<Vec<_>>(), [4]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Sequences in use.

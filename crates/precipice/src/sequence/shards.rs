@@ -8,6 +8,12 @@ pub const N_SHARDS: usize = 8;
 pub const CHUNK: usize = 16;
 
 /// The sequences of shard `shard` out of `n_sequences`.
+///
+/// ```
+/// use precipice::sequence::{N_SHARDS, shard_range};
+/// let lengths: Vec<usize> = (0..N_SHARDS).map(|shard| shard_range(20, shard).len()).collect();
+/// assert_eq!(lengths, [2, 3, 2, 3, 2, 3, 2, 3]);
+/// ```
 pub fn shard_range(n_sequences: usize, shard: usize) -> Range<usize> {
     n_sequences * shard / N_SHARDS..n_sequences * (shard + 1) / N_SHARDS
 }

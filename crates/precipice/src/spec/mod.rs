@@ -20,6 +20,19 @@ pub use model::{
 pub use train::{AdamSpec, OptimizerSpec, ScheduleShape, ScheduleSpec, SgdSpec, TrainSpec};
 
 /// One training run. Equal resolved specs give equal bits.
+///
+/// ```
+/// use precipice::spec::RunSpec;
+/// let spec = RunSpec { name: "mine".to_owned(), ..RunSpec::default() };
+/// spec.validate()?;
+/// assert_eq!((spec.facts().n_exemplars(), spec.d_model()), (8, 145));
+/// let mut other = spec.clone();
+/// other.seeds.init = 1;
+/// assert_ne!(spec.hash(), other.hash(), "the address of a run");
+/// other.train.batch_size = 0;
+/// assert_eq!(other.validate().unwrap_err().field, "train.batch_size");
+/// # Ok::<(), precipice::spec::SpecError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunSpec {

@@ -27,6 +27,18 @@ fn default_array() -> String {
 }
 
 /// Real items, classes x instances x D.
+///
+/// ```
+/// use precipice::spec::{CopyingSpec, ItemsSpec, RunSpec, TaskSpec};
+/// use precipice::task::{ItemBank, Set};
+/// let bank = ItemBank { values: vec![0.5; 20 * 3 * 16].into(), n_classes: 20, n_instances: 3, d_item: 16 };
+/// let items = ItemsSpec { file: "items.npz".to_owned(), array: "items".to_owned(), n_held_out: 10, digest: None };
+/// let task = CopyingSpec { d_item: 16, items: Some(items), ..CopyingSpec::default() };
+/// let spec = RunSpec { task: TaskSpec::Copying(task), ..RunSpec::default() };
+/// let held_out = spec.build_task(Some(bank))?.batch(Set::Eval(1), 0, 4);
+/// assert!(held_out.item_ids.iter().all(|row| row / 3 >= 10), "classes that are never trained on");
+/// # Ok::<(), precipice::task::TaskError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ItemBank {
     /// `[n_classes, n_instances, D]`

@@ -56,6 +56,17 @@ pub trait Task: Debug + Send + Sync {
     }
 
     /// Sequences `0..n_sequences` of (set, step).
+    ///
+    /// ```
+    /// use precipice::{spec::RunSpec, task::Set};
+    /// let task = RunSpec::default().build_task(None)?;
+    /// let batch = task.batch(Set::Train, 40, 8);
+    /// // The query repeats an item of the context, and the answer is that item's label.
+    /// let slot = batch.slots_of(3).next().unwrap();
+    /// assert_eq!(batch.item_of(3, slot), batch.item_of(3, batch.n_exemplars));
+    /// assert_eq!(batch.labels_of(3)[slot], batch.answers[3]);
+    /// # Ok::<(), precipice::task::TaskError>(())
+    /// ```
     fn batch(&self, set: Set, step: u64, n_sequences: usize) -> Batch {
         let mut batch = self.workspace(n_sequences);
         batch.n_sequences = n_sequences;

@@ -34,6 +34,20 @@ const STEPS_MAX: u64 = 1 << 50;
 ///
 /// # Errors
 /// If the start, a rate, the noise or the number of steps makes no sense.
+///
+/// ```
+/// use precipice::theory::{Context, Descent, descend};
+/// let descent = Descent { start: [0.0; 3], learning_rates: [1.0; 3], noise: 0.0, seed: 0, steps: 100 };
+/// let mut losses = Vec::new();
+/// descend(Context::new(8, 32)?, &descent, |at| {
+///     losses.push(at.loss);
+///     true
+/// })
+/// .unwrap();
+/// assert_eq!(losses.len(), 101);
+/// assert!(losses.is_sorted_by(|a, b| a > b));
+/// # Ok::<(), precipice::theory::ContextError>(())
+/// ```
 pub fn descend(
     context: Context,
     descent: &Descent,

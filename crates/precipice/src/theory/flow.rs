@@ -78,6 +78,15 @@ pub enum FlowError {
 ///
 /// # Errors
 /// If the start is not finite, or the flow needs more than a million steps.
+///
+/// ```
+/// use precipice::theory::{Context, Start, flow};
+/// let flow = flow(Context::new(8, 32)?, Start::at([0.0; 3], 1e4)).unwrap();
+/// let t50 = flow.time_of(0.5).unwrap();
+/// assert!((flow.at(t50).p_correct - 0.5).abs() < 1e-9);
+/// assert!(flow.edge().unwrap().t < t50);
+/// # Ok::<(), precipice::theory::ContextError>(())
+/// ```
 pub fn flow(context: Context, start: Start) -> Result<Flow, FlowError> {
     let are_rates = start.motions.iter().all(|m| !matches!(m, Motion::Descent(r) if !(r.is_finite() && *r >= 0.0)));
     let is_finite = start.point.iter().all(|x| x.is_finite()) && start.until.is_finite();

@@ -129,6 +129,16 @@ impl Plane {
     ///
     /// # Errors
     /// If they are the same parameter, or the third is told something that is no number.
+    ///
+    /// ```
+    /// use precipice::theory::{Axis, Context, Parameter, Plane, Third};
+    /// let plane = Plane::new(Context::new(8, 32)?, Parameter::Alpha, Parameter::Xi, Third::OnFlow([0.0; 3])).unwrap();
+    /// let axis = |high| Axis { low: 0.0, high, n: 8 };
+    /// let surface = plane.surface(axis(8.0), axis(12.0));
+    /// assert!((surface.loss[0] - 32_f64.ln()).abs() < 1e-12, "ln L at the origin");
+    /// assert!(surface.loss[63] < 0.1, "learned, far from it");
+    /// # Ok::<(), precipice::theory::ContextError>(())
+    /// ```
     pub fn new(context: Context, x: Parameter, y: Parameter, third: Third) -> Result<Self, AxisError> {
         if x == y {
             return Err(AxisError::Same(x.name()));

@@ -16,6 +16,12 @@ impl Schedule {
     ///
     /// # Errors
     /// If there are none, one is not finite, or the times do not increase.
+    ///
+    /// ```
+    /// use precipice::theory::Schedule;
+    /// let schedule = Schedule::new(vec![(0.0, 1.0), (10.0, 3.0)]).unwrap();
+    /// assert_eq!([schedule.at(5.0), schedule.at(20.0)], [2.0, 3.0]);
+    /// ```
     pub fn new(points: Vec<(f64, f64)>) -> Result<Self, ScheduleError> {
         let is_finite = points.iter().all(|(t, value)| t.is_finite() && value.is_finite());
         if points.is_empty() || !is_finite || !points.is_sorted_by(|a, b| a.0 < b.0) {

@@ -14,6 +14,22 @@ use crate::task::{Set, Task};
 use crate::workers::Workers;
 
 /// The engine for networks like this one, on batches of so many sequences.
+///
+/// ```
+/// use precipice::model::{Model, Params, plan::FormKind};
+/// use precipice::train::{Lane, Step, engine};
+/// use precipice::{spec::RunSpec, workers::Sequential};
+/// let spec = RunSpec::default();
+/// let task = spec.build_task(None)?;
+/// let model = Model::<f32>::new(&spec, &task.label_table(), precipice_num::Kernels::detect());
+/// let (params, mut grads) = (model.init(0), Params::zeros(model.layout().clone()));
+/// let mut engine = engine(&model, &*task, 16);
+/// assert_eq!(engine.form(), FormKind::Folded);
+/// let lane = Lane { model: &model, task: &*task, params: &params };
+/// engine.gradients(&mut [Step { lane, step: 0, grads: &mut grads, loss_sum: 0.0 }], &Sequential);
+/// assert!(grads.values.iter().any(|g| *g != 0.0));
+/// # Ok::<(), precipice::task::TaskError>(())
+/// ```
 pub fn engine<T: Real>(model: &Model<T>, task: &dyn Task, batch_size: usize) -> Box<dyn Engine<T>> {
     let kind = Plan::of(model.description(), batch_size).form;
     engine_of(kind, model, task, batch_size)

@@ -1,6 +1,6 @@
 //! Training: a plain value that advances one step at a time and can be saved at any of them.
 //!
-//! [`Trainer`] (parameters, moments, one update), [`engine`] (what computes its gradients), [`loss`].
+//! [`Trainer`] (parameters, moments, one update), [`mod@engine`] (what computes its gradients), [`loss`].
 
 mod cpu;
 pub mod engine;

@@ -28,6 +28,16 @@ pub struct TrainState {
 }
 
 /// A network in training.
+///
+/// ```
+/// use precipice::{spec::RunSpec, train::Trainer, workers::Sequential};
+/// let spec = RunSpec::default();
+/// let mut trainer = Trainer::new(&spec, spec.build_task(None)?, precipice_num::Kernels::detect())?;
+/// // The readout is 0 at first, so that all labels are alike.
+/// assert!((trainer.step(&Sequential).unwrap() - 32_f64.ln()).abs() < 1e-6);
+/// assert_eq!(trainer.state().step, 1);
+/// # Ok::<(), precipice::run::RunError>(())
+/// ```
 #[derive(Debug)]
 pub struct Trainer {
     train: TrainSpec,

@@ -1,6 +1,13 @@
 //! Inputs whose coordinates are independent and alike.
 
 /// White inputs.
+///
+/// ```
+/// use precipice::theory::regression::White;
+/// let white = White { n_exemplars: 10, d_item: 10, variance: 1.0, kurtosis: 3.0, noise: 0.0 };
+/// assert_eq!(white.zero_loss(), 5.0);
+/// assert!(white.optimal_loss() < white.loss(1.1 * white.optimal_rate()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct White {
     /// N.
