@@ -65,3 +65,14 @@ fn a_minimal_head_learns_novel_classes_in_context() {
     assert!(last("ila1") > 0.8 && last("tila2") > 0.8);
     assert_eq!(report.manifest.outcome, RunOutcome::Transition);
 }
+
+#[test]
+fn what_contexts_leave_out_is_inferred_from_the_reverse() {
+    let adam = "train.optimizer={ adam = { learning_rate = 1e-3 } }";
+    let small = ["eval.every=50", "eval.sequences=400", "probes.enabled=false", "train.steps=600", adam];
+    let report = run("relation-marries", &small);
+    let last = |name: &str| report.manifest.final_row[name].as_f64().unwrap();
+    assert!(last("stated_accuracy") > 0.97 && last("left_out_accuracy") > 0.97, "{:?}", report.manifest.final_row);
+    // Copying alone leaves the latter at one half.
+    assert!((last("left_out_copy_accuracy") - 0.5).abs() < 1e-9, "{:?}", report.manifest.final_row);
+}
