@@ -86,18 +86,19 @@ fn to_text(report: &NetworkReport) -> String {
         }
         lines.push(format!("between parts: {} of the variance", fraction(*cross_share)));
     }
-    let order = &report.order_parameters;
-    lines.push(format!(
-        "\norder parameters: beta {:.3} ± {:.3}, alpha {:.3} ± {:.3}, xi {:.3} ± {:.3}\npredicted loss {:.4}, measured loss {:.4}",
-        order.beta,
-        order.beta_se,
-        order.alpha,
-        order.alpha_se,
-        order.xi,
-        order.xi_se,
-        order.predicted_loss,
-        order.measured_loss
-    ));
+    if let Some(order) = &report.order_parameters {
+        lines.push(format!(
+            "\norder parameters: beta {:.3} ± {:.3}, alpha {:.3} ± {:.3}, xi {:.3} ± {:.3}\npredicted loss {:.4}, measured loss {:.4}",
+            order.beta,
+            order.beta_se,
+            order.alpha,
+            order.alpha_se,
+            order.xi,
+            order.xi_se,
+            order.predicted_loss,
+            order.measured_loss
+        ));
+    }
     lines.extend(report.ablations.iter().map(|(name, accuracy)| format!("{name} {}", fraction(*accuracy))));
     lines.join("\n")
 }

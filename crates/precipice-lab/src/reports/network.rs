@@ -33,7 +33,7 @@ pub struct NetworkReport {
     /// scores do not split.
     pub interactions: Vec<[[Interaction; 3]; 3]>,
     /// The formula's parameters.
-    pub order_parameters: OrderParameters,
+    pub order_parameters: Option<OrderParameters>,
     /// Of the first evaluation sequence.
     pub attention: AttentionMaps,
     /// Share of the variance of a layer's scores that lies between parts.
@@ -137,7 +137,7 @@ impl NetworkReport {
             accuracy: row.get(&metric::ACCURACY.main()),
             context_label_accuracy: row.get(&metric::CONTEXT_LABEL_ACCURACY.main()),
             interactions: layers.iter().map(parts).collect(),
-            order_parameters: OrderParameters::new(&report.order_parameters),
+            order_parameters: report.order_parameters.as_ref().map(OrderParameters::new),
             attention: AttentionMaps::new(&batch, &trace),
             cross_shares: layers.iter().map(LayerInteractions::cross_share).collect(),
             ablations: row.columns.into_iter().filter(|(name, _)| metric::ABLATED_ACCURACY.is_of(name)).collect(),

@@ -128,6 +128,14 @@ const HORIZON: f64 = 10.0;
 /// Points of the fitted flow.
 const FITTED_POINTS: u32 = 400;
 
+/// Why the log of a run has no order parameters.
+pub fn lack_of_order_parameters(spec: &RunSpec) -> String {
+    match context_of(&spec.facts()) {
+        Err(e) => e.to_string(),
+        Ok(_) => "the log has no order parameters (probes were off)".to_owned(),
+    }
+}
+
 /// Holds a formula against a run. None if the log has no order parameters.
 pub fn compare(formula: Formula, spec: &RunSpec, rows: &[Row]) -> Option<Comparison> {
     let path = formula.path(spec, rows)?;

@@ -7,7 +7,7 @@ use precipice::model::Description;
 use precipice::task::{Facts, Set};
 use precipice_figures::{self as figure, Guess, MorePanel, Series};
 
-use crate::reports::theory::{Comparison, Forecast, Formula, compare, half_step};
+use crate::reports::theory::{Comparison, Forecast, Formula, compare, half_step, lack_of_order_parameters};
 use crate::runs::StoredRun;
 
 impl StoredRun {
@@ -119,7 +119,7 @@ impl StoredRun {
 
     pub(super) fn order_parameters(&self) -> Result<figure::OrderParameters, String> {
         if !self.has(&metric::BETA.main()) {
-            return Err("the log has no order parameters (probes were off)".to_owned());
+            return Err(lack_of_order_parameters(&self.spec));
         }
         let facts = self.spec.facts();
         let parameter =
@@ -151,7 +151,7 @@ impl StoredRun {
         let formulas = self.formulas();
         let comparisons: Vec<Comparison> =
             formulas.iter().filter_map(|formula| compare(*formula, &self.spec, &self.rows)).collect();
-        let best = comparisons.last().ok_or("the log has no order parameters")?;
+        let best = comparisons.last().ok_or_else(|| lack_of_order_parameters(&self.spec))?;
         let [_, [alpha, alpha_se], _] = best.formula.parameters();
         let named = |name: &str, values| Series { name: name.to_owned(), values };
         let names = Formula::Three.parameters().map(|[metric, _]| metric.words);

@@ -10,7 +10,7 @@ use precipice_figures as figure;
 
 use super::curves::guess;
 use crate::reports::landscape::{Landscape, Request};
-use crate::reports::theory::Formula;
+use crate::reports::theory::{Formula, lack_of_order_parameters};
 
 /// Points a side of the surface.
 const GRID: usize = 129;
@@ -22,7 +22,7 @@ const GRID: usize = 129;
 /// # Errors
 /// If the log has no order parameters, or the surface cannot be computed.
 pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figure::LandscapeRow, String> {
-    let path = Formula::LabelAttention.path(spec, rows).ok_or("the log has no order parameters (probes were off)")?;
+    let path = Formula::LabelAttention.path(spec, rows).ok_or_else(|| lack_of_order_parameters(spec))?;
     let points = path.points();
     let transition = transition_of(&spec.facts(), rows).1;
     let onset = transition.map(|t| if t.onset_step.is_finite() { t.onset_step } else { t.t50 });

@@ -74,8 +74,8 @@ pub struct Findings {
     pub attention: AttentionScores,
     /// The nine interactions of each layer's leading head.
     pub interactions: Interactions,
-    /// (beta, alpha, xi) and the loss they predict.
-    pub order_parameters: OrderParameters,
+    /// (beta, alpha, xi) and the loss they predict, where the formula describes the task.
+    pub order_parameters: Option<OrderParameters>,
 }
 
 /// Attention, interactions and order parameters of a network that answers with labels.
@@ -96,7 +96,8 @@ impl Inside {
         let heads = attention.leading_heads();
         let both = || (Interactions::of_heads(&heads), OrderSums::of_heads(&heads));
         let (interactions, sums) = self.rooms.tally(trainer, None, workers, both);
-        let order_parameters = OrderParameters::new(trainer.task().facts(), &sums);
+        let facts = trainer.task().facts();
+        let order_parameters = facts.formula.map(|_| OrderParameters::new(facts, &sums));
         Findings { attention, interactions, order_parameters }
     }
 }
@@ -110,7 +111,9 @@ impl Probe for Inside {
     fn measure(&mut self, trainer: &Trainer, workers: &dyn Workers, row: &mut Row) {
         let findings = self.look(trainer, workers);
         findings.attention.push_columns(row);
-        findings.order_parameters.push_columns(row);
+        if let Some(order_parameters) = &findings.order_parameters {
+            order_parameters.push_columns(row);
+        }
         findings.interactions.push_columns(row);
     }
 }

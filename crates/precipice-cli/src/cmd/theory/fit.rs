@@ -1,7 +1,7 @@
 //! `precipice theory fit`: the formula's time scales in a stored run, and the jump they foretell.
 
 use anyhow::bail;
-use precipice_lab::reports::theory::{FitReport, FittedRates, FormulaFit};
+use precipice_lab::reports::theory::{FitReport, FittedRates, FormulaFit, lack_of_order_parameters};
 use precipice_lab::store::RunDir;
 
 use crate::args::FitArgs;
@@ -15,7 +15,7 @@ pub fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let run_dir = RunDir::new(&args.run);
     let (spec, rows) = (run_dir.spec()?, run_dir.rows()?);
     let Some(report) = FitReport::new(&spec, &rows) else {
-        bail!("{}: the log has no order parameters (probes were off)", args.run.display());
+        bail!("{}: {}", args.run.display(), lack_of_order_parameters(&spec));
     };
     if args.json {
         return say_json(&report);
