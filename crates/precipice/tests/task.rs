@@ -109,7 +109,7 @@ fn bank_spec(n_held_out: usize) -> RunSpec {
 #[test]
 fn real_items_are_split_and_the_query_is_another_instance() {
     let task = bank_spec(5).build_task(Some(bank())).unwrap();
-    let held_out = task.facts().set_of("ic_").unwrap();
+    let held_out = task.facts().novel_set.unwrap();
     assert_eq!(task.facts().sets().collect::<Vec<_>>(), [Set::MAIN, held_out]);
     for (set, classes) in [(Set::Train, 0..15), (Set::MAIN, 0..15), (held_out, 15..20)] {
         let batch = task.batch(set, 0, 300);

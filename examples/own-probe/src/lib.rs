@@ -8,6 +8,7 @@ use precipice::model::{Model, Params, Trace};
 use precipice::run::{Run, RunError};
 use precipice::sequence::Batch;
 use precipice::spec::RunSpec;
+use precipice::task::ItemBank;
 use precipice::train::Trainer;
 use precipice::workers::Workers;
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
@@ -38,8 +39,8 @@ impl Sharpness {
 ///
 /// # Errors
 /// As [`Run::new`].
-pub fn build(spec: &RunSpec, kernels: Kernels) -> Result<Run, RunError> {
-    let mut run = Run::new(spec, None, kernels)?;
+pub fn build(spec: &RunSpec, bank: Option<ItemBank>, kernels: Kernels) -> Result<Run, RunError> {
+    let mut run = Run::new(spec, bank, kernels)?;
     run.observe(Box::new(Sharpness::new(run.trainer(), spec.probes.sequences)));
     Ok(run)
 }

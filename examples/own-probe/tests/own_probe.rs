@@ -76,6 +76,6 @@ fn a_column_that_is_not_declared_is_refused() {
 #[should_panic(expected = "two metrics are called query_entropy_{layer}")]
 fn a_name_is_taken_once() {
     let spec = small(1);
-    let mut run = build(&spec, Kernels::detect()).unwrap();
+    let mut run = build(&spec, None, Kernels::detect()).unwrap();
     run.observe(Box::new(Sharpness::new(run.trainer(), 4)));
 }

@@ -12,7 +12,8 @@ use precipice::run::{Run, RunError};
 use precipice::sequence::{Batch, Geometry, Targets};
 use precipice::spec::RunSpec;
 use precipice::task::{
-    Address, EvalSet, Facts, OwnSpec, PredictorName, Progress, Purpose, Seeds, Set, Task, TaskSpec, world_vectors,
+    Address, EvalSet, Facts, ItemBank, OwnSpec, PredictorName, Progress, Purpose, Seeds, Set, Task, TaskSpec,
+    world_vectors,
 };
 use precipice::train::Trainer;
 use precipice::workers::Workers;
@@ -45,7 +46,7 @@ pub fn spec(changes: &Changes) -> Result<RunSpec, LabError> {
 ///
 /// # Errors
 /// If the spec is that of another task.
-pub fn build(spec: &RunSpec, kernels: Kernels) -> Result<Run, RunError> {
+pub fn build(spec: &RunSpec, _: Option<ItemBank>, kernels: Kernels) -> Result<Run, RunError> {
     let mut run = Run::with_task(spec, Box::new(Opposites::of(spec)), kernels)?;
     run.observe(Box::new(SignedMatch));
     Ok(run)
@@ -61,6 +62,7 @@ fn facts() -> Facts {
         targets: Targets::QueryLabel { n_labels: L },
         eval_sets: vec![EvalSet::new("", "opposites"), EvalSet::new("copy_", "copies")],
         probed_set: Set::MAIN,
+        novel_set: None,
         by_heart: None,
         progress: Progress::of_accuracy("", 1.0 / N as f64, "1/N"),
         predictors: vec![
@@ -68,6 +70,7 @@ fn facts() -> Facts {
             PredictorName::new("farthest_neighbor", "farthest neighbor"),
         ],
         formula: None,
+        has_halves: false,
         n_kept: 0,
     }
 }

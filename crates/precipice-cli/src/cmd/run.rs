@@ -77,7 +77,7 @@ fn ending_of_labels(facts: &Facts, column: &dyn Fn(&Column) -> f64) -> String {
     for set in facts.eval_sets.iter().skip(1) {
         text += &format!("; {} {}", set.words, fraction(column(&metric::ACCURACY.on(&set.prefix))));
     }
-    let set = facts.set_of("ic_").unwrap_or(facts.probed_set);
+    let set = facts.novel_set.unwrap_or(facts.probed_set);
     for predictor in &facts.predictors {
         let reached = column(&Column::of_predictor(facts, set, predictor));
         text += &format!("; {} {}", predictor.words, fraction(reached));

@@ -51,10 +51,8 @@ impl StoredRun {
         let (accuracy, mut loss) = (of(&metric::ACCURACY), of(&metric::LOSS));
         // Far beyond the others where labels are known by heart, and the same story.
         loss.retain(|series| !series.name.contains("swap"));
-        // Of the last of the first two sets: that of held-out classes, where there is one.
-        let set = if facts.set_of("ic_").is_some() { facts.set_of("ic_") } else { Some(Set::MAIN) };
-        let predictors = facts.predictors.iter().zip(set.into_iter().cycle());
-        let reached = predictors.map(|(predictor, set)| {
+        let set = facts.novel_set.unwrap_or(Set::MAIN);
+        let reached = facts.predictors.iter().map(|predictor| {
             (predictor.words.clone(), self.rows[0].get(&Column::of_predictor(&facts, set, predictor)))
         });
         figure::LearningCurve {
@@ -73,7 +71,7 @@ impl StoredRun {
     /// What a program's own probes measured, and what the heads of pairs compare: one panel a unit.
     pub(super) fn own_panels(&self) -> Vec<MorePanel> {
         let mut panels: Vec<(Unit, MorePanel)> = Vec::new();
-        for metric in [metric::SCORE_ON_SAME, metric::SCORE_ON_REVERSE].iter().chain(&self.own_metrics) {
+        for metric in metric::ALL.iter().filter(|metric| metric.family == "relations").chain(&self.own_metrics) {
             let names: Vec<&String> =
                 self.rows[0].columns.iter().map(|(name, _)| name).filter(|name| metric.is_of(name)).collect();
             for name in &names {

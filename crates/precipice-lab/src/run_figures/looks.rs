@@ -89,7 +89,7 @@ impl StoredRun {
             steps.remove(1);
         }
         let facts = self.spec.facts();
-        let held_out = facts.set_of("ic_").filter(|_| items.n_held_out > 0);
+        let held_out = facts.novel_set.filter(|_| items.n_held_out > 0);
         let set = held_out.unwrap_or(Set::MAIN);
         let column = metric::ACCURACY.on(facts.prefix(set));
         let mut rows: Vec<figure::ContextRow> = Vec::new();

@@ -7,14 +7,14 @@ use parquet::errors::ParquetError;
 use precipice::measure::transition::Learned;
 use precipice::model::Layout;
 use precipice::record::{Next, RecordError, Recorder, Row};
-use precipice::run::{self, Outcome, RunError};
+use precipice::run::{self, Outcome, Run, RunError};
 use precipice::spec::RunSpec;
 use precipice::train::{TrainState, Trainer};
 use precipice_num::Kernels;
 
 use super::stored::StoredRun;
 use super::threads::Pool;
-use super::trainer::{Build, built_in, explained};
+use super::trainer::{Build, explained};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, atomic, checkpoint, log, manifest, tables};
@@ -135,9 +135,8 @@ impl Unsealed {
 /// assert_eq!(report.manifest.steps, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Result<Training, LabError> {
-    let bank = items::load(&mut spec)?;
-    train_run(spec, &built_in(bank), options, watch)
+pub fn train(spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Result<Training, LabError> {
+    train_run(spec, &Run::new, options, watch)
 }
 
 /// The same for a run that is made by the caller, with a task or probes of its own.
@@ -172,8 +171,8 @@ pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> 
 /// let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
 /// let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
 /// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results };
-/// let build = |spec: &_, kernels| {
-///     let mut run = Run::new(spec, None, kernels)?;
+/// let build = |spec: &_, bank, kernels| {
+///     let mut run = Run::new(spec, bank, kernels)?;
 ///     run.observe(Box::new(Largest));
 ///     Ok(run)
 /// };
@@ -182,14 +181,16 @@ pub fn train(mut spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> 
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn train_run(
-    spec: RunSpec,
+    mut spec: RunSpec,
     build: &Build<'_>,
     options: &Options,
     watch: &mut dyn Recorder,
 ) -> Result<Training, LabError> {
+    let bank = items::load(&mut spec)?;
+    let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
     // Shapes and groups are checked here, before anything is created.
     let detected = Kernels::detect();
-    let mut run = build(&spec, detected).map_err(|e| explained(&spec, e))?;
+    let mut run = make(detected)?;
     let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
     if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {
         return Ok(Training::Ended(Box::new(report)));
@@ -198,7 +199,7 @@ pub fn train_run(
     let mut session = Session::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
     let kernels = session.kernels;
     if kernels != detected {
-        run = build(&spec, kernels).map_err(|e| explained(&spec, e))?;
+        run = make(kernels)?;
     }
     if let Some(state) = session.start.take() {
         run.restore(state, session.rows.clone());

@@ -75,8 +75,8 @@ impl StoredRun {
     pub fn run_at(&self, step: u64, build: &Build<'_>) -> Result<Run, LabError> {
         let mut spec = self.spec.clone();
         // The digest of items is part of the address.
-        items::load(&mut spec)?;
-        let make = |kernels| build(&spec, kernels).map_err(|e| explained(&spec, e));
+        let bank = items::load(&mut spec)?;
+        let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
         let detected = Kernels::detect();
         let mut run = make(detected)?;
         let saved = saved_at(&self.run_dir, &spec, run.trainer().model().layout(), step)?;

@@ -8,17 +8,9 @@ use precipice_num::Kernels;
 
 use crate::error::LabError;
 
-/// How the run of a spec is made: a program with a task or with probes of its own says it with [`Run::with_task`] and
-/// [`Run::observe`].
-pub type Build<'a> = dyn Fn(&RunSpec, Kernels) -> Result<Run, RunError> + Sync + 'a;
-
-/// A run of a built-in task at step 0, with the probes that its spec asks for.
-///
-/// # Errors
-/// As [`Run::new`].
-pub(super) fn built_in(bank: Option<ItemBank>) -> impl Fn(&RunSpec, Kernels) -> Result<Run, RunError> {
-    move |spec, kernels| Run::new(spec, bank.clone(), kernels)
-}
+/// How the run of a spec is made, with the items that the spec takes from a file: [`Run::new`] for built-in tasks. A
+/// program with a task or with probes of its own says it with [`Run::with_task`] and [`Run::observe`].
+pub type Build<'a> = dyn Fn(&RunSpec, Option<ItemBank>, Kernels) -> Result<Run, RunError> + Sync + 'a;
 
 /// Names the file of items that do not fit.
 pub(super) fn explained(spec: &RunSpec, error: RunError) -> LabError {

@@ -3,13 +3,14 @@
 use std::fs;
 
 use precipice::record::{MemoryRecorder, Recorder, Row};
+use precipice::run::Run;
 use precipice::spec::RunSpec;
 use precipice::train::TrainState;
 use precipice_num::{Arithmetic, Kernels};
 
 use super::session::{Both, unwrap_record};
 use super::threads::Pool;
-use super::trainer::{Build, built_in, explained};
+use super::trainer::{Build, explained};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{Manifest, RunDir, checkpoint, log};
@@ -47,9 +48,7 @@ pub struct Verification {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn verify(run_dir: &RunDir, threads: usize, watch: &mut dyn Recorder) -> Result<Verification, LabError> {
-    let mut spec = run_dir.spec()?;
-    let bank = items::load(&mut spec)?;
-    verify_run(run_dir, &built_in(bank), threads, watch)
+    verify_run(run_dir, &Run::new, threads, watch)
 }
 
 /// The same for a run that is made by the caller, with a task or probes of its own.
@@ -64,7 +63,7 @@ pub fn verify_run(
 ) -> Result<Verification, LabError> {
     let mut spec = run_dir.spec()?;
     // The digest of items is part of the address.
-    items::load(&mut spec)?;
+    let bank = items::load(&mut spec)?;
     if !run_dir.manifest_path().is_file() {
         return Err(LabError::run_dir(run_dir.root(), RunDirProblem::NotFinished));
     }
@@ -73,7 +72,7 @@ pub fn verify_run(
     let unknown = || LabError::run_dir(&run_dir.manifest_path(), problem());
     let arithmetic = Arithmetic::from_name(&manifest.arithmetic).ok_or_else(unknown)?;
     let pool = Pool::for_work_at(threads, run_dir.root())?;
-    let mut run = build(&spec, Kernels::with_arithmetic(arithmetic)).map_err(|e| explained(&spec, e))?;
+    let mut run = build(&spec, bank, Kernels::with_arithmetic(arithmetic)).map_err(|e| explained(&spec, e))?;
     let mut memory = MemoryRecorder::default();
     let mut both = Both { store: &mut memory, watch };
     pool.with(|| run.record(&pool, &mut both)).map_err(unwrap_record)?;

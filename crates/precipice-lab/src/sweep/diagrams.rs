@@ -64,7 +64,7 @@ pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFig
 
 /// What success is called, and the column of it: in context and by heart, or the progress of the task.
 fn measured(facts: &Facts) -> Vec<(String, Column)> {
-    let in_context = facts.set_of("ic_").map(|set| ("in context", set));
+    let in_context = facts.novel_set.map(|set| ("in context", set));
     let named = in_context.into_iter().chain(facts.by_heart.map(|set| ("by heart", set)));
     let column = |(words, set): (&str, Set)| (words.to_owned(), metric::ACCURACY.on(facts.prefix(set)));
     let named: Vec<_> = named.map(column).collect();

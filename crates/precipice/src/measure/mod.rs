@@ -25,7 +25,7 @@ use std::fmt::Debug;
 
 use crate::model::{Model, Params, Trace};
 use crate::sequence::Batch;
-use crate::spec::{RunSpec, TaskSpec};
+use crate::spec::RunSpec;
 use crate::train::Trainer;
 use crate::workers::Workers;
 use ablations::Ablations;
@@ -100,7 +100,7 @@ fn built_in(spec: &RunSpec, trainer: &Trainer) -> Vec<Box<dyn Probe>> {
         if is_enabled {
             probes.push(Box::new(Inside::new(trainer, spec.probes.sequences)));
             probes.push(Box::new(Ablations::new(trainer, &spec.probes)));
-            if matches!(spec.task, TaskSpec::Relation(_)) {
+            if task.facts().has_halves {
                 probes.push(Box::new(Halves));
             }
         }
@@ -160,7 +160,7 @@ impl Observer {
     /// One row of the log.
     ///
     /// # Panics
-    /// If a probe adds a column that it does not declare.
+    /// If a probe adds a column that it does not declare or that there is already, or none is the task's progress.
     pub fn observe(&mut self, trainer: &Trainer, train_loss: f64, workers: &dyn Workers) -> Row {
         let step = trainer.state().step;
         let mut row = Row { step, sequences: step * self.batch_size as u64, columns: Vec::new() };
@@ -169,9 +169,16 @@ impl Observer {
             let first = row.columns.len();
             probe.measure(trainer, workers, &mut row);
             let metrics = probe.metrics();
-            for (name, _) in &row.columns[first..] {
+            let (before, added) = row.columns.split_at(first);
+            for (i, (name, _)) in added.iter().enumerate() {
                 assert!(metrics.iter().any(|metric| metric.is_of(name)), "{probe:?} does not declare {name}");
+                let is_new = before.iter().chain(&added[..i]).all(|(other, _)| other != name);
+                assert!(is_new, "{name} of {probe:?} is the name of another column");
             }
+        }
+        let facts = trainer.task().facts();
+        if let Err(e) = row.named(&facts.progress.column) {
+            panic!("progress of the {} task: {e}", facts.family);
         }
         row
     }

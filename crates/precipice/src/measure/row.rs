@@ -1,6 +1,6 @@
 //! One row of the log.
 
-use super::metric::{self, Column};
+use super::metric::Column;
 
 /// What is measured at one evaluation. Columns keep their order; NaN stands for "undefined".
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,28 +29,23 @@ impl Row {
         self.value(column.name()).unwrap_or(f64::NAN)
     }
 
-    /// The value of a column whose name comes from outside: NaN where this run does not measure it.
+    /// The value of a column whose name comes from outside.
     ///
     /// # Errors
-    /// If no metric has such a column.
+    /// If the row has no such column.
     ///
     /// ```
     /// use precipice::measure::{Row, metric};
     /// let mut row = Row::default();
     /// row.push(metric::ACCURACY.main(), 0.5);
     /// assert_eq!(row.named("accuracy"), Ok(0.5));
-    /// assert!(row.named("iw_accuracy").unwrap().is_nan());
-    /// assert!(row.named("acuracy").is_err());
+    /// assert!(row.named("acuracy").unwrap_err().to_string().contains("accuracy"));
     /// ```
     pub fn named(&self, name: &str) -> Result<f64, UnknownColumn> {
-        match self.value(name) {
-            Some(value) => Ok(value),
-            None if metric::known(name).is_some() => Ok(f64::NAN),
-            None => {
-                let there_are = self.columns.iter().map(|(name, _)| name.clone()).collect();
-                Err(UnknownColumn { name: name.to_owned(), there_are })
-            }
-        }
+        self.value(name).ok_or_else(|| {
+            let there_are = self.columns.iter().map(|(name, _)| name.clone()).collect();
+            UnknownColumn { name: name.to_owned(), there_are }
+        })
     }
 
     /// The value of a name that stands in some row, if it stands in this one.

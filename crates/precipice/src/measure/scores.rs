@@ -54,6 +54,7 @@ pub fn predictor_scores(task: &dyn Task, set: Set, n_sequences: usize) -> Vec<f6
         task.fill(precipice_num::Kernels::detect(), set, 0, first, &mut batch);
         for (idx, sum) in sums.iter_mut().enumerate() {
             let said = task.predict(idx, &batch);
+            assert_eq!(said.len(), batch.n_sequences, "predictor {:?} of {}", facts.predictors[idx].name, facts.family);
             *sum += if facts.targets.are_labels() {
                 said.iter().sum::<f64>()
             } else {

@@ -48,14 +48,13 @@ pub enum Tokens {
 /// assert_eq!(geometry.role(geometry.label_token(3)), Role::Label(3));
 /// assert_eq!(geometry.role(16), Role::Query);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Shape", into = "Shape")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Geometry {
     shape: Shape,
-    roles: Vec<Role>,
 }
 
-/// What a geometry is made from: its form in files.
+/// How exemplars become tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Shape {
@@ -67,37 +66,19 @@ enum Shape {
     Pairs(usize),
 }
 
-impl From<Shape> for Geometry {
-    fn from(shape: Shape) -> Self {
-        let two = |n: usize, second: fn(usize) -> Role| (0..n).flat_map(move |i| [Role::Item(i), second(i)]).collect();
-        let mut roles: Vec<Role> = match shape {
-            Shape::Labels(n) => two(n, Role::Label),
-            Shape::Values(n) => two(n, Role::Value),
-            Shape::Pairs(n) => (0..n).map(Role::Pair).collect(),
-        };
-        roles.push(Role::Query);
-        Self { shape, roles }
-    }
-}
-
-impl From<Geometry> for Shape {
-    fn from(geometry: Geometry) -> Self {
-        geometry.shape
-    }
-}
-
 impl Geometry {
     /// Items and labels in turn, each seeing what stands before it: x_1 l_1 ... x_N l_N x_q.
     pub fn of_labels(n_exemplars: usize) -> Self {
-        Shape::Labels(n_exemplars).into()
+        Self { shape: Shape::Labels(n_exemplars) }
     }
 
     /// Inputs and values over the context, in one token each or two.
     pub fn of_values(n_exemplars: usize, tokens: Tokens) -> Self {
-        match tokens {
-            Tokens::Pairs => Shape::Pairs(n_exemplars).into(),
-            Tokens::Stream => Shape::Values(n_exemplars).into(),
-        }
+        let shape = match tokens {
+            Tokens::Pairs => Shape::Pairs(n_exemplars),
+            Tokens::Stream => Shape::Values(n_exemplars),
+        };
+        Self { shape }
     }
 
     /// N, exemplars in a context.
@@ -108,12 +89,7 @@ impl Geometry {
 
     /// T, tokens in a sequence.
     pub fn n_tokens(&self) -> usize {
-        self.roles.len()
-    }
-
-    /// What every token is.
-    pub fn roles(&self) -> &[Role] {
-        &self.roles
+        self.query_token() + 1
     }
 
     /// What a token is.
@@ -121,12 +97,20 @@ impl Geometry {
     /// # Panics
     /// If there is no such token.
     pub fn role(&self, token: usize) -> Role {
-        self.roles[token]
+        let query = self.query_token();
+        assert!(token <= query, "token {token} of {}", query + 1);
+        match self.shape {
+            _ if token == query => Role::Query,
+            Shape::Pairs(_) => Role::Pair(token),
+            Shape::Labels(_) | Shape::Values(_) if token.is_multiple_of(2) => Role::Item(token / 2),
+            Shape::Labels(_) => Role::Label(token / 2),
+            Shape::Values(_) => Role::Value(token / 2),
+        }
     }
 
     /// The token that asks, the last.
     pub fn query_token(&self) -> usize {
-        self.roles.len() - 1
+        if self.has_pairs() { self.n_exemplars() } else { 2 * self.n_exemplars() }
     }
 
     /// The token that holds the item of an exemplar.
@@ -141,7 +125,7 @@ impl Geometry {
 
     /// Whether a token holds a label.
     pub fn is_label(&self, token: usize) -> bool {
-        matches!(self.roles[token], Role::Label(_))
+        matches!(self.role(token), Role::Label(_))
     }
 
     /// Whether an exemplar is one token.

@@ -140,6 +140,7 @@ impl Family for ClassificationSpec {
                 EvalSet::new("iw_", "by heart (iw)"),
             ],
             probed_set: IN_CONTEXT,
+            novel_set: Some(IN_CONTEXT),
             by_heart: Some(IN_WEIGHTS),
             progress: Progress::of_accuracy("ic_", guess, if copies == 1 { "1/N" } else { "B/N" }),
             predictors: neighbor::names(self.items.as_ref()),
@@ -150,6 +151,7 @@ impl Family for ClassificationSpec {
                 within_class_noise,
                 label_strength: 0.0,
             }),
+            has_halves: false,
             n_kept: n_classes * d_item,
         }
     }

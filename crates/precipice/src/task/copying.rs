@@ -72,6 +72,7 @@ impl Family for CopyingSpec {
             eval_sets,
             // What else could answer?
             probed_set: Set::MAIN,
+            novel_set: (self.n_held_out() > 0).then_some(Set::Eval(1)),
             by_heart: None,
             progress: Progress::of_accuracy("", 1.0 / n_exemplars as f64, "1/N"),
             predictors: neighbor::names(self.items.as_ref()),
@@ -82,6 +83,7 @@ impl Family for CopyingSpec {
                 within_class_noise: 0.0,
                 label_strength: 0.0,
             }),
+            has_halves: false,
             n_kept: 0,
         }
     }

@@ -24,6 +24,9 @@ pub struct Facts {
     pub eval_sets: Vec<EvalSet>,
     /// The set that probes look at and that shows what is learned in context: every context of it has the answer.
     pub probed_set: Set,
+    /// The set of items or classes that are never trained, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub novel_set: Option<Set>,
     /// The set on which only labels known by heart can be right, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_heart: Option<Set>,
@@ -35,6 +38,9 @@ pub struct Facts {
     /// What the formula of three nested soft-maxes has to know, where its parameters exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formula: Option<Context>,
+    /// Whether an item is two halves, which a head may compare with those of another in either order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_halves: bool,
     /// Numbers that the task keeps beside a batch, about: for the estimate of memory.
     #[serde(default)]
     pub n_kept: usize,
@@ -135,11 +141,6 @@ impl Facts {
     /// What the columns of a set begin with.
     pub fn prefix(&self, set: Set) -> &str {
         set.eval_idx().and_then(|idx| self.eval_sets.get(idx)).map_or("", |set| &set.prefix)
-    }
-
-    /// The set whose columns begin so.
-    pub fn set_of(&self, prefix: &str) -> Option<Set> {
-        self.eval_sets.iter().position(|set| set.prefix == prefix).map(Set::eval)
     }
 
     /// What the columns of the probed set begin with.

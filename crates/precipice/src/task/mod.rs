@@ -45,14 +45,18 @@ pub trait Task: Debug + Send + Sync {
 
     /// What a predictor, numbered as in the facts, says of each sequence of a batch: the value that it predicts, or
     /// where labels are asked for the probability that its answer is right.
-    fn predict(&self, predictor: usize, batch: &Batch) -> Vec<f64> {
-        unreachable!("predictor {predictor} of {} on {} sequences", self.facts().family, batch.n_sequences)
+    ///
+    /// # Panics
+    /// If the task has none: where its facts name one, it must say what that one says.
+    fn predict(&self, predictor: usize, _: &Batch) -> Vec<f64> {
+        let Facts { family, predictors, .. } = self.facts();
+        panic!("the {family} task names the predictor {:?} and has no Task::predict", predictors[predictor].name)
     }
 
     /// An empty batch with room for `capacity` sequences of this task.
     fn workspace(&self, capacity: usize) -> Batch {
         let facts = self.facts();
-        Batch::new(capacity, facts.geometry.clone(), facts.targets, facts.d_item)
+        Batch::new(capacity, facts.geometry, facts.targets, facts.d_item)
     }
 
     /// Sequences `0..n_sequences` of (set, step).

@@ -126,11 +126,13 @@ impl Family for RelationSpec {
             targets: Targets::QueryLabel { n_labels: 2 },
             eval_sets,
             probed_set,
+            novel_set: None,
             by_heart: None,
             progress: Progress::of_accuracy(prefix, 0.5, "1/L"),
             predictors: predictors.map(|(name, words)| PredictorName::new(name, words)).to_vec(),
             // The label that is found may be that of another pair.
             formula: None,
+            has_halves: true,
             n_kept: 0,
         }
     }
@@ -216,7 +218,7 @@ impl Task for Relation {
             match &self.facts.predictors[predictor].name[..] {
                 "copy" if has_same => 1.0,
                 "reverse" if has_same || (has_reverse && self.spec.relation != RelationKind::Mixed) => 1.0,
-                "counting" => counted(batch, s, self.spec.relation == RelationKind::Anticommutative),
+                "counting" => counted(batch, s, self.reverse_differs()),
                 "understood" => 1.0,
                 _ => 0.5,
             }
@@ -234,6 +236,11 @@ impl Relation {
             LEFT_OUT => false,
             Set::Train | Set::Eval(_) => drawn,
         }
+    }
+
+    /// Whether the reverse of a pair has the other label, in every context.
+    fn reverse_differs(&self) -> bool {
+        matches!(self.spec.relation, RelationKind::Anticommutative | RelationKind::Order)
     }
 
     fn is_balanced(&self, rng: &mut Rng) -> bool {
@@ -254,13 +261,16 @@ impl Relation {
             OUTER => distant(rng, 0, m, |low, high| low == 0 || high == m - 1),
             Set::Train | Set::Eval(_) => entries[rng.below(entries.len() as u32) as usize],
         };
+        let is_distant = set == INNER || set == OUTER;
         let own = entries.iter().position(|entry| entry.is_pair_of(&query) && !is_stated);
         let mut removed = own.map(|at| entries.swap_remove(at).sign);
         for _ in 0..2 - usize::from(removed.is_some()) {
             // Neither the query nor what it is to be inferred from.
             let is_kept = |entry: &Entry| {
                 let is_needed = entry.is_pair_of(&query) || entry.is_reverse_of(&query);
-                is_needed || (is_balanced && removed == Some(entry.sign))
+                // The order of a distant pair follows from all adjacent ones, each in one direction at least.
+                let is_last = is_distant && !entries.iter().any(|other| other.is_reverse_of(entry));
+                is_needed || is_last || (is_balanced && removed == Some(entry.sign))
             };
             let free: Vec<usize> = (0..entries.len()).filter(|&at| !is_kept(&entries[at])).collect();
             removed = Some(entries.swap_remove(free[rng.below(free.len() as u32) as usize]).sign);

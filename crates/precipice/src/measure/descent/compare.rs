@@ -81,8 +81,8 @@ fn sensitivities(batch: &Batch, step: f32, predict: &mut dyn FnMut(&Batch) -> Ve
 /// sequences, of the head where it is largest. None where tokens are pairs or the layer has no soft-max.
 pub fn own_value_attention(trainer: &Trainer, n_sequences: usize) -> Option<f64> {
     let (model, description) = (trainer.model(), trainer.model().description());
-    let values = description.geometry.roles().iter().filter(|role| matches!(role, Role::Value(_))).count();
-    if values == 0 || description.attention[0] != AttentionKind::Softmax {
+    let has_value_tokens = matches!(description.geometry.role(1), Role::Value(_));
+    if !has_value_tokens || description.attention[0] != AttentionKind::Softmax {
         return None;
     }
     let batch = trainer.task().batch(Set::MAIN, 0, n_sequences);

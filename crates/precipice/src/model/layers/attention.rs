@@ -121,7 +121,7 @@ impl Attention {
             d_head,
             d_model,
             n_tokens: description.n_tokens(),
-            geometry: description.geometry.clone(),
+            geometry: description.geometry,
             score_scale,
             is_linear,
             damping: description.damping,

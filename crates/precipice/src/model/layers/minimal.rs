@@ -62,7 +62,7 @@ impl MinimalHead {
                 let clamp = description.clamps.iter().find(|clamp| clamp.layer == layer);
                 clamp.map(|clamp| clamp.pattern)
             }),
-            geometry: description.geometry.clone(),
+            geometry: description.geometry,
             n_tokens: description.n_tokens(),
             d_item: description.d_item,
             d_read: description.d_read,

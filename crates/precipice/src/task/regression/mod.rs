@@ -43,6 +43,7 @@ impl Family for RegressionSpec {
             targets: Targets::QueryValue,
             eval_sets: vec![EvalSet::new("", "trained network")],
             probed_set: Set::MAIN,
+            novel_set: None,
             by_heart: None,
             progress: Progress {
                 column: "gd_share".to_owned(),
@@ -54,6 +55,7 @@ impl Family for RegressionSpec {
             },
             predictors: predictors.into_iter().map(|(name, words)| PredictorName::new(name, words)).collect(),
             formula: None,
+            has_halves: false,
             n_kept: 0,
         }
     }
