@@ -8,7 +8,7 @@ use precipice_lab::runs::new_trainer;
 use precipice_num::Kernels;
 
 /// A run is found by the hash of its spec: a hash that changes loses every stored run.
-const HASHES: [(&str, &str); 15] = [
+const HASHES: [(&str, &str); 18] = [
     ("copying", "133e78f2b45cc35847b53ae2fa0154b8490c0504e292d2e0b79d7853978f9bcd"),
     ("copying-small", "9672592f2b96a150b7c39ff2792bb5da84fb74d4a349d4cabbc04440574b5779"),
     ("copying-no-curriculum", "946c0c43a44e55978894047f79dc096ec0270924d20e6fa37a78a575a1e45475"),
@@ -22,12 +22,16 @@ const HASHES: [(&str, &str); 15] = [
     ("classification-fast", "0838d4c49bcc88869ab20fcd518753911e15e213da2f09c46f5e847bbcc21d09"),
     ("classification-minimal", "bb478764cc76b90961754125999a79b922b366a9c3ca3449cf98a5c349939d88"),
     ("classification-han", "5345029a324f9d611891f486cb7f08c5c9d238ba76ba2acf1e207a1528936c62"),
+    ("relation-marries", "25e62e9648c5d20b3f8520ac1cf7ee8b09e3f60f063a3fff2cfa8d33f604f3d3"),
+    ("relation-order", "755ee0fbb6f5ea74bd9d3a51c9b4036df7969b4279031e0c6535e95152409e65"),
+    ("relation-mixed", "2babf3d935b63222217de2bf7b4c366b869721d3259829247e4b67890497b12a"),
     ("han", "836cecce9063942e642a2566341221682c18b6ba13aab2a38ed63b7c4deb6be3"),
     ("han-small", "1348d53c8b1b02013acf8f672bab88e0325345e02a7f7f7246d54259b2bba952"),
 ];
 
 #[test]
 fn addresses_of_runs_are_stable() {
+    assert_eq!(HASHES.len(), spec_file::BUILT_INS.len());
     for (name, hash) in HASHES {
         let mut spec = spec_file::load(name, &Changes::default()).unwrap();
         items::load(&mut spec).unwrap();

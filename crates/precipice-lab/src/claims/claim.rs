@@ -13,6 +13,9 @@ use crate::sweep::SweepWatcher;
 /// The essay.
 pub(super) const SOURCE: &str = "Reddy, essay on abrupt in-context learning, 2024";
 
+/// The band of a question that nobody has settled: what comes of it is reported.
+pub(super) const OPEN: &str = "open: reported, not judged";
+
 /// How to check.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -62,7 +65,7 @@ pub enum Verdict {
     /// A case lies outside.
     #[serde(rename = "not reproduced")]
     NotReproduced,
-    /// Too few cases.
+    /// Too few cases, or an open question.
     #[serde(rename = "not decided")]
     NotDecided,
 }
