@@ -76,21 +76,39 @@ fn unsafe_code_is_in_one_crate() {
     );
 }
 
-/// Every path that the documents name exists.
+/// The documents: those at the top, and those below `docs`.
+fn documents() -> Vec<PathBuf> {
+    let root = crates().parent().unwrap().to_owned();
+    let mut found = Vec::new();
+    for folder in ["", "docs", "docs/reference"] {
+        let entries = fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let at_first = found.len();
+        found.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+        assert!(found.len() > at_first, "no documents in {folder:?}");
+    }
+    found
+}
+
+/// Every path that the documents name exists: in backquotes from the root, in links from the document's own folder. A
+/// Rust file may be named by the end of its path.
 #[test]
 fn documents_name_paths_that_exist() {
+    const FOLDERS: [&str; 7] = ["crates/", "specs/", "docs/", "data/", "examples/", "scripts/", ".ci/"];
     let root = crates().parent().unwrap().to_owned();
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RESULTS.md"] {
-        let text = fs::read_to_string(root.join(document)).unwrap();
-        let quoted = text.split('`').skip(1).step_by(2);
-        let linked = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        for path in quoted.chain(linked) {
-            let path = path.split('#').next().unwrap_or_default();
-            let is_path =
-                ["crates/", "specs/", "docs/", "data/", "scripts/", ".ci/"].iter().any(|p| path.starts_with(p));
-            if is_path && !path.contains(['*', '<', '{', ' ']) {
-                assert!(root.join(path).exists(), "{document} names {path}");
-            }
+    let files: Vec<PathBuf> = sources(&crates()).into_iter().map(|(path, _)| path).collect();
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        let quoted = || text.split('`').skip(1).step_by(2).filter(|path| !path.contains(['*', '<', '{', ' ', '\n']));
+        for path in quoted().filter(|path| FOLDERS.iter().any(|p| path.starts_with(p))) {
+            assert!(root.join(path).exists(), "{} names {path}", document.display());
+        }
+        for file in quoted().filter(|path| path.ends_with(".rs") && !root.join(path).exists()) {
+            assert!(files.iter().any(|path| path.ends_with(file)), "{} names {file}", document.display());
+        }
+        let linked = text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+        let files = linked.filter_map(|link| link.split('#').next()).filter(|file| !file.contains("://"));
+        for file in files.filter(|file| !file.starts_with("mailto:")) {
+            assert!(document.parent().unwrap().join(file).exists(), "{} links {file}", document.display());
         }
     }
 }

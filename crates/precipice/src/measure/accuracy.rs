@@ -55,15 +55,6 @@ impl Scores for Accuracy {
             self.context_mass += context.iter().map(|&l| libm::exp(f64::from(row[l as usize]) - norm)).sum::<f64>();
         }
     }
-
-    fn add_part(&mut self, other: Self) {
-        self.n += other.n;
-        self.loss += other.loss;
-        self.correct += other.correct;
-        self.context_label += other.context_label;
-        self.context_mass += other.context_mass;
-        self.context_restricted += other.context_restricted;
-    }
 }
 
 impl Tally for Accuracy {
@@ -72,7 +63,12 @@ impl Tally for Accuracy {
     }
 
     fn merge(&mut self, other: Self) {
-        self.add_part(other);
+        self.n += other.n;
+        self.loss += other.loss;
+        self.correct += other.correct;
+        self.context_label += other.context_label;
+        self.context_mass += other.context_mass;
+        self.context_restricted += other.context_restricted;
     }
 }
 

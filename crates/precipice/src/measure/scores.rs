@@ -2,18 +2,17 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::Tally;
 use crate::sequence::{Batch, N_SHARDS};
 use crate::task::{Set, Task};
 use crate::train::Trainer;
 use crate::train::loss::square;
 use crate::workers::Workers;
 
-/// A sum that can be computed in parts and added in a fixed order.
-pub trait Scores: Send + Default {
+/// A tally that needs no trace, only the outputs.
+pub trait Scores: Tally + Default {
     /// Adds the sequences of a batch, given the query's logits `[S, L]` or the predicted values `[S]`.
     fn add_outputs(&mut self, outputs: &[f32], batch: &Batch);
-    /// Adds another part.
-    fn add_part(&mut self, other: Self);
 }
 
 /// Over the first sequences of a set, in fixed shards added in order.
@@ -35,7 +34,7 @@ pub fn scores<A: Scores>(trainer: &Trainer, set: Set, n_sequences: usize, worker
     });
     let parts = parts.map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner));
     parts.into_iter().fold(A::default(), |mut all, part| {
-        all.add_part(part);
+        all.merge(part);
         all
     })
 }

@@ -1,8 +1,9 @@
 //! A network, described once: sizes with every default filled in, and what may be said of it.
 //!
-//! Only here is a [`ModelSpec`] taken apart, field by field, so that a new option does not compile until it is described.
-//! What an option does to the network is a [`Feature`]. Every predicate lists the features that it allows, so that a
-//! network with one that a predicate was never asked about is never taken for a simpler one.
+//! Beside validation and the spec's own defaults only this file takes a [`ModelSpec`] apart, every field of it, so that a
+//! new option does not compile until it is described. What an option does to the network is a [`Feature`]. Every predicate
+//! that calls a network simple lists the features that it allows, so that a network with one that the predicate was never
+//! asked about is never taken for a simpler one.
 
 use crate::sequence::{Geometry, Targets};
 use crate::spec::{
@@ -286,7 +287,28 @@ impl Description {
 
     /// Whether scores are (q . k) of the residual stream itself.
     pub fn has_bilinear_scores(&self) -> bool {
-        !self.has(Feature::LayerNorm) && !self.has(Feature::Minimal)
+        use Feature as F;
+        self.has_only(&[
+            F::FixedPositions,
+            F::LearnedPositions,
+            F::NoPositions,
+            F::Buffer,
+            F::ManyHeads,
+            F::ScaledScores,
+            F::OutputProjection,
+            F::Mlp,
+            F::MlpReadout,
+            F::HeadStart,
+            F::Clamps,
+            F::LinearAttention,
+            F::TiedLayers,
+            F::Damping,
+            F::TokenClip,
+            F::InitScale,
+            F::MisreadScale,
+            F::Embedding,
+            F::Construction,
+        ])
     }
 
     /// Whether the readout reads a normalized row; a value is read as the last layer wrote it.

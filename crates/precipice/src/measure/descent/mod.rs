@@ -13,7 +13,8 @@ pub use compare::{Comparison, compare, own_value_attention};
 
 use super::metric::{self, Column, Metric};
 use super::scores::{Scores, predictor_scores, scores};
-use super::{Probe, Row};
+use super::{Probe, Row, Tally};
+use crate::model::{Model, Params, Trace};
 use crate::sequence::Batch;
 use crate::task::regression::RegressionSpec;
 use crate::train::Trainer;
@@ -39,8 +40,14 @@ impl Scores for SquareError {
         self.n += batch.n_sequences as u64;
         self.loss += outputs.iter().zip(batch.query_values()).map(|(&p, y)| square(f64::from(p), y)).sum::<f64>();
     }
+}
 
-    fn add_part(&mut self, other: Self) {
+impl Tally for SquareError {
+    fn add(&mut self, _: &Model<f32>, _: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
+        self.add_outputs(trace.logits(), batch);
+    }
+
+    fn merge(&mut self, other: Self) {
         self.n += other.n;
         self.loss += other.loss;
     }
