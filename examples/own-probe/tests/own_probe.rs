@@ -3,7 +3,7 @@
 use std::fs;
 
 use own_probe::{QK_RANK, Sharpness, build};
-use precipice::measure::{Metric, Probe, Row};
+use precipice::measure::{Better, Metric, Probe, Row, Unit};
 use precipice::record::MemoryRecorder;
 use precipice::run::Run;
 use precipice::spec::RunSpec;
@@ -50,6 +50,21 @@ fn columns_reach_log_table_and_figure() {
     assert_eq!(plain.state().params.digest(), report.manifest.digest, "a probe changes no bits");
 }
 
+/// Items from a file reach the run that a program makes, wherever it is made again.
+#[test]
+fn it_looks_at_items_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let overrides = ["eval.sequences=64", "probes.sequences=16", "probes.ablations=[]"].map(str::to_owned).to_vec();
+    let spec = spec_file::load("han-small", &Changes { overrides, seed: None, steps: Some(3) }).unwrap();
+    let out = Some(folder.path().join("run"));
+    let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::All };
+    let report = train_and_draw_run(spec, &build, &options, &mut MemoryRecorder::default()).unwrap();
+    let run = StoredRun::open(report.run_dir.root()).unwrap();
+    assert_eq!(run.run_at(3, &build).unwrap().state().params.digest(), report.manifest.digest);
+    let again = verify_run(&run.run_dir, &build, 2, &mut MemoryRecorder::default()).unwrap();
+    assert_eq!(again.difference, None);
+}
+
 /// Says one thing and does another.
 #[derive(Debug)]
 struct Careless;
@@ -62,6 +77,30 @@ impl Probe for Careless {
     fn measure(&mut self, _: &Trainer, _: &dyn Workers, row: &mut Row) {
         row.push(own_probe::QUERY_ENTROPY.at([0]), 0.0);
     }
+}
+
+/// Has the name of a built-in column.
+#[derive(Debug)]
+struct Namesake;
+
+const ACCURACY: Metric = Metric::new("accuracy", "another accuracy", Unit::Fraction, Better::High);
+
+impl Probe for Namesake {
+    fn metrics(&self) -> Vec<Metric> {
+        vec![ACCURACY]
+    }
+
+    fn measure(&mut self, _: &Trainer, _: &dyn Workers, row: &mut Row) {
+        row.push(ACCURACY.main(), 1.0);
+    }
+}
+
+#[test]
+#[should_panic(expected = "accuracy of Namesake is the name of another column")]
+fn a_column_that_is_taken_is_refused() {
+    let mut run = Run::new(&small(1), None, Kernels::detect()).unwrap();
+    run.observe(Box::new(Namesake));
+    run.advance(1, &Sequential);
 }
 
 #[test]
