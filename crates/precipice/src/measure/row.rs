@@ -13,7 +13,7 @@ pub struct Row {
     pub columns: Vec<(String, f64)>,
 }
 
-/// A name that is neither a column of the row nor of any metric.
+/// A name that is no column of the row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no column {name:?}; this row has {}", there_are.join(", "))]
 pub struct UnknownColumn {
