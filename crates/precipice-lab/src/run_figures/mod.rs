@@ -169,11 +169,10 @@ fn applies(kind: Kind, spec: &RunSpec) -> bool {
     let (facts, network, is_probed) = (spec.facts(), Description::of(spec), spec.probes.enabled);
     if !facts.targets.are_labels() {
         let is_descent = spec.task.regression().is_some();
-        let repeats = network.output_projection && (network.n_layers == 1 || network.tied_layers);
         return match kind {
             Kind::LearningCurve => true,
             Kind::Generalization => is_descent,
-            Kind::RollOut => is_descent && repeats,
+            Kind::RollOut => is_descent && network.can_repeat(),
             _ => false,
         };
     }

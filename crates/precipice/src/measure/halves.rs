@@ -26,7 +26,7 @@ impl Probe for Halves {
 
     fn measure(&mut self, trainer: &Trainer, _: &dyn Workers, row: &mut Row) {
         let network = trainer.model().description();
-        if network.n_layers != 2 || network.tied_layers || !network.has_bilinear_scores() {
+        if !network.has_composed_scores() {
             return;
         }
         let written = written_by_first(network, &trainer.state().params);

@@ -311,6 +311,28 @@ impl Description {
         ])
     }
 
+    /// Whether what the second of two layers reads of the first is linear in the first's weights: scores on contents
+    /// can be read off both.
+    pub fn has_composed_scores(&self) -> bool {
+        use Feature as F;
+        let allowed = [
+            F::Buffer,
+            F::ManyHeads,
+            F::ScaledScores,
+            F::OutputProjection,
+            F::MlpReadout,
+            F::HeadStart,
+            F::Damping,
+            F::InitScale,
+        ];
+        self.n_layers == 2 && !self.geometry.has_values() && self.has_only(&allowed)
+    }
+
+    /// Whether the network is one layer, once or several times, and can be applied again to what it wrote.
+    pub fn can_repeat(&self) -> bool {
+        self.output_projection && (self.n_layers == 1 || self.tied_layers)
+    }
+
     /// Whether the readout reads a normalized row; a value is read as the last layer wrote it.
     pub fn has_final_norm(&self) -> bool {
         self.layer_norm && self.targets.are_labels()

@@ -82,13 +82,13 @@ pub fn roll_out(
     kernels: Kernels,
     workers: &dyn Workers,
 ) -> Option<RollOut> {
-    let &Description { n_layers, output_projection, tied_layers, .. } = &Description::of(spec);
-    if !output_projection || (n_layers > 1 && !tied_layers) {
+    let network = Description::of(spec);
+    if !network.can_repeat() {
         return None;
     }
     let mut deep = spec.clone();
     let Repetition { n_applications, damping, token_clip, only_y } = repetition;
-    deep.model.n_layers = n_layers * n_applications;
+    deep.model.n_layers = network.n_layers * n_applications;
     (deep.model.tied_layers, deep.model.token_clip) = (true, token_clip);
     deep.model.damping *= damping;
     let task = deep.build_task(None).expect("the regression task has no items from files");
