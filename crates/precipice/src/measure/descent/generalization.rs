@@ -83,12 +83,13 @@ pub fn roll_out(
     workers: &dyn Workers,
 ) -> Option<RollOut> {
     let network = Description::of(spec);
+    let n_layers = network.n_layers;
     if !network.can_repeat() {
         return None;
     }
     let mut deep = spec.clone();
     let Repetition { n_applications, damping, token_clip, only_y } = repetition;
-    deep.model.n_layers = network.n_layers * n_applications;
+    deep.model.n_layers = n_layers * n_applications;
     (deep.model.tied_layers, deep.model.token_clip) = (true, token_clip);
     deep.model.damping *= damping;
     let task = deep.build_task(None).expect("the regression task has no items from files");
