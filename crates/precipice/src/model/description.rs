@@ -316,6 +316,9 @@ impl Description {
     pub fn has_composed_scores(&self) -> bool {
         use Feature as F;
         let allowed = [
+            F::FixedPositions,
+            F::LearnedPositions,
+            F::NoPositions,
             F::Buffer,
             F::ManyHeads,
             F::ScaledScores,
