@@ -53,7 +53,7 @@ impl Scale {
     fn lateness(self, value: f64) -> f64 {
         match self {
             Scale::Steps { low, high } if high > low && low > 0.0 => {
-                ((value / low).ln() / (high / low).ln()).clamp(0.0, 1.0)
+                (libm::log(value / low) / libm::log(high / low)).clamp(0.0, 1.0)
             }
             _ => 0.0,
         }
@@ -146,7 +146,7 @@ pub(super) fn round_up(value: f64) -> f64 {
     if !value.is_finite() || value <= 0.0 {
         return 1.0;
     }
-    let power = 10f64.powf(value.log10().floor());
+    let power = libm::pow(10.0, libm::log10(value).floor());
     let steps = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0];
     let fits = |step: &&f64| **step * power >= value * (1.0 - 1e-9);
     steps.iter().find(fits).unwrap_or(&10.0) * power

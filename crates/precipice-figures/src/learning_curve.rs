@@ -197,7 +197,7 @@ fn accuracy_references(data: &LearningCurve) -> Vec<Reference> {
 
 /// ln L and ln N/B, the losses of a uniform guess over all labels and over the context's.
 pub(super) fn loss_references(n_labels: usize, guess: &Guess) -> Vec<Reference> {
-    let (chance, of_guess) = ((n_labels as f64).ln(), (1.0 / guess.accuracy).ln());
+    let (chance, of_guess) = (libm::log(n_labels as f64), libm::log(1.0 / guess.accuracy));
     pair("ln L", chance, &guess.loss_words, of_guess, 2)
 }
 

@@ -90,7 +90,7 @@ mod tests {
     use crate::testing::{assert_draws, shows};
 
     fn data() -> Scaling {
-        let power = |exponent: f64| (1..9).map(|i| f64::from(1 << i)).map(|n| (n, n.powf(exponent))).collect();
+        let power = |exponent: f64| (1..9).map(|i| f64::from(1 << i)).map(|n| (n, libm::pow(n, exponent))).collect();
         Scaling {
             title: "When the cliff comes".into(),
             x_name: "N".into(),

@@ -9,7 +9,7 @@ pub(super) fn steps() -> Vec<f64> {
 
 /// A jump from `low` to `high` at step 2,520.
 pub(super) fn sigmoid(steps: &[f64], low: f64, high: f64) -> Vec<f64> {
-    let rise = |s: &f64| 1.0 / (1.0 + (-(s - 2520.0) / 60.0).exp());
+    let rise = |s: &f64| 1.0 / (1.0 + libm::exp(-(s - 2520.0) / 60.0));
     steps.iter().map(|s| low + (high - low) * rise(s)).collect()
 }
 

@@ -122,7 +122,7 @@ fn built_in(spec: &RunSpec, trainer: &Trainer) -> Vec<Box<dyn Probe>> {
 /// (spec.eval.sequences, spec.probes.sequences) = (64, 16);
 /// let trainer = Trainer::new(&spec, spec.build_task(None)?, precipice_num::Kernels::detect())?;
 /// let row = Observer::new(&spec, &trainer).observe(&trainer, f64::NAN, &Sequential);
-/// assert!((row.get(&metric::LOSS.main()) - 32_f64.ln()).abs() < 1e-6);
+/// assert!((row.get(&metric::LOSS.main()) - libm::log(32.0)).abs() < 1e-6);
 /// # Ok::<(), precipice::run::RunError>(())
 /// ```
 #[derive(Debug)]

@@ -34,7 +34,7 @@ pub struct TrainState {
 /// let spec = RunSpec::default();
 /// let mut trainer = Trainer::new(&spec, spec.build_task(None)?, precipice_num::Kernels::detect())?;
 /// // The readout is 0 at first, so that all labels are alike.
-/// assert!((trainer.step(&Sequential).unwrap() - 32_f64.ln()).abs() < 1e-6);
+/// assert!((trainer.step(&Sequential).unwrap() - libm::log(32.0)).abs() < 1e-6);
 /// assert_eq!(trainer.state().step, 1);
 /// # Ok::<(), precipice::run::RunError>(())
 /// ```
