@@ -99,7 +99,7 @@ fn lines() -> BTreeMap<String, String> {
         match text.strip_prefix("/// ") {
             Some(part) => line = format!("{line} {part}").trim().to_owned(),
             None => {
-                // IDENTIFIER = "family" "name" "words" Unit Better;
+                // IDENTIFIER = "group" "name" "words" Unit Better;
                 if let Some(name) = text.split('"').nth(3).filter(|_| text.ends_with(';')) {
                     found.insert(name.to_owned(), line.clone());
                 }
@@ -111,11 +111,11 @@ fn lines() -> BTreeMap<String, String> {
 }
 
 fn page() -> String {
-    let (mut page, mut family, lines) = (BEGINNING.to_owned() + &families(), "", lines());
+    let (mut page, mut group, lines) = (BEGINNING.to_owned() + &families(), "", lines());
     for metric in metric::ALL {
-        if metric.family != family {
-            family = &metric.family;
-            let title = format!("{}{}", family[..1].to_uppercase(), &family[1..]);
+        if metric.group != group {
+            group = &metric.group;
+            let title = format!("{}{}", group[..1].to_uppercase(), &group[1..]);
             page += &format!("\n## {title}\n| column | in words | unit | better | what it is |\n");
             page += "| --- | --- | --- | --- | --- |\n";
         }
@@ -162,12 +162,12 @@ fn every_prefix_that_a_task_writes_is_on_the_page() {
     assert!(n_found > 4);
 }
 
-/// A family that is scattered would have two headings.
+/// A group that is scattered would have two headings.
 #[test]
-fn metrics_of_a_family_stand_together() {
-    let mut families: Vec<&str> = metric::ALL.iter().map(|metric| &*metric.family).collect();
-    families.dedup();
-    for (i, family) in families.iter().enumerate() {
-        assert!(!families[..i].contains(family), "{family}");
+fn metrics_of_a_group_stand_together() {
+    let mut groups: Vec<&str> = metric::ALL.iter().map(|metric| &*metric.group).collect();
+    groups.dedup();
+    for (i, group) in groups.iter().enumerate() {
+        assert!(!groups[..i].contains(group), "{group}");
     }
 }

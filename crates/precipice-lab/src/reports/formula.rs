@@ -36,7 +36,7 @@ pub struct PointReport {
     pub y: f64,
     /// Attention to each copy of the right label.
     pub z: f64,
-    /// Attention to every other token.
+    /// Attention to every other label, and without label attention to every other token.
     pub z_other: f64,
     /// Logit of the answer minus that of another label of the context.
     pub u: f64,

@@ -71,7 +71,7 @@ impl StoredRun {
     /// What a program's own probes measured, and what the heads of pairs compare: one panel a unit.
     pub(super) fn own_panels(&self) -> Vec<MorePanel> {
         let mut panels: Vec<(Unit, MorePanel)> = Vec::new();
-        for metric in metric::ALL.iter().filter(|metric| metric.family == "relations").chain(&self.own_metrics) {
+        for metric in metric::ALL.iter().filter(|metric| metric.group == "relations").chain(&self.own_metrics) {
             let names: Vec<&String> =
                 self.rows[0].columns.iter().map(|(name, _)| name).filter(|name| metric.is_of(name)).collect();
             for name in &names {

@@ -104,8 +104,8 @@ impl Inside {
 
 impl Probe for Inside {
     fn metrics(&self) -> Vec<Metric> {
-        let families = ["attention", "order parameters", "interactions"];
-        metric::ALL.iter().filter(|metric| families.contains(&&*metric.family)).cloned().collect()
+        let groups = ["attention", "order parameters", "interactions"];
+        metric::ALL.iter().filter(|metric| groups.contains(&&*metric.group)).cloned().collect()
     }
 
     fn measure(&mut self, trainer: &Trainer, workers: &dyn Workers, row: &mut Row) {

@@ -29,8 +29,8 @@ pub struct Metric {
     pub unit: Unit,
     /// Which way is better.
     pub better: Better,
-    /// What it belongs to.
-    pub family: Cow<'static, str>,
+    /// What is measured together, under one heading of the reference.
+    pub group: Cow<'static, str>,
 }
 
 /// Unit of a column.
@@ -112,9 +112,9 @@ impl Metric {
         Self::of(name, words, unit, better, "own")
     }
 
-    const fn of(name: &'static str, words: &'static str, unit: Unit, better: Better, family: &'static str) -> Self {
-        let [name, words, family] = [Cow::Borrowed(name), Cow::Borrowed(words), Cow::Borrowed(family)];
-        Self { name, words, unit, better, family }
+    const fn of(name: &'static str, words: &'static str, unit: Unit, better: Better, group: &'static str) -> Self {
+        let [name, words, group] = [Cow::Borrowed(name), Cow::Borrowed(words), Cow::Borrowed(group)];
+        Self { name, words, unit, better, group }
     }
 
     /// The column of a metric without places, or on the main evaluation set.
@@ -173,8 +173,8 @@ fn place_holds(place: &str, text: &str) -> bool {
 }
 
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $id:ident = $family:literal $name:literal $words:literal $unit:ident $better:ident;)*) => {
-        $($(#[$doc])* pub const $id: Metric = Metric::of($name, $words, Unit::$unit, Better::$better, $family);)*
+    ($($(#[$doc:meta])* $id:ident = $group:literal $name:literal $words:literal $unit:ident $better:ident;)*) => {
+        $($(#[$doc])* pub const $id: Metric = Metric::of($name, $words, Unit::$unit, Better::$better, $group);)*
 
         /// Every built-in metric, in the order of the log.
         pub static ALL: &[Metric] = &[$($id),*];

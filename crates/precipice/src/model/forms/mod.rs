@@ -55,8 +55,8 @@ pub trait Form<T: Real>: Debug + Send + Sync {
     }
 
     /// Computes one of those parts.
-    fn prepare(&self, model: &Model<T>, params: &Params<T>, part: usize, to: &mut [T]) {
-        unreachable!("part {part} of nothing: {model:?} {} {}", params.values.len(), to.len())
+    fn prepare(&self, _: &Model<T>, _: &Params<T>, part: usize, _: &mut [T]) {
+        unreachable!("part {part}, where nothing is shared")
     }
 
     /// Fills a room up to the outputs.
