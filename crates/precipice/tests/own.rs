@@ -9,10 +9,10 @@ use precipice::task::{Facts, PredictorName, Set, Task, TaskError};
 use precipice::workers::Sequential;
 use precipice_num::Kernels;
 
-/// Copying, as if another program had brought it.
+/// A built-in task, as if another program had brought it.
 #[derive(Debug)]
 struct Brought {
-    copying: Box<dyn Task>,
+    task: Box<dyn Task>,
     facts: Facts,
 }
 
@@ -22,26 +22,63 @@ impl Task for Brought {
     }
 
     fn fill(&self, kernels: Kernels, set: Set, step: u64, first: usize, batch: &mut Batch) {
-        self.copying.fill(kernels, set, step, first, batch);
+        self.task.fill(kernels, set, step, first, batch);
     }
 
     fn label_table(&self) -> Vec<f32> {
-        self.copying.label_table()
+        self.task.label_table()
+    }
+
+    fn predict(&self, predictor: usize, batch: &Batch) -> Vec<f64> {
+        self.task.predict(predictor, batch)
     }
 }
 
-fn copying() -> RunSpec {
-    let mut spec = RunSpec { name: "copying".to_owned(), ..RunSpec::default() };
+/// The same without predictors.
+#[derive(Debug)]
+struct Silent(Brought);
+
+impl Task for Silent {
+    fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+
+    fn fill(&self, kernels: Kernels, set: Set, step: u64, first: usize, batch: &mut Batch) {
+        self.0.fill(kernels, set, step, first, batch);
+    }
+
+    fn label_table(&self) -> Vec<f32> {
+        self.0.label_table()
+    }
+}
+
+fn spec_of(task: TaskSpec, model: ModelSpec) -> RunSpec {
+    let mut spec = RunSpec { name: "own".to_owned(), task, model, ..RunSpec::default() };
+    spec.resolve();
     spec.train.steps = 3;
     (spec.eval.sequences, spec.probes.sequences) = (32, 8);
     spec
 }
 
-fn brought(change: impl FnOnce(&mut Facts)) -> Result<Run, RunError> {
-    let mut spec = copying();
-    let copying = spec.build_task(None)?;
-    let mut task = Brought { facts: copying.facts().clone(), copying };
-    change(&mut task.facts);
+fn copying() -> RunSpec {
+    spec_of(TaskSpec::Copying(CopyingSpec::default()), ModelSpec::default())
+}
+
+fn regression() -> RunSpec {
+    let attention = vec![AttentionKind::Linear];
+    let (n_layers, d_pos, d_buffer, output_projection) = (1, 0, 0, true);
+    let model = ModelSpec { attention, n_layers, d_pos, d_buffer, output_projection, ..ModelSpec::default() };
+    spec_of(TaskSpec::Regression(RegressionSpec::default()), model)
+}
+
+fn brought(spec: &RunSpec, change: impl FnOnce(&mut Facts)) -> Brought {
+    let task = spec.build_task(None).unwrap();
+    let mut brought = Brought { facts: task.facts().clone(), task };
+    change(&mut brought.facts);
+    brought
+}
+
+fn run_of(mut spec: RunSpec, task: impl Task + 'static) -> Result<Run, RunError> {
     spec.task = TaskSpec::Own(OwnSpec::of(&task, BTreeMap::new()));
     Run::with_task(&spec, Box::new(task), Kernels::detect())
 }
@@ -53,21 +90,24 @@ fn finish(mut run: Run) -> Run {
 
 #[test]
 fn its_bits_are_those_of_a_built_in_task() {
-    let built_in = finish(Run::new(&copying(), None, Kernels::detect()).unwrap());
-    let own = finish(brought(|_| ()).unwrap());
-    assert_eq!(own.state().params.digest(), built_in.state().params.digest());
-    assert_eq!(own.rows().last().unwrap().columns.len(), built_in.rows().last().unwrap().columns.len());
+    for spec in [copying(), regression()] {
+        let built_in = finish(Run::new(&spec, None, Kernels::detect()).unwrap());
+        let own = finish(run_of(spec.clone(), brought(&spec, |_| ())).unwrap());
+        assert_eq!(own.state().params.digest(), built_in.state().params.digest());
+        let [own, built_in] = [own, built_in].map(|run| run.rows().last().unwrap().columns.clone());
+        // What only the built-in regression measures comes last.
+        assert_eq!(own, built_in[..own.len()]);
+        assert!(own.len() >= 5, "{own:?}");
+    }
 }
 
 #[test]
 fn another_task_than_the_spec_describes_is_refused() {
     let mut spec = copying();
-    let copying = spec.build_task(None).unwrap();
-    let task = Brought { facts: copying.facts().clone(), copying };
+    let task = brought(&spec, |_| ());
+    let other = brought(&spec, |facts| facts.sizes = "N = 9".to_owned());
     spec.task = TaskSpec::Own(OwnSpec::of(&task, BTreeMap::new()));
     assert!(matches!(Run::new(&spec, None, Kernels::detect()), Err(RunError::Task(TaskError::Foreign { .. }))));
-    let mut other = task;
-    other.facts.sizes = "N = 9".to_owned();
     let refused = Run::with_task(&spec, Box::new(other), Kernels::detect());
     assert!(matches!(refused, Err(RunError::Task(TaskError::Facts { .. }))));
 }
@@ -75,11 +115,13 @@ fn another_task_than_the_spec_describes_is_refused() {
 #[test]
 #[should_panic(expected = "progress of the copying task: no column \"acuracy\"; this row has train_loss")]
 fn a_misspelt_progress_is_named() {
-    finish(brought(|facts| facts.progress.column = "acuracy".to_owned()).unwrap());
+    let task = brought(&copying(), |facts| facts.progress.column = "acuracy".to_owned());
+    finish(run_of(copying(), task).unwrap());
 }
 
 #[test]
 #[should_panic(expected = "names the predictor \"oracle\" and has no Task::predict")]
 fn a_predictor_that_predicts_nothing_is_named() {
-    finish(brought(|facts| facts.predictors = vec![PredictorName::new("oracle", "oracle")]).unwrap());
+    let task = brought(&copying(), |facts| facts.predictors = vec![PredictorName::new("oracle", "oracle")]);
+    finish(run_of(copying(), Silent(task)).unwrap());
 }

@@ -106,8 +106,8 @@ pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure
     let asks_for_labels = run.spec.targets().are_labels();
     if !applies(kind, &run.spec) && !asks_for_labels {
         return Err(lacks(
-            "is not drawn of this regression run; it has learning-curve, generalization and, with output_projection and \
-             one layer or tied ones, roll-out"
+            "is not drawn of this run, which predicts values; such a run has learning-curve, one of the regression task \
+             generalization and, with output_projection and one layer or tied ones, roll-out"
                 .to_owned(),
         ));
     }
