@@ -13,7 +13,7 @@ fn spec(change: impl FnOnce(&mut ClassificationSpec)) -> RunSpec {
     task.n_novel_classes = 16;
     change(&mut task);
     let mut spec = RunSpec { name: "task".to_owned(), task: TaskSpec::Classification(task), ..RunSpec::default() };
-    spec.model.d_pos = 13;
+    spec.model.d_pos = Some(13);
     spec
 }
 

@@ -9,7 +9,7 @@ use precipice_num::Kernels;
 fn spec(n_exemplars: usize, n_labels: usize, d_pos: usize) -> RunSpec {
     let mut spec = RunSpec { name: "task".to_owned(), ..RunSpec::default() };
     spec.task = TaskSpec::Copying(CopyingSpec { n_exemplars, n_labels, d_item: 16, items: None });
-    spec.model.d_pos = d_pos;
+    spec.model.d_pos = Some(d_pos);
     spec.validate().unwrap();
     spec
 }

@@ -364,7 +364,7 @@ mod tests {
         spec.model = ModelSpec {
             attention: vec![AttentionKind::Linear],
             n_layers: 1,
-            d_pos: 0,
+            d_pos: Some(0),
             d_buffer: 0,
             output_projection: true,
             ..ModelSpec::default()

@@ -126,7 +126,7 @@ pub enum InputKind {
 
 /// A symmetric positive definite matrix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a list of numbers, the diagonal, or a list of rows of numbers")]
 pub enum Covariance {
     /// Only its diagonal.
     Diagonal(Vec<f64>),
