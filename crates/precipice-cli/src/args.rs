@@ -62,13 +62,14 @@ pub struct SpecArgs {
     /// Built-in name (see `precipice specs`) or path of a TOML file
     #[arg(default_value = "copying")]
     pub spec: String,
-    /// Override a field, for example -s task.copying.n_labels=16
+    /// Override a field, for example -s task.copying.n_labels=16. It counts more than --seed and --steps, and the later
+    /// of two for one field more than the earlier
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Set all four seeds
+    /// Set all four seeds; -s seeds.data=3 on top of it sets one
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
-    /// Set train.steps
+    /// Set train.steps; -s train.steps=N counts more
     #[arg(long)]
     pub steps: Option<u64>,
 }
@@ -268,11 +269,12 @@ pub struct SweepArgs {
     /// Settings of a sweep file that take minutes instead of hours
     #[arg(long)]
     pub fast: bool,
-    /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid. Replaces the
-    /// values that a sweep file has for the field
-    #[arg(short = 'g', long = "grid", value_name = "KEY=V1,V2", value_parser = parse_axis)]
+    /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid. Fields that go
+    /// together: -g task.copying.n_exemplars,task.copying.n_labels=[4,16],[8,32]. Replaces the values that a sweep file
+    /// has for the field
+    #[arg(short = 'g', long = "grid", value_name = "KEY=V1,V2", value_parser = Axis::parse)]
     pub grid: Vec<Axis>,
-    /// Override a field of every run
+    /// Override a field of every run, on top of what a sweep file sets and of --steps; not one that is swept
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Set train.steps
@@ -301,18 +303,6 @@ pub struct Seeds(pub Vec<u64>);
 
 fn parse_seeds(text: &str) -> Result<Seeds, String> {
     sweep::parse_seeds(text).map(Seeds)
-}
-
-fn parse_axis(text: &str) -> Result<Axis, String> {
-    let (key, values) = text.split_once('=').ok_or("expected KEY=V1,V2")?;
-    let values: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
-    if key.trim().is_empty() || values.iter().any(String::is_empty) {
-        return Err("expected KEY=V1,V2 with a value between the commas".to_owned());
-    }
-    if key.trim() == "seeds" || key.trim().starts_with("seeds.") {
-        return Err("seeds are given by --seeds".to_owned());
-    }
-    Ok(Axis { key: key.trim().to_owned(), values })
 }
 
 /// `bench`

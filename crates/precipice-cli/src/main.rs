@@ -24,7 +24,11 @@ pub enum Ending {
 }
 
 fn main() -> ExitCode {
-    let ending = match Args::parse().command {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return output::wrong_usage(&error),
+    };
+    let ending = match args.command {
         None => cmd::welcome(),
         Some(Command::Run(args)) => cmd::run::run(args),
         Some(Command::Specs(args)) => cmd::specs::specs(args),
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::from(1),
         Err(error) => {
-            output::note(&format!("error: {error:#}"));
+            output::note(&output::bounded(&format!("error: {error:#}")));
             ExitCode::from(2)
         }
     }

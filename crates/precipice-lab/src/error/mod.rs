@@ -4,6 +4,7 @@
 //! expected and what to do.
 
 mod figure;
+mod file;
 mod items;
 mod run_dir;
 mod spec;
@@ -15,9 +16,11 @@ use std::path::{Path, PathBuf};
 use precipice::run::RunError;
 
 pub use figure::{BenchProblem, FigureProblem};
+pub use file::FileProblem;
 pub use items::{ArrayProblem, ItemsProblem};
+pub(crate) use precipice::field::excerpt;
 pub use run_dir::RunDirProblem;
-pub use spec::SpecProblem;
+pub use spec::{Place, SpecProblem};
 pub use sweep::SweepProblem;
 
 /// An error that names what, where, what was expected and what to do.
@@ -68,6 +71,14 @@ pub enum LabError {
         path: String,
         /// What is wrong.
         problem: ItemsProblem,
+    },
+    /// A file that is not read.
+    #[error("{path}: {problem}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: FileProblem,
     },
     /// A run directory in a state that does not allow what was asked.
     #[error("{path}: {problem}")]
@@ -124,11 +135,11 @@ impl LabError {
     }
 
     pub(crate) fn spec(origin: &str, problem: SpecProblem) -> LabError {
-        LabError::Spec { origin: origin.to_owned(), problem }
+        LabError::Spec { origin: excerpt(origin), problem }
     }
 
     pub(crate) fn sweep(origin: &str, problem: SweepProblem) -> LabError {
-        LabError::Sweep { origin: origin.to_owned(), problem }
+        LabError::Sweep { origin: excerpt(origin), problem }
     }
 
     pub(crate) fn figure(kind: &str, problem: impl Into<FigureProblem>) -> LabError {

@@ -1,8 +1,8 @@
 //! Specs that cannot be read or run.
 
-use precipice::spec::{SpecError, TaskSpec};
+use precipice::spec::SpecError;
 
-use super::hint;
+use super::{FileProblem, hint};
 
 /// What is wrong with a spec, a file of one, or an override.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -16,42 +16,84 @@ pub enum SpecProblem {
         /// All built-ins.
         there_are: Vec<&'static str>,
     },
-    /// A directory was named.
-    #[error("is a directory; expected a TOML file or a built-in spec")]
-    IsADirectory,
     /// Not UTF-8.
     #[error("is not a text file; expected TOML")]
     NotText,
     /// Nothing but blanks.
     #[error("is empty; expected a TOML spec like the one that `precipice show copying` prints")]
     Empty,
-    /// No TOML, or a value of another type.
+    /// A sweep was named where a spec was expected.
+    #[error("is a sweep, a grid of runs: `precipice sweep {name}` makes them, `precipice show {name}` prints it")]
+    IsASweep {
+        /// As it was named.
+        name: String,
+    },
+    /// Not a file of bytes, or one that is larger than any spec.
+    #[error(transparent)]
+    File(#[from] FileProblem),
+    /// No TOML.
     #[error("{message}")]
     Syntax {
         /// What the parser says, with the place.
         message: String,
     },
-    /// A field or a choice that is not known.
-    #[error("{message}{}", hint(.nearest.as_deref(), |name| format!("`{name}`")))]
+    /// A field that is not known.
+    #[error("{place}unknown field `{found}`{}", instead(.nearest, .known))]
     UnknownField {
-        /// What was found.
+        /// Line and column, where it stands in a file.
+        place: Place,
+        /// Its path.
         found: String,
-        /// The most similar of what was expected, if any is similar.
-        nearest: Option<String>,
-        /// What the parser says, with the place.
-        message: String,
+        /// The most similar paths that are known.
+        nearest: Vec<String>,
+        /// The fields of the table that it stands in.
+        known: Vec<&'static str>,
     },
-    /// A field that has no default.
-    #[error("{message}")]
-    MissingField {
-        /// What the parser says, with the place.
-        message: String,
+    /// A choice that is not known.
+    #[error("{place}{field} = {found:?}: expected {}{}", one_of(.choices), hint(.nearest.as_deref(), |name| format!("`{name}`")))]
+    UnknownChoice {
+        /// Line and column, where it stands in a file.
+        place: Place,
+        /// The field.
+        field: String,
+        /// As written.
+        found: String,
+        /// The most similar choice, if any is similar.
+        nearest: Option<String>,
+        /// All choices.
+        choices: Vec<&'static str>,
     },
     /// None or several of a choice.
-    #[error("{message}; choose one, for example `sgd` or `adam` for an optimizer, {} for a task", families())]
+    #[error("{place}{field} = {found}: choose one, {}", one_of(.choices))]
     NotOneChoice {
-        /// What the parser says, with the place.
-        message: String,
+        /// Line and column, where it stands in a file.
+        place: Place,
+        /// The field.
+        field: String,
+        /// As written.
+        found: String,
+        /// All choices.
+        choices: Vec<&'static str>,
+    },
+    /// A field that has no default.
+    #[error("{place}{field} is missing and has no default")]
+    MissingField {
+        /// Line and column, where it stands in a file.
+        place: Place,
+        /// Its path.
+        field: String,
+    },
+    /// A value of another kind.
+    #[error("{place}{field} = {found}: expected {expected}")]
+    WrongKind {
+        /// Line and column, where it stands in a file.
+        place: Place,
+        /// The field.
+        field: String,
+        /// As written.
+        found: String,
+        /// The kind that the field takes.
+        expected: String,
     },
     /// An override without "=".
     #[error("expected key.sub=value")]
@@ -93,9 +135,31 @@ fn gib(bytes: f64) -> f64 {
     bytes / f64::from(1 << 30)
 }
 
-/// The built-in families, in words.
-fn families() -> String {
-    let quoted = TaskSpec::FAMILIES.map(|family| format!("`{family}`"));
-    let [first @ .., last] = &quoted;
-    format!("{} or {last}", first.join(", "))
+/// Where in a file; nowhere on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place(pub Option<(usize, usize)>);
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |(line, column)| write!(f, "line {line}, column {column}: "))
+    }
+}
+
+/// "`a`, `b` or `c`".
+fn one_of(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match &quoted[..] {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        all => all.join(""),
+    }
+}
+
+/// The nearest paths, or else the fields that there are.
+fn instead(nearest: &[String], known: &[&str]) -> String {
+    let nearest: Vec<&str> = nearest.iter().map(String::as_str).collect();
+    if nearest.is_empty() {
+        format!("; there are {}", known.join(", "))
+    } else {
+        format!("; did you mean {}?", one_of(&nearest))
+    }
 }

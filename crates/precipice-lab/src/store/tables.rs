@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use npyz::WriterBuilder;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -59,6 +59,8 @@ pub fn parquet(rows: &[Row]) -> Result<Vec<u8>, ParquetError> {
 pub enum Column {
     /// int64
     Int(Vec<i64>),
+    /// boolean
+    Bool(Vec<bool>),
     /// double, null where it is NaN
     Real(Vec<f64>),
     /// UTF-8
@@ -69,6 +71,7 @@ impl Column {
     fn field(&self, name: &str) -> Result<Arc<Type>, ParquetError> {
         let (physical, repetition, logical) = match self {
             Column::Int(_) => (Physical::INT64, Repetition::REQUIRED, None),
+            Column::Bool(_) => (Physical::BOOLEAN, Repetition::REQUIRED, None),
             Column::Real(_) => (Physical::DOUBLE, Repetition::OPTIONAL, None),
             Column::Text(_) => (Physical::BYTE_ARRAY, Repetition::REQUIRED, Some(LogicalType::String)),
         };
@@ -93,6 +96,9 @@ pub fn write(name: &str, columns: Vec<(String, Column)>) -> Result<Vec<u8>, Parq
         match values {
             Column::Int(values) => {
                 column.typed::<Int64Type>().write_batch(values, None, None)?;
+            }
+            Column::Bool(values) => {
+                column.typed::<BoolType>().write_batch(values, None, None)?;
             }
             Column::Real(values) => {
                 let defined: Vec<i16> = values.iter().map(|value| i16::from(!value.is_nan())).collect();

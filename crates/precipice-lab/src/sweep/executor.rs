@@ -36,7 +36,7 @@ pub trait SweepWatcher: Send {
 /// # let folder = tempfile::tempdir()?;
 /// let mut plan = Plan::load("copying-small", false)?;
 /// plan.changes.overrides = ["train.steps=2", "eval.sequences=64", "probes.sequences=16"].map(str::to_owned).to_vec();
-/// plan.set_axis(Axis { key: "train.batch_size".to_owned(), values: vec!["8".to_owned(), "16".to_owned()] });
+/// plan.set_axis(Axis::of("train.batch_size", [8, 16]));
 /// plan.seeds = vec![0];
 /// let report = sweep(plan.jobs()?, folder.path(), 1, &|| false, &mut Quiet)?;
 /// assert_eq!(summarize(&report).len(), 2);

@@ -85,7 +85,7 @@ pub fn summarize(report: &SweepReport) -> Vec<PointSummary> {
 /// # Errors
 /// If the Parquet library refuses.
 pub fn table(report: &SweepReport) -> Result<Vec<u8>, parquet::errors::ParquetError> {
-    use tables::Column::{Int, Real, Text};
+    use tables::Column::{Bool, Int, Real, Text};
     let rows = &report.runs;
     let real = |of: fn(&SweepRow) -> Option<f64>| Real(rows.iter().map(|row| of(row).unwrap_or(f64::NAN)).collect());
     let names = |of: fn(&SweepRow) -> &Map<String, Value>| {
@@ -101,7 +101,11 @@ pub fn table(report: &SweepReport) -> Result<Vec<u8>, parquet::errors::ParquetEr
     let mut columns = vec![("spec_hash".to_owned(), Text(rows.iter().map(|row| row.spec_hash.clone()).collect()))];
     for name in names(|row| &row.swept) {
         let values = || rows.iter().map(|row| &row.swept[&name]);
-        let column = if values().all(Value::is_number) {
+        let column = if let Some(whole) = values().map(Value::as_i64).collect() {
+            Int(whole)
+        } else if let Some(truth) = values().map(Value::as_bool).collect() {
+            Bool(truth)
+        } else if values().all(Value::is_number) {
             Real(values().map(|value| value.as_f64().unwrap_or(f64::NAN)).collect())
         } else {
             Text(values().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect())
