@@ -2,7 +2,7 @@
 //!
 //! # Reading order
 //!
-//! [`input`] (specs and items from files), [`store`] (the run directory), [`runs`] (train into one,
+//! [`machine`] (how much memory is left), [`input`] (specs and items from files), [`store`] (the run directory), [`runs`] (train into one,
 //! open it again, verify), [`reports`] (what is said of a run and of the theory), [`run_figures`] (what
 //! is drawn of it), [`whole_run`] (train and draw), [`sweep`] (many runs), [`claims`] (the register that
 //! `precipice reproduce` runs), [`mod@bench`], [`error`].
@@ -29,6 +29,7 @@ pub mod bench;
 pub mod claims;
 pub mod error;
 pub mod input;
+pub mod machine;
 pub mod reports;
 pub mod run_figures;
 pub mod runs;

@@ -34,7 +34,19 @@ const HOUSES: [(&str, &[&str]); 5] = [
     ),
     (
         "precipice-lab",
-        &["error", "input", "store", "runs", "bench", "reports", "run_figures", "whole_run", "sweep", "claims"],
+        &[
+            "error",
+            "machine",
+            "input",
+            "store",
+            "runs",
+            "bench",
+            "reports",
+            "run_figures",
+            "whole_run",
+            "sweep",
+            "claims",
+        ],
     ),
     (
         "precipice-figures",

@@ -254,7 +254,7 @@ fn bank(n_classes: usize) -> ItemBank {
 }
 
 fn bank_spec(n_held_out: usize) -> RunSpec {
-    let items = ItemsSpec { file: "bank".to_owned(), array: "items".to_owned(), n_held_out, digest: None };
+    let items = ItemsSpec { n_held_out, ..ItemsSpec::of("bank") };
     spec(|t| (t.n_classes, t.p_novel, t.burstiness, t.items) = (16, 0.0, 2, Some(items)))
 }
 

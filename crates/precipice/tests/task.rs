@@ -102,7 +102,7 @@ fn bank() -> ItemBank {
 fn bank_spec(n_held_out: usize) -> RunSpec {
     let mut spec = spec(4, 6, 13);
     let TaskSpec::Copying(copying) = &mut spec.task else { unreachable!("copying") };
-    copying.items = Some(ItemsSpec { file: "bank".to_owned(), array: "items".to_owned(), n_held_out, digest: None });
+    copying.items = Some(ItemsSpec { n_held_out, ..ItemsSpec::of("bank") });
     spec
 }
 

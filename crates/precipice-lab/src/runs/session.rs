@@ -197,6 +197,7 @@ pub fn train_run(
     }
     let lock = run_dir.lock()?;
     let mut session = Session::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
+    session.warnings.extend(items::warning(&spec, bank.as_ref()));
     let kernels = session.kernels;
     if kernels != detected {
         run = make(kernels)?;
