@@ -9,11 +9,13 @@ mod numbers;
 mod output;
 mod progress;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::{Args, Command};
+use precipice_num::allocator::Reporting;
 
 /// What a command came to.
 pub enum Ending {
@@ -21,6 +23,20 @@ pub enum Ending {
     Done,
     /// Exit code 1: the work ran and failed its check, diverged or was stopped.
     Failed,
+}
+
+/// Memory may end in spite of all checks, for others take some, too.
+#[global_allocator]
+static ALLOCATOR: Reporting = Reporting::new(out_of_memory);
+
+fn out_of_memory(bytes: usize) -> ! {
+    // Nobody reading it is no reason to go on.
+    let _ = writeln!(
+        std::io::stderr(),
+        "error: the system gives no more memory ({bytes} bytes were asked for); what was saved is kept, and --resume goes \
+         on from there"
+    );
+    std::process::exit(2)
 }
 
 fn main() -> ExitCode {

@@ -23,6 +23,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "cholesky",
             "eigen",
             "minimize",
+            "allocator",
         ],
     ),
     (

@@ -479,6 +479,8 @@ fn regression_runs_and_refuses() {
         ("task.regression.n_tasks=0", "must be from 1"),
         ("task.regression.covariance=[1, 2]", "d_item = 10"),
         ("task.regression.covariance=[1,1,1,1,1,1,1,1,1,-1]", "positive definite"),
+        ("task.regression.covariance=[1e80,1e80,1,1,1,1,1,1,1,1]", "must have entries from"),
+        ("task.regression.covariance=[nan,1,1,1,1,1,1,1,1,1]", "must have entries from"),
         ("model.d_pos=3", "must be 0"),
         ("model.attention=[\"linear\", \"linear\"]", "one kind"),
         ("task.regression.functions=\"sine\"", "must be 1"),

@@ -118,21 +118,30 @@ pub enum SpecProblem {
     Invalid(#[from] SpecError),
     /// A run that would not fit into this machine.
     #[error(
-        "the run would need about {:.1} GiB of memory, and this machine has {:.1} GiB; \
-         make d_item, d_pos, n_layers, n_exemplars or n_labels smaller",
-        gib(*.need_bytes),
-        gib(*.have_bytes)
+        "{} would need about {} of memory, and {whose} {}; {}",
+        if *.n_runs == 1 { "the run".to_owned() } else { format!("{n_runs} runs at a time") },
+        size(*.need_bytes),
+        size(*.have_bytes),
+        if *.n_runs == 1 { SMALLER.to_owned() } else { format!("take fewer --workers, or {SMALLER}") }
     )]
     TooMuchMemory {
-        /// What the run would need.
+        /// What the run, or the runs at a time, would need.
         need_bytes: f64,
-        /// What the machine has.
+        /// What there is.
         have_bytes: f64,
+        /// Who sets the limit.
+        whose: &'static str,
+        /// Runs at a time.
+        n_runs: usize,
     },
 }
 
-fn gib(bytes: f64) -> f64 {
-    bytes / f64::from(1 << 30)
+const SMALLER: &str = "make d_item, d_pos, n_layers, n_exemplars, n_labels or batch_size smaller";
+
+/// Bytes in words.
+fn size(bytes: f64) -> String {
+    let gib = bytes / f64::from(1 << 30);
+    if gib < 1.0 { format!("{:.0} MiB", gib * 1024.0) } else { format!("{gib:.1} GiB") }
 }
 
 /// Where in a file; nowhere on the command line.

@@ -68,6 +68,29 @@ pub fn thumbnails(items: &ItemsSpec) -> Result<([usize; 4], Vec<u8>), LabError> 
     Ok((shape, array.values))
 }
 
+/// Bytes that the items of a spec will take, and those of their pictures where the file has some.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn bytes(items: &ItemsSpec) -> Result<f64, LabError> {
+    // Read again when they are drawn.
+    let n_items = size(items, &items.array).map_err(|problem| LabError::Items { path: items.file.clone(), problem })?;
+    Ok(8.0 * n_items + size(items, "thumbnails").unwrap_or(0.0))
+}
+
+/// Numbers in an array, by its header.
+fn size(items: &ItemsSpec, name: &str) -> Result<f64, ItemsProblem> {
+    let mut n = 0.0;
+    let look = |shape: &[usize]| {
+        n = shape.iter().map(|&size| size as f64).product();
+        Err(ItemsProblem::Shape { array: name.to_owned(), shape: shape.to_vec() })
+    };
+    match read_array(items, name, look, |value| value) {
+        Err(ItemsProblem::Shape { .. }) => Ok(n),
+        other => other.map(|_| n),
+    }
+}
+
 /// BLAKE3 of shape and values.
 fn digest(array: &Array<f32>) -> String {
     let mut hasher = blake3::Hasher::new();

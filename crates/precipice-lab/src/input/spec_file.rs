@@ -74,7 +74,6 @@ pub(crate) fn load_with(name_or_path: &str, assignments: &[Assignment]) -> Resul
     anchor_items(&mut spec, folder.as_deref(), assignments)?;
     let spec = finish(name_or_path, spec)?;
     spec.validate_use().map_err(|e| LabError::spec(name_or_path, e.into()))?;
-    check_memory(name_or_path, &spec)?;
     Ok(spec)
 }
 
@@ -326,20 +325,4 @@ fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, assignments: &[Assign
     let absolute = std::path::absolute(&path).map_err(LabError::io("find", &path))?;
     items.file = absolute.display().to_string();
     Ok(())
-}
-
-fn check_memory(origin: &str, spec: &RunSpec) -> Result<(), LabError> {
-    let (need_bytes, have_bytes) = (precipice::memory::bytes(spec), memory_of_machine());
-    if need_bytes <= have_bytes {
-        return Ok(());
-    }
-    Err(LabError::spec(origin, SpecProblem::TooMuchMemory { need_bytes, have_bytes }))
-}
-
-/// Bytes of main memory, or 64 GiB where the system does not say.
-fn memory_of_machine() -> f64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
-    kib.map_or(64.0 * f64::from(1 << 30), |kib| kib * 1024.0)
 }

@@ -4,6 +4,7 @@
 //! `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
 
 mod companion;
+pub mod memory;
 mod session;
 mod stored;
 pub mod threads;

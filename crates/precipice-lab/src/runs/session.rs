@@ -12,6 +12,7 @@ use precipice::spec::RunSpec;
 use precipice::train::{TrainState, Trainer};
 use precipice_num::Kernels;
 
+use super::memory;
 use super::stored::StoredRun;
 use super::threads::Pool;
 use super::trainer::{Build, explained};
@@ -186,6 +187,7 @@ pub fn train_run(
     options: &Options,
     watch: &mut dyn Recorder,
 ) -> Result<Training, LabError> {
+    memory::check_run(&spec, options.keep)?;
     let bank = items::load(&mut spec)?;
     let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
     // Shapes and groups are checked here, before anything is created.

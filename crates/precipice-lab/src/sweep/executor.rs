@@ -13,7 +13,7 @@ use super::grid::Job;
 use super::report::{FailedRun, SweepReport, SweepRow};
 use crate::error::LabError;
 use crate::runs::threads::THREADS_MAX;
-use crate::runs::{Keep, Options, Training, train};
+use crate::runs::{Keep, Options, Training, memory, train};
 use crate::store::RunOutcome;
 
 /// Someone who is told of every run that ends, and may stop the sweep.
@@ -49,6 +49,7 @@ pub fn sweep(
     stop: &(dyn Fn() -> bool + Sync),
     watcher: &mut dyn SweepWatcher,
 ) -> Result<SweepReport, LabError> {
+    check_memory(&jobs, workers)?;
     std::fs::create_dir_all(folder).map_err(LabError::io("create", folder))?;
     // Few runs leave threads over, which then share each run.
     let threads = (workers / jobs.len().max(1)).clamp(1, THREADS_MAX);
@@ -89,6 +90,24 @@ pub fn sweep(
         }
     }
     Ok(report)
+}
+
+/// Refuses more workers than there is memory for: the largest runs may be made at one time.
+fn check_memory(jobs: &[Job], workers: usize) -> Result<(), LabError> {
+    let (mut needs, mut before): (Vec<f64>, Option<&Job>) = (Vec::with_capacity(jobs.len()), None);
+    for job in jobs {
+        // Seeds need nothing.
+        let need = match (needs.last(), before.filter(|other| other.swept == job.swept)) {
+            (Some(&need), Some(_)) => need,
+            _ => memory::need(&job.spec, Keep::Results)?,
+        };
+        needs.push(need);
+        before = Some(job);
+    }
+    needs.sort_by(|a, b| b.total_cmp(a));
+    needs.truncate(workers.max(1));
+    let name = jobs.first().map_or("", |job| &job.spec.name);
+    memory::check(name, needs.iter().sum(), needs.len())
 }
 
 fn next(queue: &Mutex<VecDeque<(usize, Job)>>) -> Option<(usize, Job)> {
