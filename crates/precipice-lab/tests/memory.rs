@@ -105,7 +105,7 @@ const MORE: [&str; 12] = [
 fn compare(table: &[&str]) {
     let mut wrong = Vec::new();
     for of in table {
-        let (taken, said) = (measured(of), memory::need(&spec(of), Keep::All).unwrap() + memory::PROGRAM);
+        let (taken, said) = (measured(of), memory::need(&spec(of), true).unwrap() + memory::PROGRAM);
         let parts = Memory::of(&spec(of));
         let line =
             format!("{:.2}: said {:.0} MB, took {:.0} MB: {of}: {parts:?}", said / taken, said / 1e6, taken / 1e6);

@@ -3,7 +3,6 @@
 use precipice::memory::Memory;
 use precipice::spec::RunSpec;
 
-use super::Keep;
 use crate::error::{LabError, SpecProblem};
 use crate::input::items;
 use crate::machine;
@@ -11,14 +10,14 @@ use crate::machine;
 /// Bytes of the program itself, with what it takes to draw.
 pub const PROGRAM: f64 = 20e6;
 
-/// Bytes that a run will need at most, without the program's own.
+/// Bytes that a run will need at most, without the program's own; `is_drawn` with its figures.
 ///
 /// # Errors
 /// If the file of its items cannot be read.
-pub fn need(spec: &RunSpec, keep: Keep) -> Result<f64, LabError> {
+pub fn need(spec: &RunSpec, is_drawn: bool) -> Result<f64, LabError> {
     let of_items = spec.task.family().items().map_or(Ok(0.0), items::bytes)?;
     let memory = Memory::of(spec);
-    Ok(of_items + if keep == Keep::All { memory.peak() } else { memory.running() })
+    Ok(of_items + if is_drawn { memory.peak() } else { memory.running() })
 }
 
 /// Refuses what does not fit: `n_runs` at a time that together need so many bytes.
@@ -39,6 +38,6 @@ pub fn check(origin: &str, need_bytes: f64, n_runs: usize) -> Result<(), LabErro
 ///
 /// # Errors
 /// As [`check`].
-pub(super) fn check_run(spec: &RunSpec, keep: Keep) -> Result<(), LabError> {
-    check(&spec.name, need(spec, keep)?, 1)
+pub(super) fn check_run(spec: &RunSpec, is_drawn: bool) -> Result<(), LabError> {
+    check(&spec.name, need(spec, is_drawn)?, 1)
 }

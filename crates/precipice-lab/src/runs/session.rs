@@ -187,7 +187,7 @@ pub fn train_run(
     options: &Options,
     watch: &mut dyn Recorder,
 ) -> Result<Training, LabError> {
-    memory::check_run(&spec, options.keep)?;
+    memory::check_run(&spec, options.keep == Keep::All)?;
     let bank = items::load(&mut spec)?;
     let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
     // Shapes and groups are checked here, before anything is created.

@@ -11,8 +11,8 @@ use precipice::spec::RunSpec;
 use precipice::train::Trainer;
 use precipice_num::Kernels;
 
+use super::memory;
 use super::trainer::{Build, explained, new_trainer};
-use super::{Keep, memory};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{Manifest, RunDir, checkpoint};
@@ -75,7 +75,7 @@ impl StoredRun {
     /// As [`at_step`].
     pub fn run_at(&self, step: u64, build: &Build<'_>) -> Result<Run, LabError> {
         let mut spec = self.spec.clone();
-        memory::check_run(&spec, Keep::Results)?;
+        memory::check_run(&spec, false)?;
         // The digest of items is part of the address.
         let bank = items::load(&mut spec)?;
         let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
@@ -108,7 +108,7 @@ fn saved_at(run_dir: &RunDir, spec: &RunSpec, layout: &Arc<Layout>, step: u64) -
 /// If there is no such checkpoint, listing those there are.
 pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, LabError> {
     let mut spec = spec.clone();
-    memory::check_run(&spec, Keep::Results)?;
+    memory::check_run(&spec, false)?;
     let bank = items::load(&mut spec)?;
     let detected = Kernels::detect();
     let mut trainer = new_trainer(&spec, bank.clone(), detected)?;

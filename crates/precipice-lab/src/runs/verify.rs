@@ -9,7 +9,7 @@ use precipice::train::TrainState;
 use precipice_num::{Arithmetic, Kernels};
 
 use super::memory;
-use super::session::{Both, Keep, unwrap_record};
+use super::session::{Both, unwrap_record};
 use super::threads::Pool;
 use super::trainer::{Build, explained};
 use crate::error::{LabError, RunDirProblem};
@@ -63,7 +63,7 @@ pub fn verify_run(
     watch: &mut dyn Recorder,
 ) -> Result<Verification, LabError> {
     let mut spec = run_dir.spec()?;
-    memory::check_run(&spec, Keep::Results)?;
+    memory::check_run(&spec, false)?;
     // The digest of items is part of the address.
     let bank = items::load(&mut spec)?;
     if !run_dir.manifest_path().is_file() {

@@ -99,7 +99,7 @@ fn check_memory(jobs: &[Job], workers: usize) -> Result<(), LabError> {
         // Seeds need nothing.
         let need = match (needs.last(), before.filter(|other| other.swept == job.swept)) {
             (Some(&need), Some(_)) => need,
-            _ => memory::need(&job.spec, Keep::Results)?,
+            _ => memory::need(&job.spec, false)?,
         };
         needs.push(need);
         before = Some(job);
