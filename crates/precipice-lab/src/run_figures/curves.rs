@@ -125,20 +125,25 @@ impl StoredRun {
         // The match among labels is another quantity where the last layer prefers labels whatever they say.
         if self.formulas().contains(&Formula::LabelAttention) {
             let [_, among_labels, _] = Formula::LabelAttention.parameters();
-            parameters.insert(2, among_labels);
+            parameters.push(among_labels);
         }
-        let parameter =
-            |[metric, error]: [Metric; 2]| (self.series(&metric.words, &metric.main()), self.column(&error.main()));
         Ok(figure::OrderParameters {
             title: self.title(),
             steps: self.steps(),
-            parameters: parameters.into_iter().map(parameter).collect(),
+            parameters: self.parameters(&parameters),
             measured_loss: self.column(&metric::MEASURED_LOSS.main()),
             predicted_losses: self.predicted_losses(),
             n_labels: facts.n_labels(),
             guess: guess(&facts),
             jump: self.jump(),
         })
+    }
+
+    /// Order parameters with their standard errors.
+    fn parameters(&self, of: &[[Metric; 2]]) -> Vec<(Series, Vec<f64>)> {
+        let parameter =
+            |[metric, error]: &[Metric; 2]| (self.series(&metric.words, &metric.main()), self.column(&error.main()));
+        of.iter().map(parameter).collect()
     }
 
     /// The formulas that say something of their own about this network.
@@ -158,9 +163,9 @@ impl StoredRun {
         let best = &comparisons[comparisons.len() - 1];
         let named = |name: &str, values| Series { name: name.to_owned(), values };
         // The parameters that the best formula has.
-        let names = best.formula.parameters().map(|[metric, _]| metric.words);
-        let parameters = measured.parameters.iter().filter(|(series, _)| names.contains(&series.name[..].into()));
-        let measured = figure::OrderParameters { parameters: parameters.cloned().collect(), ..measured.clone() };
+        let parameters = best.formula.parameters();
+        let measured = figure::OrderParameters { parameters: self.parameters(&parameters), ..measured };
+        let names = parameters.map(|[metric, _]| metric.words);
         let fitted = |(j, name): (usize, &std::borrow::Cow<'static, str>)| {
             named(name, best.fitted.iter().map(|at| at.point[j]).collect())
         };

@@ -52,7 +52,8 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
     let mut surface = landscape.drawing();
     if label_strength != 0.0 {
         surface.x.name = metric::ALPHA_LABELS.words.to_string();
-        surface.third = format!("β as on the flow, β₂ = {label_strength:.1} as measured on the plateau");
+        surface.third =
+            format!("α′: α among labels; β as on the flow; β₂ = {label_strength:.1} as measured on the plateau");
     }
     // Points that are not known to a tenth of the axis would draw nothing but their error.
     let error_of = |point: &PathPoint| {
