@@ -184,7 +184,7 @@ fn order_parameters_of_scores_and_patterns() {
     let e = trainer.model().attention(0).d_head();
     for block in &mut trace.blocks {
         let attention = &mut block.attention;
-        (attention.q.fill(0.0), attention.k.fill(0.0), attention.pattern.fill(0.0));
+        [&mut attention.q, &mut attention.k, &mut attention.pattern].into_iter().for_each(|values| values.fill(0.0));
         for token in 0..6 * T {
             attention.q[token * e] = 1.0;
             attention.k[token * e] = ((token % T) * (token % T)) as f32;

@@ -56,7 +56,7 @@ fn what_makes_no_context_is_refused_by_every_command() {
 fn numbers_that_are_none_are_refused() {
     let scratch = Scratch::new();
     let cases: &[(&str, &[&str], &str)] = &[
-        ("flow", &["--start", "nan,0,0"], "must be finite"),
+        ("flow", &["--start", "nan,0,0"], "beta = NaN"),
         ("flow", &["--start", "1,2"], "takes three numbers"),
         ("flow", &["--until", "inf"], "must be finite"),
         ("flow", &["--start=-1e308,0,0"], "beta = -1e308: the theory computes from -350 to 350"),
@@ -182,8 +182,10 @@ fn exploded_scores_end_in_a_sentence() {
     let scratch = Scratch::new();
     let short =
         ["-s", "eval.every=10", "-s", "eval.sequences=100", "-s", "probes.sequences=32", "--threads", "1", "--quiet"];
-    let run =
-        |name: &str, more: &[&str]| scratch.run(&[&["run", name, "--out", "run", "--force"], more, &short].concat());
+    let run = |name: &str, more: &[&str]| {
+        let _ = std::fs::remove_dir_all(scratch.path("run"));
+        scratch.run(&[&["run", name, "--out", "run"], more, &short].concat())
+    };
     for (name, rate, steps) in
         [("copying", "0.1", "20"), ("copying-small", "1.0", "50"), ("copying-small", "0.03", "600")]
     {
