@@ -44,6 +44,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "text",
             "check",
             "canvas",
+            "theme",
             "export",
             "heat",
             "legend",
