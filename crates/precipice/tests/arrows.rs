@@ -29,8 +29,8 @@ const HOUSES: [(&str, &[&str]); 5] = [
     (
         "precipice",
         &[
-            "field", "sequence", "workers", "theory", "task", "spec", "model", "train", "measure", "memory", "record",
-            "run",
+            "field", "purpose", "sequence", "workers", "theory", "task", "spec", "model", "train", "measure", "memory",
+            "record", "run",
         ],
     ),
     (
@@ -57,6 +57,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "text",
             "check",
             "canvas",
+            "theme",
             "export",
             "heat",
             "legend",

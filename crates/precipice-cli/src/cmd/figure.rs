@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use precipice_figures::Figure;
 use precipice_lab::reports::run::FiguresReport;
-use precipice_lab::run_figures::{self, Kind};
+use precipice_lab::run_figures::{self, Choice, Kind};
 use precipice_lab::runs::threads::Pool;
 use precipice_lab::runs::{StoredRun, companion};
 use precipice_lab::whole_run::train_companion;
@@ -17,6 +17,10 @@ use crate::{Ending, interrupt};
 
 pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
     let mut paths = Vec::new();
+    let choice = Choice { heads: args.heads.clone(), steps: args.steps.clone() };
+    if args.kind == Kind::Argument && choice != Choice::default() {
+        bail!("argument has no choice of heads or steps");
+    }
     if args.kind == Kind::Argument {
         let figure = argument(&args)?;
         paths.push(write(&args, &args.runs[0], &figure)?);
@@ -26,7 +30,7 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         }
         let pool = Pool::new(args.threads.count())?;
         for root in &args.runs {
-            let figure = run_figures::draw(args.kind, &StoredRun::open(root)?, &pool)?;
+            let figure = run_figures::draw_chosen(args.kind, &StoredRun::open(root)?, &choice, &pool)?;
             paths.push(write(&args, root, &figure)?);
         }
     }

@@ -12,7 +12,7 @@ use precipice_lab::store::{RunDir, checkpoint};
 
 use crate::Ending;
 use crate::args::ProbeArgs;
-use crate::numbers::fraction;
+use crate::numbers::{fixed, fraction};
 use crate::output::{say, say_json};
 
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
@@ -80,25 +80,32 @@ fn to_text(report: &NetworkReport) -> String {
         ));
         for (of_query, name) in parts.iter().zip(PARTS) {
             let cell = |part: &Interaction| {
-                format!("{:>16}", format!("{:.2} ({})", part.contrast, fraction(part.variance_share)))
+                format!("{:>16}", format!("{} ({})", fixed(part.contrast, 2), fraction(part.variance_share)))
             };
             lines.push(format!("{name:<18}{}", of_query.iter().map(cell).collect::<String>()));
         }
         lines.push(format!("between parts: {} of the variance", fraction(*cross_share)));
     }
     if let Some(order) = &report.order_parameters {
+        let parameters = [
+            ("beta", order.beta, order.beta_se),
+            ("alpha, against all other tokens", order.alpha, order.alpha_se),
+            ("alpha among labels", order.alpha_labels, order.alpha_labels_se),
+            ("beta_2, label attention", order.beta_2, order.beta_2_se),
+            ("xi", order.xi, order.xi_se),
+        ];
+        lines.push("\norder parameters".to_owned());
+        lines.extend(
+            parameters.map(|(name, value, error)| format!("{name:<32} {:>9} ± {}", fixed(value, 3), fixed(error, 3))),
+        );
         lines.push(format!(
-            "\norder parameters: beta {:.3} ± {:.3}, alpha {:.3} ± {:.3}, xi {:.3} ± {:.3}\npredicted loss {:.4}, measured loss {:.4}",
-            order.beta,
-            order.beta_se,
-            order.alpha,
-            order.alpha_se,
-            order.xi,
-            order.xi_se,
-            order.predicted_loss,
-            order.measured_loss
+            "loss {}; predicted from beta, alpha, xi {}; with label attention {}",
+            fixed(order.measured_loss, 4),
+            fixed(order.predicted_loss, 4),
+            fixed(order.predicted_loss_labels, 4)
         ));
     }
+    lines.extend(report.lack_of_order_parameters.iter().map(|why| format!("\nno order parameters: {why}")));
     lines.extend(report.ablations.iter().map(|(name, accuracy)| format!("{name} {}", fraction(*accuracy))));
     lines.join("\n")
 }

@@ -23,8 +23,9 @@ pub const BUILT_INS: [(&str, &str); 18] = [
 ];
 
 /// Sweeps that are part of the program.
-pub const BUILT_IN_SWEEPS: [(&str, &str); 13] = [
+pub const BUILT_IN_SWEEPS: [(&str, &str); 14] = [
     ("reddy-reference", include_str!("../../../../specs/sweeps/reddy-reference.toml")),
+    ("reddy-frozen-biases", include_str!("../../../../specs/sweeps/reddy-frozen-biases.toml")),
     ("reddy-classes-burstiness", include_str!("../../../../specs/sweeps/reddy-classes-burstiness.toml")),
     ("reddy-noise", include_str!("../../../../specs/sweeps/reddy-noise.toml")),
     ("reddy-zipf", include_str!("../../../../specs/sweeps/reddy-zipf.toml")),
