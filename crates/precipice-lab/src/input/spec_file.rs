@@ -76,14 +76,12 @@ pub fn load(name_or_path: &str, changes: &Changes) -> Result<RunSpec, LabError> 
     Ok(spec)
 }
 
-/// Reads the resolved spec of a run directory.
+/// The resolved spec that a run directory holds; `origin` is where the text stands.
 ///
 /// # Errors
-/// If it is missing or damaged.
-pub fn load_stored(path: &Path) -> Result<RunSpec, LabError> {
-    let text = fs::read_to_string(path).map_err(LabError::io("read", path))?;
-    let origin = path.display().to_string();
-    finish(&origin, parse(&origin, &text)?)
+/// If it is no spec.
+pub fn parse_stored(origin: &str, text: &str) -> Result<RunSpec, LabError> {
+    finish(origin, parse(origin, text)?)
 }
 
 /// The TOML of a spec with every default filled in.

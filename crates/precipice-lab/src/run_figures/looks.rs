@@ -13,7 +13,6 @@ use precipice_figures as figure;
 use crate::error::{FigureProblem, LabError, RunDirProblem};
 use crate::input::items;
 use crate::runs::StoredRun;
-use crate::store::checkpoint;
 
 /// Sequences from which the leading heads are found; the first of them are drawn.
 const LOOKED_AT: usize = 32;
@@ -21,7 +20,7 @@ const LOOKED_AT: usize = 32;
 impl StoredRun {
     /// Checkpoints on the plateau, in the jump and at the end; without a jump first, middle, last.
     pub(super) fn moments(&self) -> Result<Vec<u64>, LabError> {
-        let mut steps = checkpoint::steps(&self.run_dir.checkpoints())?;
+        let mut steps = self.run_dir.checkpoint_steps(&self.spec)?;
         // A checkpoint that an interruption left would make the figure depend on it.
         steps.retain(|&step| is_checkpoint_due(&self.spec, step));
         let Some(&last) = steps.last() else {

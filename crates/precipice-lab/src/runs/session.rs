@@ -1,5 +1,6 @@
 //! Training into a run directory: start, resume, report.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
@@ -7,17 +8,20 @@ use parquet::errors::ParquetError;
 use precipice::measure::transition::Learned;
 use precipice::model::Layout;
 use precipice::record::{Next, RecordError, Recorder, Row};
-use precipice::run::{self, Outcome, Run, RunError};
+use precipice::run::{Outcome, Run, RunError, checkpoints_due};
 use precipice::spec::RunSpec;
 use precipice::train::{TrainState, Trainer};
 use precipice_num::Kernels;
 
+use super::resume::{self, Kept};
 use super::stored::StoredRun;
 use super::threads::Pool;
 use super::trainer::{Build, explained};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, atomic, checkpoint, log, manifest, tables};
+use crate::store::log::Log;
+use crate::store::tables::Table;
+use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, atomic, checkpoint, manifest, spec_text};
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -99,18 +103,16 @@ impl Unsealed {
 
     /// Lists figures that were drawn, and warns of those that could not be.
     pub fn add_figures(&mut self, figures: Vec<PathBuf>, problems: Vec<String>) {
-        let root = self.session.run_dir.root();
-        let relative = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
-        self.manifest.files.extend(figures.iter().map(relative));
         self.figures.extend(figures);
         self.session.warnings.extend(problems);
     }
 
-    /// Writes the manifest, which makes it a finished run.
+    /// Writes the manifest, which makes it a finished run, with the digest of every file.
     ///
     /// # Errors
-    /// If the system refuses.
-    pub fn seal(self) -> Result<Report, LabError> {
+    /// If the system refuses, or a file was taken away or changed since it was written.
+    pub fn seal(mut self) -> Result<Report, LabError> {
+        self.manifest.files = self.session.files(self.manifest.steps, &self.figures)?;
         self.manifest.write(&self.session.run_dir.manifest_path())?;
         Ok(self.session.report(self.manifest, self.figures))
     }
@@ -213,7 +215,7 @@ pub fn train_run(
     let steps_per_s = (run.step() - first_step) as f64 / seconds;
     let (learned, transition) = run.transition();
     let manifest = Manifest {
-        format: manifest::FORMAT,
+        format: spec_text::FORMAT,
         name: spec.name.clone(),
         spec_hash: spec.hash(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -230,13 +232,13 @@ pub fn train_run(
         digest: run.state().params.digest(),
         final_row: session.rows.last().map(manifest::columns_of).unwrap_or_default(),
         transition: transition.map(Into::into),
-        files: Vec::new(),
+        files: BTreeMap::new(),
         own_metrics: run.own_metrics().to_vec(),
     };
     session.end(manifest, outcome)
 }
 
-fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
+pub(super) fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
     match (outcome, learned) {
         (Outcome::Diverged { .. }, _) => RunOutcome::Diverged,
         (Outcome::Stopped { .. }, _) => RunOutcome::Stopped,
@@ -251,9 +253,11 @@ fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
 /// The stored result of a finished run, or the refusal to touch an unfinished one.
 fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Result<Option<Report>, LabError> {
     match run_dir.standing(spec)? {
+        Standing::Unreadable(e) if !options.force => Err(e),
         Standing::Finished if !options.force => {
-            let manifest = Manifest::read(&run_dir.manifest_path())?;
-            let figures = manifest.files.iter().filter(|file| file.starts_with("figures/"));
+            // Gone since it was looked for: the run begins again.
+            let Some(manifest) = run_dir.manifest(spec)? else { return Ok(None) };
+            let figures = manifest.files.keys().filter(|file| file.starts_with("figures/"));
             let figures = figures.map(|file| run_dir.root().join(file)).collect();
             let run_dir = run_dir.clone();
             Ok(Some(Report { run_dir, manifest, was_stored: true, warnings: Vec::new(), figures }))
@@ -273,14 +277,14 @@ struct Session {
     run_dir: RunDir,
     spec: RunSpec,
     spec_hash: String,
-    log: log::Log,
+    log: Log,
     rows: Vec<Row>,
     start: Option<TrainState>,
     /// Of the arithmetic that the run began with.
     kernels: Kernels,
     warnings: Vec<String>,
     keep: Keep,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Session {
@@ -291,74 +295,99 @@ impl Session {
         options: &Options,
         lock: Lock,
     ) -> Result<Self, LabError> {
-        let spec_hash = spec.hash();
-        if options.force {
-            run_dir.clear()?;
-        }
         // Another process may have written between the first look and the lock.
-        let mut warnings = Vec::new();
-        let (mut kept, mut start, mut kernels) = (Vec::new(), None, Kernels::detect());
-        match run_dir.standing(spec)? {
-            Standing::Empty => run_dir.write_spec(spec)?,
+        let standing = run_dir.standing(spec)?;
+        let kept = match standing {
+            Standing::Empty => {
+                run_dir.write_spec(spec)?;
+                Kept::default()
+            }
+            _ if options.force => {
+                run_dir.clear(spec)?;
+                Kept::default()
+            }
+            Standing::Unreadable(e) => return Err(e),
             Standing::Finished => {
                 return Err(LabError::run_dir(run_dir.root(), RunDirProblem::FinishedMeanwhile));
             }
             Standing::Unfinished if !options.resume => {
                 return Err(LabError::run_dir(run_dir.root(), RunDirProblem::BegunMeanwhile));
             }
-            Standing::Unfinished => {
-                kept = log::read(&run_dir.log_path())?;
-                let accept = |step| has_rows_until(spec, &kept, step);
-                let (newest, passed_over) = checkpoint::newest(&run_dir.checkpoints(), layout, &spec_hash, accept)?;
-                warnings = passed_over;
-                if let Some(saved) = newest {
-                    kernels = Kernels::with_arithmetic(saved.arithmetic);
-                    start = Some(saved.state);
-                }
-            }
-        }
+            Standing::Unfinished => resume::kept(run_dir, spec, layout, options.keep)?,
+        };
         run_dir.make_folders()?;
-        let step = start.as_ref().map(|state| state.step);
-        kept.retain(|(row, _)| step.is_some_and(|step| row.step <= step));
-        let bytes = kept.last().map_or(0, |(_, end)| *end);
-        let rows: Vec<Row> = kept.into_iter().map(|(row, _)| row).collect();
-        let log = log::Log::open(&run_dir.log_path(), bytes, rows.last().map(|row| row.step))?;
+        let Kept { saved, entries, warnings } = kept;
+        let spec_hash = spec.hash();
+        let log = Log::open(&run_dir.log_path(), entries.last(), &spec_hash)?;
+        let kernels = saved.as_ref().map_or(Kernels::detect(), |saved| Kernels::with_arithmetic(saved.arithmetic));
+        let (start, rows) = (saved.map(|saved| saved.state), entries.into_iter().map(|entry| entry.row).collect());
         let (run_dir, spec) = (run_dir.clone(), spec.clone());
-        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep: options.keep, _lock: lock })
+        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep: options.keep, lock })
     }
 
     /// Everything but figures and the manifest. A stopped run gets none of it.
-    fn end(self, mut manifest: Manifest, outcome: Outcome) -> Result<Training, LabError> {
+    fn end(self, manifest: Manifest, outcome: Outcome) -> Result<Training, LabError> {
         // The manifest vouches for the log.
-        self.log.sync()?;
+        self.log.sync_and_read(&self.spec_hash)?;
         if matches!(outcome, Outcome::Stopped { .. }) {
             return Ok(Training::Ended(Box::new(self.report(manifest, Vec::new()))));
         }
-        manifest.files = ["spec.toml", "log.jsonl", "checkpoints"].map(str::to_owned).to_vec();
         if self.keep == Keep::All {
-            let table = tables::parquet(&self.rows);
-            let problem = |e: ParquetError| RunDirProblem::Table { cause: e.to_string() };
-            let table = table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), problem(e)))?;
-            atomic::write(&self.run_dir.parquet_path(), &table)?;
-            manifest.files.push("metrics.parquet".to_owned());
+            atomic::write(&self.run_dir.parquet_path(), &self.table()?)?;
         }
         Ok(Training::Unsealed(Box::new(Unsealed { session: self, manifest, figures: Vec::new() })))
+    }
+
+    fn table(&self) -> Result<Vec<u8>, LabError> {
+        let problem = |e: ParquetError| RunDirProblem::Table { cause: e.to_string() };
+        Table::of_run(&self.spec, &self.rows)
+            .parquet()
+            .map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), problem(e)))
+    }
+
+    /// Every file of a run that ended after `n_steps`, and its digest, as they are on the disk now.
+    fn files(&self, n_steps: u64, figures: &[PathBuf]) -> Result<BTreeMap<String, String>, LabError> {
+        self.check_unchanged()?;
+        self.log.sync_and_read(&self.spec_hash)?;
+        let (root, folder) = (self.run_dir.root(), self.run_dir.checkpoints());
+        let mut saved = checkpoint::steps(&folder)?;
+        saved.retain(|&step| step <= n_steps);
+        let due = checkpoints_due(&self.spec).take_while(|&step| step <= n_steps).filter(|&step| self.keeps(step));
+        let mut needed = due.chain(self.keeps(n_steps).then_some(n_steps));
+        if let Some(step) = needed.find(|step| saved.binary_search(step).is_err()) {
+            let path = folder.join(checkpoint::file_name(step));
+            return Err(LabError::run_dir(&path, RunDirProblem::ChangedWhileWritten));
+        }
+        let mut paths = vec![self.run_dir.spec_path(), self.run_dir.log_path()];
+        paths.extend(saved.into_iter().map(|step| folder.join(checkpoint::file_name(step))));
+        paths.extend((self.keep == Keep::All).then(|| self.run_dir.parquet_path()));
+        paths.extend(figures.iter().cloned());
+        let digest = |path: PathBuf| {
+            let name = path.strip_prefix(root).unwrap_or(&path).iter().map(|part| part.to_string_lossy());
+            Ok((name.collect::<Vec<_>>().join("/"), manifest::digest_of(&atomic::read(&path)?)))
+        };
+        paths.into_iter().map(digest).collect()
+    }
+
+    /// Whether the state of a step is saved at all.
+    fn keeps(&self, step: u64) -> bool {
+        self.keep == Keep::All || step == self.spec.train.steps
+    }
+
+    /// Whether the directory is still that of this run.
+    fn check_unchanged(&self) -> Result<(), LabError> {
+        let changed = |path: &PathBuf| LabError::run_dir(path, RunDirProblem::ChangedWhileWritten);
+        if !self.lock.is_held() {
+            return Err(changed(&self.run_dir.root().join("lock")));
+        }
+        let path = self.run_dir.spec_path();
+        let text = atomic::read(&path).map_err(|_| changed(&path))?;
+        if text == spec_text::to_text(&self.spec).as_bytes() { Ok(()) } else { Err(changed(&path)) }
     }
 
     fn report(self, manifest: Manifest, figures: Vec<PathBuf>) -> Report {
         Report { run_dir: self.run_dir, manifest, was_stored: false, warnings: self.warnings, figures }
     }
-}
-
-/// Whether the log has every row up to a step, so that a run may go on from there.
-fn has_rows_until(spec: &RunSpec, rows: &[(Row, u64)], step: u64) -> bool {
-    let mut expected = step / spec.eval.every + 1;
-    if step == spec.train.steps && !step.is_multiple_of(spec.eval.every) {
-        expected += 1;
-    }
-    let have = rows.iter().take_while(|(row, _)| row.step <= step);
-    let have: Vec<u64> = have.map(|(row, _)| row.step).collect();
-    have.len() as u64 == expected && have.iter().all(|&step| run::is_row_due(spec, step))
 }
 
 impl Recorder for Session {
@@ -371,12 +400,13 @@ impl Recorder for Session {
 
     fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RecordError> {
         let step = trainer.state().step;
-        if self.keep == Keep::Results && step < self.spec.train.steps {
+        if !self.keeps(step) {
             return Ok(());
         }
         // A checkpoint vouches for the rows before it.
         self.log.sync()?;
-        checkpoint::write(&self.run_dir.checkpoints(), trainer, &self.spec_hash)?;
+        self.check_unchanged()?;
+        checkpoint::write(&self.run_dir.checkpoints(), trainer, &self.spec_hash, self.log.check())?;
         Ok(())
     }
 }
@@ -399,7 +429,8 @@ impl Recorder for Both<'_> {
     }
 
     fn step(&mut self, step: u64, loss: f64) -> Next {
-        self.watch.step(step, loss)
+        let both = [self.store.step(step, loss), self.watch.step(step, loss)];
+        if both.contains(&Next::Stop) { Next::Stop } else { Next::Continue }
     }
 }
 
