@@ -97,12 +97,6 @@ pub enum RunDirProblem {
     /// A checkpoint that goes with other rows than those of the log.
     #[error("the log does not hold the rows before it")]
     CheckpointOfAnotherLog,
-    /// A checkpoint beyond the last step.
-    #[error("is a checkpoint beyond the last step, {last}")]
-    CheckpointBeyondEnd {
-        /// The last step of the spec.
-        last: u64,
-    },
     /// A checkpoint of an unfinished run that was due is not there.
     #[error("is missing, though it was due; {}", AGAIN)]
     MissingCheckpoint,
@@ -179,14 +173,13 @@ impl RunDirProblem {
     /// Whether something is not as it was written.
     pub fn is_damage(&self) -> bool {
         use RunDirProblem::{
-            ChangedWhileWritten, CheckpointBeyondEnd, CheckpointOfAnotherLog, CheckpointOfAnotherSpec,
-            CheckpointOfAnotherStep, DamagedCheckpoint, DamagedLog, DamagedManifest, DamagedRecord, DamagedSpec,
-            LostRows, ManifestOfAnotherSpec, MissingCheckpoint, MissingFile, NotOfThisRun, OtherContent,
+            ChangedWhileWritten, CheckpointOfAnotherLog, CheckpointOfAnotherSpec, CheckpointOfAnotherStep,
+            DamagedCheckpoint, DamagedLog, DamagedManifest, DamagedRecord, DamagedSpec, LostRows,
+            ManifestOfAnotherSpec, MissingCheckpoint, MissingFile, NotOfThisRun, OtherContent,
         };
         matches!(
             self,
             ChangedWhileWritten
-                | CheckpointBeyondEnd { .. }
                 | CheckpointOfAnotherLog
                 | CheckpointOfAnotherSpec
                 | CheckpointOfAnotherStep { .. }

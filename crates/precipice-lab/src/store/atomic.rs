@@ -52,7 +52,7 @@ pub fn sweep(folder: &Path) -> Result<(), LabError> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let age = age.and_then(|modified| SystemTime::now().duration_since(modified).ok());
-        if name.starts_with(TEMPORARY) && is_stale(&name, age.unwrap_or_default()) {
+        if is_stale(&name, age.unwrap_or_default()) {
             match fs::remove_file(entry.path()) {
                 // Two may clean up at once.
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(LabError::io("remove", &entry.path())(e)),
@@ -93,17 +93,14 @@ fn create(folder: &Path) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// Whether nobody writes a temporary file any more: its process has ended, or it is old.
+/// Whether nobody writes a temporary file any more: its process has ended, or it is old. What has another name than
+/// [`create`] gives is left alone, whoever wrote it.
 fn is_stale(name: &str, age: Duration) -> bool {
-    let mut parts = name[TEMPORARY.len()..].rsplitn(3, '.').skip(1);
-    let (process, machine) = (parts.next().and_then(|id| id.parse::<u32>().ok()), parts.next());
-    let is_ours = process == Some(std::process::id());
-    match (process, machine) {
-        (Some(id), Some(machine)) if machine == host() && Path::new("/proc/self").exists() => {
-            !is_ours && !Path::new(&format!("/proc/{id}")).exists() || age > STALE_AFTER
-        }
-        _ => age > STALE_AFTER,
-    }
+    let mut parts = name.strip_prefix(TEMPORARY).unwrap_or_default().rsplitn(3, '.');
+    let [number, process] = [parts.next(), parts.next()].map(|part| part.and_then(|id| id.parse::<u64>().ok()));
+    let (Some(_), Some(process), Some(machine)) = (number, process, parts.next()) else { return false };
+    let is_known = machine == host() && Path::new("/proc/self").exists();
+    age > STALE_AFTER || (is_known && !Path::new(&format!("/proc/{process}")).exists())
 }
 
 /// The name of this machine, as far as a file name may hold it.
@@ -148,6 +145,7 @@ mod tests {
             (format!(".tmp-{}.{gone}.0", host()), !Path::new("/proc/self").exists()),
             (".tmp-elsewhere.7.0".to_owned(), true),
             (".tmp-log.jsonl".to_owned(), true),
+            (".tmp-a.b.c".to_owned(), true),
             ("log.jsonl".to_owned(), true),
         ];
         names.iter().for_each(|(name, _)| fs::write(folder.path().join(name), "").unwrap());
@@ -156,6 +154,7 @@ mod tests {
             assert_eq!(folder.path().join(name).exists(), *stays, "{name}");
         }
         let day = STALE_AFTER + Duration::from_secs(1);
-        assert!(names[..5].iter().all(|(name, _)| is_stale(name, day)));
+        let are_stale: Vec<bool> = names.iter().map(|(name, _)| is_stale(name, day)).collect();
+        assert_eq!(are_stale, [true, true, true, true, false, false, false]);
     }
 }

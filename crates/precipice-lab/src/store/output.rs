@@ -34,6 +34,9 @@ pub fn write(path: &Path, bytes: &[u8], may_replace: bool) -> Result<(), LabErro
             return Err(LabError::output(path, OutputProblem::Exists));
         }
     }
+    // What a killed command left there before.
+    let _ =
+        path.parent().map(|folder| atomic::sweep(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }));
     atomic::write(path, bytes)
 }
 

@@ -161,10 +161,14 @@ impl RunDir {
                 None => Ok(steps),
             };
         }
-        let steps = checkpoint::steps(&self.checkpoints())?;
+        // Looked at first, because the run may be going on.
+        let measured = log::read(&self.log_path(), &spec.hash())?.entries.last().map_or(0, |entry| entry.row.step);
+        let mut steps = checkpoint::steps(&self.checkpoints())?;
+        steps.retain(|&step| step <= spec.train.steps);
         // A run of a sweep has none but the last.
         let (Some(&first), Some(&last)) = (steps.first(), steps.last()) else { return Ok(steps) };
-        let mut due = run::checkpoints_due(spec).take_while(|&step| step <= last && first < spec.train.steps);
+        let was_written = |step: &u64| first < spec.train.steps && (*step <= last || *step < measured);
+        let mut due = run::checkpoints_due(spec).take_while(was_written);
         match due.find(|step| steps.binary_search(step).is_err()) {
             Some(step) => Err(LabError::run_dir(&self.root.join(named(step)), RunDirProblem::MissingCheckpoint)),
             None => Ok(steps),

@@ -127,9 +127,7 @@ impl RunDir {
         self.write_spec(spec)?;
         remove(&self.parquet_path())?;
         FIGURES.iter().try_for_each(|name| remove(&self.figures().join(name)))?;
-        for step in checkpoint::steps(&self.checkpoints())? {
-            remove(&self.checkpoints().join(checkpoint::file_name(step)))?;
-        }
+        checkpoint::steps(&self.checkpoints())?.into_iter().try_for_each(|step| self.remove_checkpoint(step))?;
         remove(&self.log_path())?;
         self.sweep()?;
         for folder in [self.figures(), self.checkpoints()] {
@@ -137,6 +135,14 @@ impl RunDir {
             let _ = fs::remove_dir(folder);
         }
         Ok(())
+    }
+
+    /// Removes the checkpoint of a step.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn remove_checkpoint(&self, step: u64) -> Result<(), LabError> {
+        remove(&self.checkpoints().join(checkpoint::file_name(step)))
     }
 
     /// Makes the folders that are written to during a run, and removes what a crash left half-written.
