@@ -160,6 +160,13 @@ pub struct FigureArgs {
     /// Replace the file that -o names
     #[arg(long)]
     pub force: bool,
+    /// Heads that attention shows, a row each, numbered from 0 as in `probe` [default: all of up to
+    /// eight, else the leading one of each layer]
+    #[arg(long = "head", value_name = "LAYER.HEAD,...", value_delimiter = ',', value_parser = parse_head)]
+    pub heads: Vec<(usize, usize)>,
+    /// Stored steps that attention and contexts show [default: before, in and after the jump]
+    #[arg(long = "step", value_name = "STEP,...", value_delimiter = ',')]
+    pub steps: Vec<u64>,
     #[command(flatten)]
     pub threads: ThreadArgs,
     /// No progress display
@@ -168,6 +175,11 @@ pub struct FigureArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+fn parse_head(text: &str) -> Result<(usize, usize), String> {
+    let numbers = text.split_once(['.', ':']).and_then(|(layer, head)| Some((layer.parse().ok()?, head.parse().ok()?)));
+    numbers.ok_or_else(|| "expected LAYER.HEAD, for example 0.1".to_owned())
 }
 
 fn kinds_help() -> String {

@@ -1,4 +1,4 @@
-//! Attention before, during and after the jump: one heat map per layer and moment.
+//! Attention before, during and after the jump: one heat map per head and moment.
 
 use super::canvas::{Area, Canvas, TextStyle};
 use super::heat::{BAR_WIDTH, LONGEST_BAR, Scale, bar_room, cells, color_bar};
@@ -12,8 +12,8 @@ pub struct AttentionMoment {
     pub step: u64,
     /// 0 to 1.
     pub accuracy: f64,
-    /// One matrix per layer, `n_tokens` x `n_tokens`, row-major `[query, key]`.
-    pub layers: Vec<Vec<f64>>,
+    /// One matrix a row of the grid, `n_tokens` x `n_tokens`, row-major `[query, key]`.
+    pub patterns: Vec<Vec<f64>>,
 }
 
 /// The data of the attention figure.
@@ -23,9 +23,11 @@ pub struct AttentionGrid {
     pub title: String,
     /// T = 2N + 1: item, label, item, label, ..., query.
     pub n_tokens: usize,
+    /// What the rows of the grid are called: a layer, or one of its heads.
+    pub rows: Vec<String>,
     /// Columns of the grid, in order of steps.
     pub moments: Vec<AttentionMoment>,
-    /// Per layer, the `(query, key)` cells to outline; shorter lists outline fewer layers.
+    /// Per row, the `(query, key)` cells to outline; shorter lists outline fewer rows.
     pub highlights: Vec<Vec<(usize, usize)>>,
 }
 
@@ -33,54 +35,54 @@ pub struct AttentionGrid {
 const MOST_NAMED_TOKENS: usize = 17;
 const GAP: f64 = 16.0;
 
-/// Draws the grid: rows are layers, columns moments; query down, key across.
+/// Draws the grid: rows are heads, columns moments; query down, key across.
 ///
 /// # Errors
-/// No moments, layers or tokens; matrices that are not `n_tokens` squared; moments with
-/// different numbers of layers; highlights outside the matrix.
+/// No moments, rows or tokens; matrices that are not `n_tokens` squared; moments with another
+/// number of matrices than rows; highlights outside the matrix.
 ///
 /// ```
 /// use precipice_figures::{AttentionGrid, AttentionMoment, attention};
 /// // Three tokens, item, label, query; one layer.
 /// let uniform = vec![1.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.3, 0.3, 0.4];
-/// let moment = AttentionMoment { step: 100, accuracy: 0.5, layers: vec![uniform] };
-/// let (title, highlights) = ("Attention".to_owned(), vec![vec![(2, 1)]]);
-/// let figure = attention(&AttentionGrid { title, n_tokens: 3, moments: vec![moment], highlights })?;
+/// let moment = AttentionMoment { step: 100, accuracy: 0.5, patterns: vec![uniform] };
+/// let (title, rows, highlights) = ("Attention".to_owned(), vec!["layer 1".to_owned()], vec![vec![(2, 1)]]);
+/// let figure = attention(&AttentionGrid { title, n_tokens: 3, rows, moments: vec![moment], highlights })?;
 /// assert!(figure.svg().contains("step 100"));
 /// # Ok::<(), precipice_figures::FigureError>(())
 /// ```
 pub fn attention(data: &AttentionGrid) -> Result<Figure, FigureError> {
-    let n_layers = validate(data)?;
+    let n_rows = validate(data)?;
     let grid = Grid::new(data);
     let (mut canvas, top) = Canvas::new(grid.page_width, &data.title);
     let row = style::line_height(style::BODY_SIZE);
     key(&mut canvas, (grid.left, top + row / 2.0));
     let top = top + row + grid.heading_height + 14.0;
-    let cell = |layer: usize, moment: usize| Area {
+    let cell = |row: usize, moment: usize| Area {
         left: grid.left + moment as f64 * (grid.side + GAP),
-        top: top + layer as f64 * (grid.side + GAP),
+        top: top + row as f64 * (grid.side + GAP),
         width: grid.side,
         height: grid.side,
     };
     for (column, moment) in data.moments.iter().enumerate() {
         heading(&mut canvas, &grid, moment, cell(0, column));
-        for (row, matrix) in moment.layers.iter().enumerate() {
+        for (row, matrix) in moment.patterns.iter().enumerate() {
             let area = cell(row, column);
             let marked = data.highlights.get(row).map_or(&[][..], Vec::as_slice);
             draw_matrix(&mut canvas, area, data.n_tokens, matrix, marked);
             token_ticks(&mut canvas, area, data.n_tokens);
             if column == 0 {
-                layer_name(&mut canvas, area, row);
+                row_name(&mut canvas, area, &data.rows[row]);
             }
             if column == 0 && grid.names {
                 row_names(&mut canvas, area, data.n_tokens);
             }
-            if row + 1 == n_layers && grid.names {
+            if row + 1 == n_rows && grid.names {
                 column_names(&mut canvas, area, data.n_tokens);
             }
         }
     }
-    let last = cell(n_layers - 1, data.moments.len() - 1);
+    let last = cell(n_rows - 1, data.moments.len() - 1);
     let bar = Area { left: last.right() + 22.0, top, width: BAR_WIDTH, height: (last.bottom() - top).min(LONGEST_BAR) };
     color_bar(&mut canvas, bar, Scale::Attention, "attention");
     Ok(canvas.finish(last.bottom() + grid.foot()))
@@ -89,12 +91,12 @@ pub fn attention(data: &AttentionGrid) -> Result<Figure, FigureError> {
 fn validate(data: &AttentionGrid) -> Result<usize, FigureError> {
     check::positive("n_tokens", data.n_tokens)?;
     check::non_empty("moments", data.moments.len())?;
-    let n_layers = data.moments[0].layers.len();
-    check::non_empty("layers", n_layers)?;
+    let n_rows = data.rows.len();
+    check::non_empty("rows", n_rows)?;
     for moment in &data.moments {
-        let name = format!("layers of step {}", moment.step);
-        check::length(&name, moment.layers.len(), n_layers)?;
-        for matrix in &moment.layers {
+        let name = format!("patterns of step {}", moment.step);
+        check::length(&name, moment.patterns.len(), n_rows)?;
+        for matrix in &moment.patterns {
             let name = format!("attention matrix of step {}", moment.step);
             check::length(&name, matrix.len(), data.n_tokens.saturating_mul(data.n_tokens))?;
         }
@@ -107,7 +109,7 @@ fn validate(data: &AttentionGrid) -> Result<usize, FigureError> {
             return Err(check::invalid("highlights", value, allowed));
         }
     }
-    Ok(n_layers)
+    Ok(n_rows)
 }
 
 /// Where things stand: all in SVG units.
@@ -168,11 +170,10 @@ fn heading(canvas: &mut Canvas, grid: &Grid, moment: &AttentionMoment, first: Ar
     }
 }
 
-fn layer_name(canvas: &mut Canvas, area: Area, layer: usize) {
+fn row_name(canvas: &mut Canvas, area: Area, name: &str) {
     let x = style::PADDING + f64::from(style::BODY_SIZE);
-    let name = format!("layer {}", layer + 1);
     let look = TextStyle::body().bold();
-    canvas.upward_text((x, area.center().1), &name, look);
+    canvas.upward_text((x, area.center().1), name, look);
 }
 
 fn draw_matrix(canvas: &mut Canvas, area: Area, n_tokens: usize, matrix: &[f64], marked: &[(usize, usize)]) {
@@ -203,10 +204,11 @@ mod tests {
         let uniform = |idx: usize| 1.0 / (idx / n_tokens + 1) as f64;
         let matrix: Vec<f64> = (0..n_tokens * n_tokens).map(uniform).collect();
         let moment =
-            |idx: usize| AttentionMoment { step: 2000 + idx as u64, accuracy: 0.13, layers: vec![matrix.clone(); 2] };
+            |idx: usize| AttentionMoment { step: 2000 + idx as u64, accuracy: 0.13, patterns: vec![matrix.clone(); 2] };
         AttentionGrid {
             title: "Attention".into(),
             n_tokens,
+            rows: vec!["layer 1".into(), "layer 2".into()],
             moments: (0..n_moments).map(moment).collect(),
             highlights: vec![vec![(1, 0)], vec![(n_tokens - 1, 1)]],
         }
@@ -232,7 +234,8 @@ mod tests {
     fn only_causal_cells_are_colored() {
         let mut one = grid(3, 1);
         one.highlights.clear();
-        one.moments[0].layers = vec![vec![9.0, 5.0, 5.0, 0.0, 9.0, 5.0, 0.0, 0.0, f64::NAN]];
+        one.rows.pop();
+        one.moments[0].patterns = vec![vec![9.0, 5.0, 5.0, 0.0, 9.0, 5.0, 0.0, 0.0, f64::NAN]];
         let svg = attention(&one).unwrap().svg().to_string();
         assert_eq!(svg.matches(style::UNDEFINED).count(), 1);
     }
@@ -245,16 +248,16 @@ mod tests {
             attention(&data).unwrap_err().to_string()
         };
         assert!(wrong(|d| d.moments.clear()).contains("moments is empty"));
-        assert!(wrong(|d| d.moments[0].layers.clear()).contains("layers is empty"));
+        assert!(wrong(|d| d.rows.clear()).contains("rows is empty"));
         assert!(
             wrong(|d| {
-                d.moments[1].layers.pop();
+                d.moments[1].patterns.pop();
             })
             .contains("expected 2")
         );
         assert!(
             wrong(|d| {
-                d.moments[1].layers[0].pop();
+                d.moments[1].patterns[0].pop();
             })
             .contains("24 values")
         );

@@ -132,7 +132,9 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, top: f64) -> f64 {
     panel.series(&curve.x, &curve.accuracy.values, &entry);
     if let Some(jump) = curve.jump {
         panel.mark(jump);
-        let words = format!("jump at {}", if jump < 1000.0 { text::decimal(jump, 1) } else { text::thousands(jump) });
+        // Steps are whole, times are not.
+        let is_time = jump < 1000.0 && curve.x.iter().any(|x| x.fract() != 0.0);
+        let words = format!("jump at {}", if is_time { text::decimal(jump, 1) } else { text::thousands(jump) });
         let half = text::width(&words, style::BODY_SIZE) / 2.0;
         let at = panel.map_x(jump).clamp(upper.left + half, (upper.right() - half).max(upper.left + half));
         let look = TextStyle::body().middle().color(style::JUMP_INK);
@@ -165,7 +167,7 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, top: f64) -> f64 {
     for (x, y, name) in marks {
         if name == "plateau" {
             canvas.disk((x, y), 3.6, style::INK);
-            canvas.text((x, y + 20.0), name, TextStyle::body().middle());
+            canvas.text((x + 4.0, y + 20.0), name, TextStyle::body().end());
         } else {
             surface::label_point(canvas, (x, y), name, lower.right() + 20.0);
         }

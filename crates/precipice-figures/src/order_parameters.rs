@@ -147,11 +147,17 @@ fn validate(data: &OrderParameters) -> Result<(), FigureError> {
 
 fn entries(parameters: &[(Series, Vec<f64>)]) -> Vec<Entry> {
     let entry = |(idx, (series, _)): (usize, &(Series, Vec<f64>))| Entry {
-        name: format!("{} ± standard error", letter(&series.name)),
+        name: legend_name(&series.name),
         color: style::series_color(idx),
         stroke: Stroke::Solid,
     };
     parameters.iter().enumerate().map(entry).collect()
+}
+
+/// "α ± standard error"; a letter that needs a word has it in brackets.
+fn legend_name(name: &str) -> String {
+    let words = if name == "alpha among labels" { " (among labels)" } else { "" };
+    format!("{}{words} ± standard error", letter(name))
 }
 
 fn loss_entries(predicted: &[Series]) -> Vec<Entry> {

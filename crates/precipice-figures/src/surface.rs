@@ -82,6 +82,7 @@ pub(super) fn letter(name: &str) -> &str {
     match name {
         "beta" => "β",
         "alpha" => "α",
+        "alpha among labels" => "α′",
         "xi" => "ξ",
         "beta_2" => "β₂",
         other => other,

@@ -12,7 +12,7 @@
 //! # Reading order
 //!
 //! [`run`] (the loop), [`spec`], [`sequence`], [`task`], [`model`], [`train`], [`measure`], [`theory`],
-//! [`record`], [`memory`], [`workers`], [`field`].
+//! [`record`], [`memory`], [`workers`], [`field`], [`purpose`].
 //!
 //! # Symbols
 //!
@@ -46,6 +46,7 @@ pub mod field;
 pub mod measure;
 pub mod memory;
 pub mod model;
+pub mod purpose;
 pub mod record;
 pub mod run;
 pub mod sequence;

@@ -28,8 +28,8 @@ const HOUSES: [(&str, &[&str]); 5] = [
     (
         "precipice",
         &[
-            "field", "sequence", "workers", "theory", "task", "spec", "model", "train", "measure", "memory", "record",
-            "run",
+            "field", "purpose", "sequence", "workers", "theory", "task", "spec", "model", "train", "measure", "memory",
+            "record", "run",
         ],
     ),
     (

@@ -6,6 +6,7 @@ use precipice::sequence::Batch;
 use precipice::spec::*;
 use precipice::task::classification::{IN_CONTEXT, IN_WEIGHTS, SWAPPED};
 use precipice::task::{ItemBank, ItemBankError, Set, Task, TaskError};
+use precipice::train::Trainer;
 use precipice_num::Kernels;
 
 fn spec(change: impl FnOnce(&mut ClassificationSpec)) -> RunSpec {
@@ -327,3 +328,36 @@ fn values_are_stable_between_versions() {
 const ITEM_IDS: [u32; 15] = [34, 33, 34, 33, 34, 0, 1, 3, 0, 6, 32, 37, 37, 32, 37];
 const ANSWERS: [u32; 3] = [2, 6, 5];
 const ITEM_BITS: [u32; 3] = [3_188_926_361, 3_190_665_967, 1_035_717_862];
+
+/// At equal seeds no row of any weight, nor any stretch of its numbers, looks like a class mean or a label vector.
+#[test]
+fn weights_are_not_the_world() {
+    let d = 63;
+    let change = |t: &mut ClassificationSpec| (t.d_item, t.p_novel, t.within_class_noise) = (d, 0.0, 0.0);
+    let mut spec = spec(change);
+    spec.seeds = Seeds::all(3);
+    let trainer = Trainer::new(&spec, spec.build_task(None).unwrap(), Kernels::detect()).unwrap();
+    // Without noise items are their class's mean.
+    let batch = trainer.task().batch(Set::Train, 0, 200);
+    let labels = trainer.model().label_table();
+    let world: Vec<&[f32]> = batch.items.chunks_exact(d).chain(labels.chunks_exact(d)).collect();
+    let cosine = |a: &[f32], b: &[f32]| {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+        dot(a, b).abs() / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    let params = &trainer.state().params;
+    let mut n_rows = 0;
+    for tensor in params.layout.tensors() {
+        let values = &params.values[tensor.range.clone()];
+        let width = *tensor.shape.last().unwrap();
+        let rows = values.chunks_exact(width.max(d)).map(|row| &row[..d]).chain(values.chunks_exact(d));
+        // A constant tensor is no random one.
+        for row in rows.filter(|row| row.iter().any(|x| *x != row[0])) {
+            n_rows += 1;
+            // A cosine of two random vectors in 63 dimensions is beyond .7 with probability 1e-10.
+            let worst = world.iter().map(|vector| cosine(row, vector)).fold(0.0, f64::max);
+            assert!(worst < 0.7, "{}: {worst}", tensor.name);
+        }
+    }
+    assert!(n_rows > 500, "{n_rows}");
+}

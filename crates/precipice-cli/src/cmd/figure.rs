@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use precipice_figures::Figure;
 use precipice_lab::reports::run::FiguresReport;
-use precipice_lab::run_figures::{self, Kind};
+use precipice_lab::run_figures::{self, Choice, Kind};
 use precipice_lab::runs::threads::Pool;
 use precipice_lab::runs::{StoredRun, companion};
 use precipice_lab::whole_run::train_companion;
@@ -23,6 +23,10 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         check_place(path)?;
     }
     let mut paths = Vec::new();
+    let choice = Choice { heads: args.heads.clone(), steps: args.steps.clone() };
+    if args.kind == Kind::Argument && choice != Choice::default() {
+        bail!("argument has no choice of heads or steps");
+    }
     if args.kind == Kind::Argument {
         let run = StoredRun::open(&args.runs[0])?;
         let figure = argument(&args, &run)?;
@@ -34,7 +38,7 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         let pool = Pool::new(args.threads.count())?;
         for root in &args.runs {
             let run = StoredRun::open(root)?;
-            let figure = run_figures::draw(args.kind, &run, &pool)?;
+            let figure = run_figures::draw_chosen(args.kind, &run, &choice, &pool)?;
             paths.extend(write(&args, &run, &figure)?);
         }
     }

@@ -87,18 +87,21 @@ fn to_text(report: &NetworkReport) -> String {
         lines.push(format!("between parts: {} of the variance", fraction(*cross_share)));
     }
     if let Some(order) = &report.order_parameters {
+        let parameters = [
+            ("beta", order.beta, order.beta_se),
+            ("alpha, against all other tokens", order.alpha, order.alpha_se),
+            ("alpha among labels", order.alpha_labels, order.alpha_labels_se),
+            ("beta_2, label attention", order.beta_2, order.beta_2_se),
+            ("xi", order.xi, order.xi_se),
+        ];
+        lines.push("\norder parameters".to_owned());
+        lines.extend(parameters.map(|(name, value, error)| format!("{name:<32} {value:>9.3} ± {error:.3}")));
         lines.push(format!(
-            "\norder parameters: beta {:.3} ± {:.3}, alpha {:.3} ± {:.3}, xi {:.3} ± {:.3}\npredicted loss {:.4}, measured loss {:.4}",
-            order.beta,
-            order.beta_se,
-            order.alpha,
-            order.alpha_se,
-            order.xi,
-            order.xi_se,
-            order.predicted_loss,
-            order.measured_loss
+            "loss {:.4}; predicted from beta, alpha, xi {:.4}; with label attention {:.4}",
+            order.measured_loss, order.predicted_loss, order.predicted_loss_labels
         ));
     }
+    lines.extend(report.lack_of_order_parameters.iter().map(|why| format!("\nno order parameters: {why}")));
     lines.extend(report.ablations.iter().map(|(name, accuracy)| format!("{name} {}", fraction(*accuracy))));
     lines.join("\n")
 }

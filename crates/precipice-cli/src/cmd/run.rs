@@ -1,5 +1,7 @@
 //! `precipice run`: train one network.
 
+use precipice::measure::attention::is_induction_head;
+use precipice::measure::transition::Transition;
 use precipice::measure::{Column, metric};
 use precipice::spec::RunSpec;
 use precipice::task::{Facts, PredictorName, Set};
@@ -7,13 +9,14 @@ use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::reports::run::RunReport;
 use precipice_lab::runs::{Keep, Options, Report};
 use precipice_lab::store::RunOutcome;
+use precipice_lab::store::manifest::StoredTransition;
 use precipice_lab::whole_run::train_and_draw;
 use serde_json::Value;
 
 use crate::args::{RunArgs, SpecArgs};
 use crate::numbers::{commas, duration, fraction, step};
 use crate::output::{note, say, say_json};
-use crate::progress::Progress;
+use crate::progress::{Progress, progress_words};
 use crate::{Ending, interrupt};
 
 /// The changes that the command line makes to a spec.
@@ -73,7 +76,8 @@ fn ending_of_values(facts: &Facts, column: &dyn Fn(&Column) -> f64) -> String {
 /// Final accuracies on all sets, with what predictors reach on the set that shows what is learned in context.
 fn ending_of_labels(facts: &Facts, column: &dyn Fn(&Column) -> f64) -> String {
     let [accuracy, loss] = [metric::ACCURACY.main(), metric::LOSS.main()].map(|c| fraction(column(&c)));
-    let mut text = format!("final accuracy {accuracy}, loss {loss}");
+    let which = if facts.eval_sets.len() > 1 { format!(" {}", facts.eval_sets[0].words) } else { String::new() };
+    let mut text = format!("final accuracy{which} {accuracy}, loss {loss}");
     for set in facts.eval_sets.iter().skip(1) {
         text += &format!("; {} {}", set.words, fraction(column(&metric::ACCURACY.on(&set.prefix))));
     }
@@ -83,6 +87,21 @@ fn ending_of_labels(facts: &Facts, column: &dyn Fn(&Column) -> f64) -> String {
         text += &format!("; {} {}", predictor.words, fraction(reached));
     }
     text
+}
+
+/// When the rise came and how wide it is; it is called a jump where it is one.
+fn rise(jump: &StoredTransition, facts: &Facts) -> String {
+    let floor = format!("{} = {}", facts.progress.floor_words, fraction(facts.progress.floor));
+    let (t50, width) = (step(jump.t50), step(jump.width_10_90));
+    if Transition::from(*jump).has_plateau() {
+        let plateau = fraction(jump.plateau_accuracy.unwrap_or(f64::NAN));
+        let onset = step(jump.onset_step);
+        format!(
+            "jumped at step {t50}: 10-90 % in {width} steps, after a plateau at {plateau} ({floor}) that ended at step {onset}"
+        )
+    } else {
+        format!("rose without a plateau from {floor}: half way at step {t50}, 10-90 % in {width} steps")
+    }
 }
 
 /// When the jump came, how wide, what the attention looks like, and where everything is.
@@ -96,16 +115,10 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
     }
     let steps = commas(manifest.steps);
     lines.push(match (manifest.outcome, manifest.transition) {
-        (RunOutcome::Transition | RunOutcome::Both | RunOutcome::Lost, Some(jump)) => format!(
-            "jumped at step {}: 10-90 % in {} steps, after a plateau at {} ({} = {}) that ended at step {}{}",
-            step(jump.t50),
-            step(jump.width_10_90),
-            fraction(jump.plateau_accuracy.unwrap_or(f64::NAN)),
-            facts.progress.floor_words,
-            fraction(facts.progress.floor),
-            step(jump.onset_step),
-            if manifest.outcome == RunOutcome::Lost { "; the solution was lost again" } else { "" }
-        ),
+        (RunOutcome::Transition | RunOutcome::Both | RunOutcome::Lost, Some(jump)) => {
+            rise(&jump, &facts)
+                + if manifest.outcome == RunOutcome::Lost { "; the solution was lost again" } else { "" }
+        }
         (RunOutcome::Diverged, _) => {
             format!("diverged: the loss was not finite after {steps} steps; try a smaller learning rate")
         }
@@ -114,19 +127,24 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
         }
         _ => {
             let reached = fraction(column(&Column::of_progress(&facts)));
-            format!("no jump within {steps} steps: {} {reached} at the end", facts.progress.words)
+            format!("no jump within {steps} steps: {} {reached} at the end", progress_words(&facts))
         }
     });
     let is_of_labels = facts.targets.are_labels();
     lines.push(if is_of_labels { ending_of_labels(&facts, &column) } else { ending_of_values(&facts, &column) });
     if column(&metric::ILA1.main()).is_finite() {
         let (ila1, tila2) = (column(&metric::ILA1.main()), column(&metric::TILA2.main()));
-        let is_head = ila1 > 0.5 && tila2 > 0.5;
+        let is_clamped = !spec.model.clamps.is_empty();
+        let what = match is_induction_head(ila1, tila2) {
+            _ if is_clamped => "; clamped by the spec",
+            true => ": an induction head",
+            false => "",
+        };
         lines.push(format!(
             "attention: label to its item {} (layer 1), query to its label {} (last layer){}",
             fraction(ila1),
             fraction(tila2),
-            if is_head { ": an induction head" } else { "" }
+            what
         ));
     }
     lines.push(format!(

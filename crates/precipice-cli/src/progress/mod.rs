@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use precipice::measure::{Column, metric};
 use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::spec::RunSpec;
-use precipice::task;
+use precipice::task::{self, EvalSet, Facts};
 use precipice::train::Trainer;
 
 use crate::numbers::{commas, fraction};
@@ -31,6 +31,15 @@ enum Mode {
     Live,
 }
 
+/// What a task's progress is called; with the evaluation set where there are several.
+pub fn progress_words(facts: &Facts) -> String {
+    let is_on = |set: &&EvalSet| metric::ACCURACY.on(&set.prefix) == Column::of_progress(facts);
+    match facts.eval_sets.iter().find(is_on) {
+        Some(set) if facts.eval_sets.len() > 1 => format!("{} ({})", facts.progress.words, set.words),
+        _ => facts.progress.words.clone(),
+    }
+}
+
 /// Watches one run.
 pub struct Progress {
     mode: Mode,
@@ -41,6 +50,7 @@ pub struct Progress {
     n_steps: u64,
     /// What rises, what it is called, and its floor.
     progress: task::Progress,
+    words: String,
     column: Column,
     loss_column: Column,
     has_jumped: bool,
@@ -83,6 +93,7 @@ impl Progress {
             n_steps,
             column: Column::of_progress(&facts),
             loss_column: Column::of_loss(&facts),
+            words: progress_words(&facts),
             progress: facts.progress,
             has_jumped: false,
             keeps_curve: false,
@@ -125,7 +136,7 @@ impl Progress {
             self.chart[i].set_message(format!("{:>4}{line}{note}", names[i]));
         }
         let mut text =
-            format!("    {} {} · loss {}", self.progress.words, fraction(self.accuracy(row)), fraction(self.loss(row)));
+            format!("    {} {} · loss {}", self.words, fraction(self.accuracy(row)), fraction(self.loss(row)));
         if row.get(&metric::ILA1.main()).is_finite() {
             text += &format!(
                 " · attention label→item {} · query→label {}",
@@ -166,9 +177,9 @@ impl Recorder for Progress {
         let has_learned = accuracy > self.progress.threshold();
         if has_learned && !self.has_jumped && !is_first {
             let text = format!(
-                "    step {}: the jump! {} {}, up from {} = {}",
+                "    by step {} the jump has come: {} {}, up from {} = {}",
                 commas(row.step),
-                self.progress.words,
+                self.words,
                 fraction(accuracy),
                 self.progress.floor_words,
                 fraction(self.progress.floor)
@@ -181,7 +192,7 @@ impl Recorder for Progress {
             let (step, total) = (commas(row.step), commas(self.n_steps));
             self.say(&format!(
                 "    step {step}/{total}: {} {}, loss {}",
-                self.progress.words,
+                self.words,
                 fraction(accuracy),
                 fraction(self.loss(row))
             ));
@@ -202,6 +213,10 @@ impl Recorder for Progress {
             self.bar.set_message(format!("{rate:.0} steps/s · {left} left · batch loss {}", fraction(loss)));
             self.bar.set_position(step);
         }
-        if interrupt::requested() { Next::Stop } else { Next::Continue }
+        let next = if interrupt::requested() { Next::Stop } else { Next::Continue };
+        if step == self.n_steps {
+            interrupt::done();
+        }
+        next
     }
 }

@@ -1,5 +1,6 @@
 //! Claims of the essay on abrupt in-context learning (G. Reddy 2024) about the full network.
 
+use precipice::measure::attention::is_induction_head;
 use precipice::measure::interactions::PARTS;
 use precipice::measure::transition::{median, transition_of};
 use precipice::measure::{Column, metric};
@@ -86,7 +87,7 @@ fn induction_head(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evid
         let [ila1, tila2, without_first, without_second] = columns.each_ref().map(|column| run.last(column));
         let guess = 1.5 * run.spec.facts().progress.floor;
         let led = leading_part(run, 0) == ("position", "position") && leading_part(run, 1) == ("content", "buffer");
-        let holds = ila1 > 0.5 && tila2 > 0.85 && led && without_first <= guess && without_second <= guess;
+        let holds = is_induction_head(ila1, tila2) && led && without_first <= guess && without_second <= guess;
         let values = [
             ("ila1", ila1),
             ("tila2", tila2),

@@ -3,7 +3,7 @@
 
 use precipice::measure::inside::{Findings, Inside, look};
 use precipice::measure::interactions::{Interaction as Measured, LayerInteractions};
-use precipice::measure::order_parameters::OrderParameters as MeasuredOrder;
+use precipice::measure::order_parameters::{OrderParameters as MeasuredOrder, context_of};
 use precipice::measure::{Observer, metric};
 use precipice::model::Trace;
 use precipice::sequence::Batch;
@@ -32,8 +32,10 @@ pub struct NetworkReport {
     /// `[layer][query part][key part]`, parts as in [`precipice::measure::interactions::PARTS`]; empty where
     /// scores do not split.
     pub interactions: Vec<[[Interaction; 3]; 3]>,
-    /// The formula's parameters.
+    /// The formula's parameters, or null where it does not describe the network.
     pub order_parameters: Option<OrderParameters>,
+    /// Why there are none, or null.
+    pub lack_of_order_parameters: Option<String>,
     /// Of the first evaluation sequence.
     pub attention: AttentionMaps,
     /// Share of the variance of a layer's scores that lies between parts.
@@ -70,13 +72,17 @@ pub struct Interaction {
     pub variance_share: f64,
 }
 
-/// beta, alpha and xi with standard errors, and losses in nats.
+/// The formula's parameters with standard errors, and losses in nats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct OrderParameters {
     /// Position-position strength, layer 1.
     pub beta: f64,
-    /// Content-buffer strength, layer 2.
+    /// Content-buffer strength, layer 2: the right label against all other tokens.
     pub alpha: f64,
+    /// The same against other labels only, which is the alpha of the formula with label attention.
+    pub alpha_labels: f64,
+    /// Preference of layer 2 for label tokens.
+    pub beta_2: f64,
     /// Label-readout overlap.
     pub xi: f64,
     /// Standard error.
@@ -84,9 +90,15 @@ pub struct OrderParameters {
     /// Standard error.
     pub alpha_se: f64,
     /// Standard error.
+    pub alpha_labels_se: f64,
+    /// Standard error.
+    pub beta_2_se: f64,
+    /// Standard error.
     pub xi_se: f64,
-    /// The formula's, at these parameters.
+    /// The formula's, at (beta, alpha, xi).
     pub predicted_loss: f64,
+    /// The formula's, at (beta, alpha among labels, xi) with label attention beta_2.
+    pub predicted_loss_labels: f64,
     /// The network's.
     pub measured_loss: f64,
 }
@@ -138,6 +150,7 @@ impl NetworkReport {
             context_label_accuracy: row.get(&metric::CONTEXT_LABEL_ACCURACY.main()),
             interactions: layers.iter().map(parts).collect(),
             order_parameters: report.order_parameters.as_ref().map(OrderParameters::new),
+            lack_of_order_parameters: context_of(facts, trainer.model().description()).err().map(|e| e.to_string()),
             attention: AttentionMaps::new(&batch, &trace),
             cross_shares: layers.iter().map(LayerInteractions::cross_share).collect(),
             ablations: row.columns.into_iter().filter(|(name, _)| metric::ABLATED_ACCURACY.is_of(name)).collect(),
@@ -174,11 +187,16 @@ impl OrderParameters {
         Self {
             beta: order.beta.value,
             alpha: order.alpha.value,
+            alpha_labels: order.alpha_labels.value,
+            beta_2: order.beta_2.value,
             xi: order.xi.value,
             beta_se: order.beta.standard_error,
             alpha_se: order.alpha.standard_error,
+            alpha_labels_se: order.alpha_labels.standard_error,
+            beta_2_se: order.beta_2.standard_error,
             xi_se: order.xi.standard_error,
             predicted_loss: order.predicted_loss,
+            predicted_loss_labels: order.predicted_loss_labels,
             measured_loss: order.measured_loss,
         }
     }

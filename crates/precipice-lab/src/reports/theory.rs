@@ -1,11 +1,12 @@
 //! A run beside the theory: its measured path, the flow that fits it, and the jump that foretells.
 
-use precipice::measure::order_parameters::context_of;
+use precipice::measure::order_parameters::{NoFormula, context_of, flow_context_of};
 use precipice::measure::transition::transition_of;
 use precipice::measure::{Column, Metric, metric};
+use precipice::model::Description;
 use precipice::record::Row;
 use precipice::spec::RunSpec;
-use precipice::theory::{Fit, FlowPoint, Path, PathPoint, Point, fit};
+use precipice::theory::{Context, Fit, FlowPoint, Path, PathError, PathPoint, Point, fit};
 use serde::Serialize;
 
 /// Which formula is held against the network.
@@ -54,8 +55,11 @@ impl Formula {
     }
 
     /// The measured path.
-    pub fn path(self, spec: &RunSpec, rows: &[Row]) -> Option<Path> {
-        let context = context_of(&spec.facts()).ok()?;
+    ///
+    /// # Errors
+    /// If the formula does not describe the network, or the log has no path that it can follow.
+    pub fn path(self, spec: &RunSpec, rows: &[Row]) -> Result<Path, NoPath> {
+        let context = flow_context_of(&spec.facts(), &Description::of(spec))?;
         let columns = self.columns();
         let point = |row: &Row| PathPoint {
             step: row.step as f64,
@@ -66,8 +70,44 @@ impl Formula {
             },
         };
         let path = Path::new(context, rows.iter().map(point));
-        (!path.points().is_empty()).then_some(path)
+        if path.points().is_empty() {
+            return Err(NoPath::of_log(spec));
+        }
+        path.check()?;
+        Ok(path)
     }
+}
+
+/// Why a run's order parameters cannot be held against the formula.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NoPath {
+    /// The formula does not describe the network.
+    #[error(transparent)]
+    Formula(#[from] NoFormula),
+    /// They were not measured.
+    #[error("the log has no order parameters: the spec has probes.enabled = false")]
+    ProbesOff,
+    /// They were nowhere numbers.
+    #[error("the log has no order parameters that are numbers")]
+    NoNumbers,
+    /// They exploded.
+    #[error(transparent)]
+    Exploded(#[from] PathError),
+}
+
+impl NoPath {
+    /// Of a log without order parameters.
+    pub(crate) fn of_log(spec: &RunSpec) -> Self {
+        if spec.probes.enabled { NoPath::NoNumbers } else { NoPath::ProbesOff }
+    }
+}
+
+/// The context of a run in whose network the formula's parameters exist.
+///
+/// # Errors
+/// Why they do not.
+pub fn formula_of(spec: &RunSpec) -> Result<Context, NoPath> {
+    Ok(context_of(&spec.facts(), &Description::of(spec))?)
 }
 
 /// The jump as foretold from a part of the path.
@@ -128,19 +168,17 @@ const HORIZON: f64 = 10.0;
 /// Points of the fitted flow.
 const FITTED_POINTS: u32 = 400;
 
-/// Why the log of a run has no order parameters.
-pub fn lack_of_order_parameters(spec: &RunSpec) -> String {
-    match context_of(&spec.facts()) {
-        Err(e) => e.to_string(),
-        Ok(_) => "the log has no order parameters (probes were off)".to_owned(),
-    }
-}
+/// Forecasts of a run at most, each with a flow of its own.
+const FORECASTS: usize = 200;
 
-/// Holds a formula against a run. None if the log has no order parameters.
-pub fn compare(formula: Formula, spec: &RunSpec, rows: &[Row]) -> Option<Comparison> {
+/// Holds a formula against a run.
+///
+/// # Errors
+/// As for [`Formula::path`].
+pub fn compare(formula: Formula, spec: &RunSpec, rows: &[Row]) -> Result<Comparison, NoPath> {
     let path = formula.path(spec, rows)?;
     let (_, transition) = transition_of(&spec.facts(), rows);
-    let last = path.points().last()?.step;
+    let last = path.points()[path.points().len() - 1].step;
     let (until_step, jump) = transition.map_or((last, last), |t| (t.onset_step, t.t50));
     let until_step = if until_step.is_finite() { until_step } else { jump };
     let fit_until = fit(&path.until(until_step));
@@ -151,9 +189,10 @@ pub fn compare(formula: Formula, spec: &RunSpec, rows: &[Row]) -> Option<Compari
         let point = |i: u32| FlowPoint { t: first + share(i), ..flow.at(share(i)) };
         (0..=FITTED_POINTS).map(point).collect()
     });
-    let steps = path.points().iter().map(|point| point.step).filter(|step| *step <= jump);
-    let forecasts = steps.filter_map(|step| forecast(&path.until(step))).collect();
-    Some(Comparison { formula, path, fit: fit_until, until_step, fitted, forecasts })
+    let steps: Vec<f64> = path.points().iter().map(|point| point.step).filter(|step| *step <= jump).collect();
+    let spread = steps.iter().step_by(steps.len().div_ceil(FORECASTS).max(1));
+    let forecasts = spread.filter_map(|step| forecast(&path.until(*step))).collect();
+    Ok(Comparison { formula, path, fit: fit_until, until_step, fitted, forecasts })
 }
 
 fn forecast(known: &Path) -> Option<Forecast> {
@@ -200,12 +239,15 @@ pub struct FittedRates {
 }
 
 impl FitReport {
-    /// Holds both formulas against a run. None if the log has no order parameters.
-    pub fn new(spec: &RunSpec, rows: &[Row]) -> Option<Self> {
-        let comparisons = Formula::ALL.into_iter().filter_map(|formula| compare(formula, spec, rows));
-        let formulas: Vec<FormulaFit> = comparisons.map(FormulaFit::from).collect();
+    /// Holds both formulas against a run.
+    ///
+    /// # Errors
+    /// As for [`Formula::path`].
+    pub fn new(spec: &RunSpec, rows: &[Row]) -> Result<Self, NoPath> {
+        let fit = |formula| compare(formula, spec, rows).map(FormulaFit::from);
+        let formulas = Formula::ALL.into_iter().map(fit).collect::<Result<Vec<_>, _>>()?;
         let t50 = transition_of(&spec.facts(), rows).1.map(|t| t.t50);
-        (!formulas.is_empty()).then(|| Self { t50, half_step: half_step(spec, rows), formulas })
+        Ok(Self { t50, half_step: half_step(spec, rows), formulas })
     }
 }
 

@@ -7,7 +7,7 @@ use precipice::model::Description;
 use precipice::task::{Facts, Set};
 use precipice_figures::{self as figure, Guess, MorePanel, Series};
 
-use crate::reports::theory::{Comparison, Forecast, Formula, compare, half_step, lack_of_order_parameters};
+use crate::reports::theory::{Comparison, Forecast, Formula, NoPath, compare, formula_of, half_step};
 use crate::runs::StoredRun;
 
 impl StoredRun {
@@ -115,23 +115,35 @@ impl StoredRun {
         Ok(figure::InteractionMap { title: self.title(), steps: self.steps(), layers, jump: self.jump() })
     }
 
-    pub(super) fn order_parameters(&self) -> Result<figure::OrderParameters, String> {
+    pub(super) fn order_parameters(&self) -> Result<figure::OrderParameters, NoPath> {
+        formula_of(&self.spec)?;
         if !self.has(&metric::BETA.main()) {
-            return Err(lack_of_order_parameters(&self.spec));
+            return Err(NoPath::of_log(&self.spec));
         }
         let facts = self.spec.facts();
-        let parameter =
-            |[metric, error]: [Metric; 2]| (self.series(&metric.words, &metric.main()), self.column(&error.main()));
+        let mut parameters = Formula::Three.parameters().to_vec();
+        // The match among labels is another quantity where the last layer prefers labels whatever they say.
+        if self.formulas().contains(&Formula::LabelAttention) {
+            let [_, among_labels, _] = Formula::LabelAttention.parameters();
+            parameters.push(among_labels);
+        }
         Ok(figure::OrderParameters {
             title: self.title(),
             steps: self.steps(),
-            parameters: Formula::Three.parameters().map(parameter).to_vec(),
+            parameters: self.parameters(&parameters),
             measured_loss: self.column(&metric::MEASURED_LOSS.main()),
             predicted_losses: self.predicted_losses(),
             n_labels: facts.n_labels(),
             guess: guess(&facts),
             jump: self.jump(),
         })
+    }
+
+    /// Order parameters with their standard errors.
+    fn parameters(&self, of: &[[Metric; 2]]) -> Vec<(Series, Vec<f64>)> {
+        let parameter =
+            |[metric, error]: &[Metric; 2]| (self.series(&metric.words, &metric.main()), self.column(&error.main()));
+        of.iter().map(parameter).collect()
     }
 
     /// The formulas that say something of their own about this network.
@@ -144,16 +156,16 @@ impl StoredRun {
         self.formulas().iter().map(|formula| self.series(formula.name(), &formula.loss_column())).collect()
     }
 
-    pub(super) fn theory_over_measurement(&self) -> Result<figure::TheoryOverMeasurement, String> {
-        let mut measured = self.order_parameters()?;
-        let formulas = self.formulas();
-        let comparisons: Vec<Comparison> =
-            formulas.iter().filter_map(|formula| compare(*formula, &self.spec, &self.rows)).collect();
-        let best = comparisons.last().ok_or_else(|| lack_of_order_parameters(&self.spec))?;
-        let [_, [alpha, alpha_se], _] = best.formula.parameters();
+    pub(super) fn theory_over_measurement(&self) -> Result<figure::TheoryOverMeasurement, NoPath> {
+        let measured = self.order_parameters()?;
+        let compare = |formula: &Formula| compare(*formula, &self.spec, &self.rows);
+        let comparisons = self.formulas().iter().map(compare).collect::<Result<Vec<Comparison>, _>>()?;
+        let best = &comparisons[comparisons.len() - 1];
         let named = |name: &str, values| Series { name: name.to_owned(), values };
-        let names = Formula::Three.parameters().map(|[metric, _]| metric.words);
-        measured.parameters[1] = (named(&names[1], self.column(&alpha.main())), self.column(&alpha_se.main()));
+        // The parameters that the best formula has.
+        let parameters = best.formula.parameters();
+        let measured = figure::OrderParameters { parameters: self.parameters(&parameters), ..measured };
+        let names = parameters.map(|[metric, _]| metric.words);
         let fitted = |(j, name): (usize, &std::borrow::Cow<'static, str>)| {
             named(name, best.fitted.iter().map(|at| at.point[j]).collect())
         };

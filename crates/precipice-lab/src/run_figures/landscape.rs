@@ -1,6 +1,5 @@
 //! A run's path on the theory's landscape.
 
-use precipice::measure::order_parameters::context_of;
 use precipice::measure::transition::transition_of;
 use precipice::measure::{Column, metric};
 use precipice::record::Row;
@@ -10,26 +9,26 @@ use precipice_figures as figure;
 
 use super::curves::guess;
 use crate::reports::landscape::{Landscape, Request};
-use crate::reports::theory::{Formula, lack_of_order_parameters};
+use crate::reports::theory::{Formula, formula_of};
 
 /// Points a side of the surface.
 const GRID: usize = 129;
 
 /// The run's learning curve beside the surface over alpha and xi, with the formula's flow and the
 /// measured path on it. The surface is that of the label attention beta_2 measured on the plateau;
-/// the measured alpha is that among label tokens.
+/// the measured alpha is that among label tokens, and the axis says so.
 ///
 /// # Errors
 /// If the log has no order parameters, or the surface cannot be computed.
 pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figure::LandscapeRow, String> {
-    let path = Formula::LabelAttention.path(spec, rows).ok_or_else(|| lack_of_order_parameters(spec))?;
+    let path = Formula::LabelAttention.path(spec, rows).map_err(|e| e.to_string())?;
     let points = path.points();
     let transition = transition_of(&spec.facts(), rows).1;
     let onset = transition.map(|t| if t.onset_step.is_finite() { t.onset_step } else { t.t50 });
     let last = points.len() - 1;
     let until = |step: f64| points.iter().rposition(|point| point.step <= step).unwrap_or(last);
     let label_strength = onset.map_or(&points[last], |step| &points[until(step)]).label_strength;
-    let context = context_of(&spec.facts()).map_err(|e| e.to_string())?;
+    let context = formula_of(spec).map_err(|e| e.to_string())?;
     let request = |ranges: [Option<(f64, f64)>; 2]| Request {
         context: Context { label_strength, ..context },
         x: (Parameter::Alpha, ranges[0]),
@@ -52,7 +51,9 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
     let lift = |point: &PathPoint| landscape.lift([point.point[1], point.point[2]]);
     let mut surface = landscape.drawing();
     if label_strength != 0.0 {
-        surface.third = format!("β as on the flow, β₂ = {label_strength:.1} as measured on the plateau");
+        surface.x.name = metric::ALPHA_LABELS.words.to_string();
+        surface.third =
+            format!("α′: α among labels; β as on the flow; β₂ = {label_strength:.1} as measured on the plateau");
     }
     // Points that are not known to a tenth of the axis would draw nothing but their error.
     let error_of = |point: &PathPoint| {

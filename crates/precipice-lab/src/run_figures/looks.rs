@@ -4,15 +4,21 @@ use precipice::measure::accuracy::argmax;
 use precipice::measure::inside::look;
 use precipice::measure::interactions::pattern_of;
 use precipice::measure::{Column, Observer, metric};
+use precipice::model::{Description, Trace};
 use precipice::run::is_checkpoint_due;
+use precipice::sequence::Batch;
 use precipice::task::Set;
 use precipice::train::Trainer;
 use precipice::workers::Workers;
 use precipice_figures as figure;
 
+use super::Choice;
 use crate::error::{FigureProblem, LabError, RunDirProblem};
 use crate::input::items;
 use crate::runs::StoredRun;
+
+/// Rows of the attention figure where nothing is chosen; a network with more heads shows the leading ones.
+const MOST_ROWS: usize = 8;
 
 /// Sequences from which the leading heads are found; the first of them are drawn.
 const LOOKED_AT: usize = 32;
@@ -48,31 +54,73 @@ impl StoredRun {
         Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers).get(column)
     }
 
-    pub(super) fn attention(&self, workers: &dyn Workers) -> Result<figure::AttentionGrid, LabError> {
-        let mut moments = Vec::new();
-        let mut highlights = Vec::new();
-        let facts = self.spec.facts();
-        let accuracy = Column::of_accuracy(&facts);
-        for step in self.moments()? {
-            let trainer = self.at_step(step)?;
-            let (batch, trace, heads) = look(&trainer, facts.probed_set, LOOKED_AT);
-            let t = batch.n_tokens();
-            // One sequence, because an average over sequences would hide what matching looks like.
-            let pattern = |(block, head): (&precipice::model::BlockTrace<f32>, &usize)| -> Vec<f64> {
-                block.attention.pattern[head * t * t..][..t * t].iter().map(|&p| f64::from(p)).collect()
-            };
-            let layers = trace.blocks.iter().zip(&heads).map(pattern).collect();
-            moments.push(figure::AttentionMoment {
-                step,
-                accuracy: self.column_at(&trainer, &accuracy, workers),
-                layers,
-            });
-            highlights = (0..trace.blocks.len()).map(|layer| pattern_of(layer, &batch, 0)).collect();
+    /// The chosen steps, in order, or [`StoredRun::moments`].
+    fn chosen_moments(&self, choice: &Choice) -> Result<Vec<u64>, LabError> {
+        if choice.steps.is_empty() {
+            return self.moments();
         }
-        Ok(figure::AttentionGrid { title: self.title(), n_tokens: self.spec.n_tokens(), moments, highlights })
+        let mut steps = choice.steps.clone();
+        steps.sort_unstable();
+        steps.dedup();
+        Ok(steps)
     }
 
-    pub(super) fn contexts(&self, workers: &dyn Workers) -> Result<figure::Contexts, LabError> {
+    pub(super) fn attention(&self, choice: &Choice, workers: &dyn Workers) -> Result<figure::AttentionGrid, LabError> {
+        let facts = self.spec.facts();
+        let accuracy = Column::of_accuracy(&facts);
+        let steps = self.chosen_moments(choice)?;
+        let looks = steps.iter().map(|step| {
+            let trainer = self.at_step(*step)?;
+            let look = look(&trainer, facts.probed_set, LOOKED_AT);
+            Ok((*step, self.column_at(&trainer, &accuracy, workers), look))
+        });
+        let looks = looks.collect::<Result<Vec<_>, LabError>>()?;
+        // The heads that lead in the end, in every column: a row is one head.
+        let (_, _, (batch, _, leading)) = &looks[looks.len() - 1];
+        let heads = self.rows_of_heads(choice, leading)?;
+        let t = batch.n_tokens();
+        // One sequence, because an average over sequences would hide what matching looks like.
+        let pattern = |trace: &Trace<f32>, (layer, head): (usize, usize)| -> Vec<f64> {
+            trace.blocks[layer].attention.pattern[head * t * t..][..t * t].iter().map(|&p| f64::from(p)).collect()
+        };
+        let moment = |(step, accuracy, (_, trace, _)): &(u64, f64, (Batch, Trace<f32>, Vec<usize>))| {
+            let patterns = heads.iter().map(|head| pattern(trace, *head)).collect();
+            figure::AttentionMoment { step: *step, accuracy: *accuracy, patterns }
+        };
+        let is_single = Description::of(&self.spec).n_heads == 1;
+        let name = |(layer, head): &(usize, usize)| {
+            if is_single { format!("layer {}", layer + 1) } else { format!("head {layer}.{head}") }
+        };
+        Ok(figure::AttentionGrid {
+            title: self.title(),
+            n_tokens: self.spec.n_tokens(),
+            rows: heads.iter().map(name).collect(),
+            moments: looks.iter().map(moment).collect(),
+            highlights: heads.iter().map(|(layer, _)| pattern_of(*layer, batch, 0)).collect(),
+        })
+    }
+
+    /// (layer, head) of each row: the chosen ones, all of a small network, or the leading head of each layer.
+    fn rows_of_heads(&self, choice: &Choice, leading: &[usize]) -> Result<Vec<(usize, usize)>, LabError> {
+        let Description { n_layers, n_heads, .. } = Description::of(&self.spec);
+        if let Some((layer, head)) = choice.heads.iter().find(|(layer, head)| *layer >= n_layers || *head >= n_heads) {
+            let why = format!(
+                "there is no head {layer}.{head}: layers are 0 to {}, heads 0 to {}",
+                n_layers - 1,
+                n_heads - 1
+            );
+            return Err(LabError::figure("attention", FigureProblem::NotForThisRun { why }));
+        }
+        if !choice.heads.is_empty() {
+            return Ok(choice.heads.clone());
+        }
+        if n_layers * n_heads <= MOST_ROWS {
+            return Ok((0..n_layers).flat_map(|layer| (0..n_heads).map(move |head| (layer, head))).collect());
+        }
+        Ok(leading.iter().copied().enumerate().collect())
+    }
+
+    pub(super) fn contexts(&self, choice: &Choice, workers: &dyn Workers) -> Result<figure::Contexts, LabError> {
         const ROWS: usize = 5;
         let problem = |why: &str| LabError::figure("contexts", FigureProblem::NotForThisRun { why: why.to_owned() });
         let items =
@@ -83,8 +131,8 @@ impl StoredRun {
             width,
             height,
         };
-        let mut steps = self.moments()?;
-        if steps.len() == 3 {
+        let mut steps = self.chosen_moments(choice)?;
+        if choice.steps.is_empty() && steps.len() == 3 {
             steps.remove(1);
         }
         let facts = self.spec.facts();

@@ -8,14 +8,16 @@ mod regression;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use precipice::measure::order_parameters::{context_of, flow_context_of};
 use precipice::model::Description;
-use precipice::spec::{Readout, RunSpec, TaskSpec};
+use precipice::spec::{RunSpec, TaskSpec};
 use precipice::workers::Workers;
 use precipice_figures::{self as figure, Figure};
 
 use self::landscape::landscape_row;
 use crate::error::{FigureProblem, LabError};
 use crate::input::items;
+use crate::reports::theory::NoPath;
 use crate::runs::StoredRun;
 use crate::store::atomic;
 
@@ -76,6 +78,15 @@ impl Kind {
     }
 }
 
+/// What to show of a run where a figure leaves a choice; nothing chosen is what tells the story.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Heads as (layer, head), from 0: rows of the attention figure.
+    pub heads: Vec<(usize, usize)>,
+    /// Stored steps: columns of the figures that look into checkpoints.
+    pub steps: Vec<u64>,
+}
+
 /// Draws one figure of a stored run; `workers` measure what the figure shows and the log has not.
 ///
 /// # Errors
@@ -98,7 +109,21 @@ impl Kind {
 /// # Ok::<(), precipice_lab::error::LabError>(())
 /// ```
 pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure, LabError> {
+    draw_chosen(kind, run, &Choice::default(), workers)
+}
+
+/// The same with a choice of heads and steps.
+///
+/// # Errors
+/// As for [`draw`], or if the figure leaves no such choice, or the run has no such head or checkpoint.
+pub fn draw_chosen(kind: Kind, run: &StoredRun, choice: &Choice, workers: &dyn Workers) -> Result<Figure, LabError> {
     let lacks = |why: String| LabError::figure(kind.name(), FigureProblem::NotForThisRun { why });
+    let has_no_choice = (!choice.heads.is_empty() && kind != Kind::Attention)
+        || (!choice.steps.is_empty() && !matches!(kind, Kind::Attention | Kind::Contexts));
+    if has_no_choice {
+        return Err(lacks("heads are chosen for attention, steps for attention and contexts".to_owned()));
+    }
+    let no_path = |e: NoPath| lacks(e.to_string());
     if run.rows.is_empty() {
         let path = run.run_dir.root().to_owned();
         return Err(LabError::figure(kind.name(), FigureProblem::NoRows { path }));
@@ -114,15 +139,17 @@ pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure
     let figure = match kind {
         Kind::LearningCurve if !asks_for_labels => figure::bands(&run.regression_curves()),
         Kind::LearningCurve => figure::learning_curve(&run.learning_curve()),
-        Kind::Attention => figure::attention(&run.attention(workers)?),
+        Kind::Attention => figure::attention(&run.attention(choice, workers)?),
         Kind::Interactions => figure::interactions(&run.interactions().map_err(lacks)?),
-        Kind::OrderParameters => figure::order_parameters(&run.order_parameters().map_err(lacks)?),
-        Kind::Contexts => figure::contexts(&run.contexts(workers)?),
+        Kind::OrderParameters => figure::order_parameters(&run.order_parameters().map_err(no_path)?),
+        Kind::Contexts => figure::contexts(&run.contexts(choice, workers)?),
         Kind::Landscape => figure::landscape(&figure::Landscape {
             title: run.title(),
             rows: vec![landscape_row(&run.spec, &run.rows, true).map_err(lacks)?],
         }),
-        Kind::TheoryOverMeasurement => figure::theory_over_measurement(&run.theory_over_measurement().map_err(lacks)?),
+        Kind::TheoryOverMeasurement => {
+            figure::theory_over_measurement(&run.theory_over_measurement().map_err(no_path)?)
+        }
         Kind::Generalization | Kind::RollOut if run.spec.task.regression().is_none() => {
             return Err(lacks("is drawn of runs of the regression task".to_owned()));
         }
@@ -181,12 +208,8 @@ fn applies(kind: Kind, spec: &RunSpec) -> bool {
         // Looking into a network of another program's task needs that program.
         Kind::Attention => !matches!(spec.task, TaskSpec::Own(_)),
         Kind::Interactions => is_probed && network.has_bilinear_scores(),
-        Kind::OrderParameters => is_probed && facts.formula.is_some(),
-        // The theory reads labels off with a linear map; a deep readout has a plateau of its own.
-        Kind::Landscape | Kind::TheoryOverMeasurement => {
-            let is_classification = facts.by_heart.is_some();
-            is_probed && facts.formula.is_some() && (network.readout == Readout::Linear || !is_classification)
-        }
+        Kind::OrderParameters => is_probed && context_of(&facts, &network).is_ok(),
+        Kind::Landscape | Kind::TheoryOverMeasurement => is_probed && flow_context_of(&facts, &network).is_ok(),
         Kind::Argument | Kind::Generalization | Kind::RollOut => false,
         Kind::Contexts => spec.task.family().items().is_some_and(|items| items::thumbnails(items).is_ok()),
     }

@@ -95,6 +95,19 @@ pub struct StoredTransition {
     pub plateau_loss: Option<f64>,
 }
 
+impl From<StoredTransition> for Transition {
+    fn from(t: StoredTransition) -> Self {
+        let number = |x: Option<f64>| x.unwrap_or(f64::NAN);
+        Self {
+            onset_step: number(t.onset_step),
+            t50: number(t.t50),
+            width_10_90: number(t.width_10_90),
+            plateau_accuracy: number(t.plateau_accuracy),
+            plateau_loss: number(t.plateau_loss),
+        }
+    }
+}
+
 impl From<Transition> for StoredTransition {
     fn from(t: Transition) -> Self {
         let finite = |x: f64| x.is_finite().then_some(x);

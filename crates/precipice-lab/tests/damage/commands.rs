@@ -57,7 +57,7 @@ pub const READINGS: [(&str, Reading); 9] = [
     }),
     ("theory fit", |root| {
         let run = StoredRun::open(root)?;
-        Ok(serde_json::to_string(&FitReport::new(&run.spec, &run.rows)).unwrap())
+        Ok(serde_json::to_string(&FitReport::new(&run.spec, &run.rows).ok()).unwrap())
     }),
     ("figure learning-curve", |root| figure(Kind::LearningCurve, root)),
     ("figure order-parameters", |root| figure(Kind::OrderParameters, root)),

@@ -86,6 +86,12 @@ impl AttentionScores {
     }
 }
 
+/// Whether attention is that of an induction head: labels look at their items (ILA1), and the query finds its label
+/// (TILA2, which ends near 1; at .5 it still looks elsewhere as often as not).
+pub fn is_induction_head(ila1: f64, tila2: f64) -> bool {
+    ila1 > 0.5 && tila2 > 0.85
+}
+
 impl Tally for AttentionScores {
     fn add(&mut self, model: &Model<f32>, _: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
         let (t, n, geometry) = (batch.n_tokens(), batch.n_exemplars, batch.geometry());

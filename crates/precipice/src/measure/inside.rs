@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::attention::AttentionScores;
 use super::interactions::Interactions;
 use super::metric::{self, Metric};
-use super::order_parameters::{OrderParameters, OrderSums};
+use super::order_parameters::{OrderParameters, OrderSums, context_of};
 use super::{CHUNK, Probe, Row, Tally};
 use crate::model::{Ablation, Reads, Trace};
 use crate::sequence::{Batch, N_SHARDS, shard_range};
@@ -74,7 +74,7 @@ pub struct Findings {
     pub attention: AttentionScores,
     /// The nine interactions of each layer's leading head.
     pub interactions: Interactions,
-    /// (beta, alpha, xi) and the loss they predict, where the formula describes the task.
+    /// (beta, alpha, xi) and the loss they predict, where the formula describes the network.
     pub order_parameters: Option<OrderParameters>,
 }
 
@@ -96,8 +96,8 @@ impl Inside {
         let heads = attention.leading_heads();
         let both = || (Interactions::of_heads(&heads), OrderSums::of_heads(&heads));
         let (interactions, sums) = self.rooms.tally(trainer, None, workers, both);
-        let facts = trainer.task().facts();
-        let order_parameters = facts.formula.map(|_| OrderParameters::new(facts, &sums));
+        let context = context_of(trainer.task().facts(), trainer.model().description()).ok();
+        let order_parameters = context.map(|context| OrderParameters::new(context, &sums));
         Findings { attention, interactions, order_parameters }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::interactions::pattern_of;
 use super::{Row, Tally, metric};
-use crate::model::{MinimalScalars, Model, Params, Trace};
+use crate::model::{Description, MinimalScalars, Model, Params, Trace};
 use crate::sequence::Batch;
 use crate::task::Facts;
 use crate::theory::{Context, ContextError};
@@ -222,25 +222,43 @@ impl Scores<'_> {
     }
 }
 
-/// What the theory has to know of the contexts that probes look at.
+/// The context that the formula has in a network's probed set: the only place that decides whether its parameters exist.
 ///
 /// # Errors
-/// If the formula has no parameters for such a task, or no such context: fewer labels than a context has classes.
-pub fn context_of(facts: &Facts) -> Result<Context, NoFormula> {
+/// Why they do not.
+pub fn context_of(facts: &Facts, network: &Description) -> Result<Context, NoFormula> {
     let context = facts.formula.ok_or_else(|| NoFormula::Task { family: facts.family.clone() })?;
-    context.checked().map_err(NoFormula::Context)
+    match network.lack_of_order_parameters() {
+        Some(why) => Err(NoFormula::Network { why }),
+        None => Ok(context.checked()?),
+    }
 }
 
-/// Why the formula says nothing of a task.
+/// The same where the formula's flow is followed too, as on landscapes and in forecasts.
+///
+/// # Errors
+/// Why it is not.
+pub fn flow_context_of(facts: &Facts, network: &Description) -> Result<Context, NoFormula> {
+    let context = context_of(facts, network)?;
+    network.lack_of_flow().map_or(Ok(context), |why| Err(NoFormula::Network { why }))
+}
+
+/// Why the formula's parameters do not exist.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NoFormula {
-    /// It is not answered by finding a label in the context.
+    /// Another task.
     #[error("the formula of three nested soft-maxes does not describe the {family} task")]
     Task {
-        /// Name of the family.
+        /// Its family.
         family: String,
     },
-    /// There is no such context.
+    /// Another network.
+    #[error("the formula of three nested soft-maxes {why}; this network is another")]
+    Network {
+        /// What the formula is about.
+        why: &'static str,
+    },
+    /// A context that it does not have.
     #[error(transparent)]
     Context(#[from] ContextError),
 }
@@ -281,16 +299,14 @@ pub struct OrderParameters {
 
 impl OrderParameters {
     /// beta from the scores of layer 1; alpha = layer-2 contrast / y; xi = logit gap / z.
-    pub fn new(facts: &Facts, sums: &OrderSums) -> Self {
+    pub fn new(context: Context, sums: &OrderSums) -> Self {
         let sums_of = [&sums.beta, &sums.alpha, &sums.alpha_labels, &sums.beta_2, &sums.xi_context];
         let [beta, alpha, alpha_labels, beta_2, xi_context] = sums_of.map(RatioSums::estimate);
         // Without absent labels, only a readout whose weights are known says it directly.
         let direct = sums.xi.estimate();
         let xi = if direct.value.is_finite() { direct } else { xi_context };
-        let loss = |label_strength: f64, alpha: f64| {
-            let context = context_of(facts).map(|context| Context { label_strength, ..context });
-            context.map_or(f64::NAN, |context| context.loss([beta.value, alpha, xi.value]))
-        };
+        let loss =
+            |label_strength: f64, alpha: f64| Context { label_strength, ..context }.loss([beta.value, alpha, xi.value]);
         let predicted_loss = loss(0.0, alpha.value);
         let predicted_loss_labels = loss(beta_2.value, alpha_labels.value);
         let measured_loss = sums.loss / sums.beta.n;

@@ -4,6 +4,7 @@
 //! Leaving such runs out, or giving them a number, would bias every summary; the product-limit
 //! estimate (Kaplan and Meier 1958) does neither.
 
+use crate::purpose::Purpose;
 use precipice_num::{Rng, StreamId};
 
 /// What is known of one run.
@@ -36,8 +37,6 @@ pub struct Survival {
 const TOLERANCE: f64 = 1e-9;
 /// Samples of the bootstrap.
 const RESAMPLES: usize = 2000;
-/// Purpose number of the bootstrap in the address of random numbers.
-const PURPOSE_BOOTSTRAP: u8 = 64;
 
 impl Survival {
     /// At equal times jumps come before endings.
@@ -80,7 +79,7 @@ pub fn median_interval(observations: &[Observation]) -> [Option<f64>; 2] {
     }
     let n = u32::try_from(observations.len()).expect("fewer than 2^32 runs");
     let median = |sample: usize| {
-        let mut rng = Rng::new(StreamId { seed: 0, purpose: PURPOSE_BOOTSTRAP, step: 0, lane: sample as u32 });
+        let mut rng = Rng::new(StreamId { seed: 0, purpose: Purpose::Bootstrap as u8, step: 0, lane: sample as u32 });
         let drawn: Vec<_> = observations.iter().map(|_| observations[rng.below(n) as usize]).collect();
         Survival::new(&drawn).median().unwrap_or(f64::INFINITY)
     };

@@ -20,6 +20,14 @@ pub struct Transition {
     pub plateau_loss: f64,
 }
 
+impl Transition {
+    /// Whether there was a plateau before the rise: from 10 % to 90 % it takes at most half of the steps that it took to come
+    /// half way. A straight line from the first step on takes four fifths of them.
+    pub fn has_plateau(&self) -> bool {
+        self.width_10_90 <= 0.5 * self.t50
+    }
+}
+
 /// What a run has learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -157,6 +165,15 @@ mod tests {
         let got = [transition.t50, transition.width_10_90, transition.onset_step];
         assert!(got.iter().zip([2200.0, 320.0, 2020.0]).all(|(a, b)| (a - b).abs() < 1e-9), "{got:?}");
         assert_eq!((transition.plateau_accuracy, transition.plateau_loss), (0.125, -0.125));
+    }
+
+    #[test]
+    fn a_steady_rise_has_no_plateau() {
+        let of = |rows: &[(f64, f64, f64)]| detect(rows, THRESHOLD).1.unwrap();
+        assert!(of(&ramp(0.125, 1.0)).has_plateau());
+        let steady: Vec<_> = (0..=40).map(|i| f64::from(i) * 100.0).map(|t| (t, 0.125 + t / 4600.0, 0.0)).collect();
+        let rise = of(&steady);
+        assert!(!rise.has_plateau() && rise.width_10_90 > 0.8 * rise.t50, "{rise:?}");
     }
 
     #[test]

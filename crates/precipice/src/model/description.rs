@@ -331,6 +331,45 @@ impl Description {
         self.n_layers == 2 && !self.geometry.has_values() && self.has_only(&allowed)
     }
 
+    /// Why the parameters of three nested soft-maxes do not exist in this network; none where they do: in two layers of one
+    /// soft-max head each, the first of which reads positions.
+    pub fn lack_of_order_parameters(&self) -> Option<&'static str> {
+        use Feature as F;
+        let allowed = [
+            F::FixedPositions,
+            F::LearnedPositions,
+            F::Buffer,
+            F::ScaledScores,
+            F::OutputProjection,
+            F::MlpReadout,
+            F::HeadStart,
+            F::Minimal,
+            F::InitScale,
+        ];
+        if self.n_layers != 2 || self.geometry.has_values() {
+            return Some("describes two attention layers on tokens of items and labels");
+        }
+        let lacks = |feature: &Feature| match feature {
+            F::ManyHeads => "describes one head a layer",
+            F::LayerNorm => "has no LayerNorm, which rescales its parameters in every token",
+            F::Mlp => "has no MLP between its layers",
+            F::Clamps => "has no clamped attention, whose scores are not learned",
+            F::NoPositions => "needs positions, which its first layer reads",
+            F::LinearAttention => "has soft-max attention",
+            _ => "describes layers without tying, damping, clipping, an embedding or constructed weights",
+        };
+        // A minimal head has its position scores as a scalar.
+        let is_allowed =
+            |feature: &Feature| allowed.contains(feature) || (*feature == F::NoPositions && self.minimal.is_some());
+        self.features.iter().find(|feature| !is_allowed(feature)).map(lacks)
+    }
+
+    /// The same of the flow on its landscape, which also reads labels off with a linear map.
+    pub fn lack_of_flow(&self) -> Option<&'static str> {
+        let deep = "reads labels off with a linear map; a deep readout has a plateau of its own";
+        self.lack_of_order_parameters().or(self.has(Feature::MlpReadout).then_some(deep))
+    }
+
     /// Whether the network is one layer, once or several times, and can be applied again to what it wrote.
     pub fn can_repeat(&self) -> bool {
         self.output_projection && (self.n_layers == 1 || self.tied_layers)
@@ -357,7 +396,7 @@ impl Description {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{RegressionSpec, TaskSpec};
+    use crate::spec::{ClampPattern, RegressionSpec, TaskSpec};
 
     fn regression(change: impl FnOnce(&mut ModelSpec)) -> Description {
         let mut spec = RunSpec { task: TaskSpec::Regression(RegressionSpec::default()), ..RunSpec::default() };
@@ -393,6 +432,34 @@ mod tests {
             assert!(!changed.is_one_linear_layer() && !changed.is_step(0), "{changed:?}");
         }
         assert!(!regression(|model| model.n_layers = 2).is_one_linear_layer());
+    }
+
+    #[test]
+    fn the_formula_describes_two_layers_of_one_head() {
+        let lack = |change: fn(&mut ModelSpec)| {
+            let mut spec = RunSpec::default();
+            change(&mut spec.model);
+            let network = Description::of(&spec);
+            (network.lack_of_order_parameters().is_some(), network.lack_of_flow().is_some())
+        };
+        assert_eq!(lack(|_| {}), (false, false));
+        assert_eq!(lack(|model| model.minimal = Some(MinimalSpec::default())), (false, false));
+        assert_eq!(lack(|model| model.readout = Readout::Mlp), (false, true));
+        let others: [fn(&mut ModelSpec); 8] = [
+            |model| model.n_layers = 4,
+            |model| model.n_layers = 1,
+            |model| model.n_heads = 4,
+            |model| model.layer_norm = true,
+            |model| model.d_mlp = 8,
+            |model| model.d_pos = 0,
+            |model| model.tied_layers = true,
+            |model| model.clamps = vec![ClampSpec { layer: 0, head: 0, pattern: ClampPattern::PreviousToken }],
+        ];
+        for (i, change) in others.into_iter().enumerate() {
+            assert_eq!(lack(change), (true, true), "change {i}");
+        }
+        let values = regression(|_| {});
+        assert!(values.lack_of_order_parameters().is_some());
     }
 
     #[test]

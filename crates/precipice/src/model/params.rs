@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use precipice_num::{Kernels, Real, Rng, StreamId};
 
+use crate::purpose::Purpose;
+
 /// How a tensor begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
@@ -83,9 +85,6 @@ pub struct Params<T> {
     pub values: Vec<T>,
 }
 
-/// Purpose number of initial values in the address of random numbers.
-const PURPOSE_INIT: u8 = 2;
-
 impl<T: Real> Params<T> {
     /// All zeros.
     pub fn zeros(layout: Arc<Layout>) -> Self {
@@ -102,7 +101,7 @@ impl<T: Real> Params<T> {
                 Init::Constant(value) => out.fill(T::from_f64(value)),
                 Init::Normal(std) => {
                     let mut deviates = vec![0.0; out.len()];
-                    let id = StreamId { seed, purpose: PURPOSE_INIT, step: 0, lane: lane as u32 };
+                    let id = StreamId { seed, purpose: Purpose::Init as u8, step: 0, lane: lane as u32 };
                     Rng::fill_normal(Kernels::detect(), id, std as f32, &mut deviates);
                     out.iter_mut().zip(deviates).for_each(|(x, z)| *x = T::from_f64(f64::from(z)));
                 }

@@ -3,6 +3,8 @@
 use precipice_num::{Kernels, Rng, StreamId};
 use serde::{Deserialize, Serialize};
 
+pub use crate::purpose::Purpose;
+
 /// Independent seeds, so that one source of chance can vary while the rest stand still.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,7 +40,7 @@ impl Set {
     /// The first evaluation set: the training distribution, other sequences.
     pub const MAIN: Set = Set::Eval(0);
     /// Evaluation sets that a task may have.
-    pub const EVAL_MAX: usize = 7;
+    pub const EVAL_MAX: usize = Purpose::SETS as usize - 1;
 
     /// The evaluation set of that number.
     ///
@@ -98,27 +100,6 @@ impl Address {
     pub fn stream(self, purpose: Purpose) -> StreamId {
         stream(self.seed, purpose as u8 + self.set_idx, self.step, self.lane)
     }
-}
-
-/// What a random number is for; the high half of its address. Values are part of the bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// The world's label vectors.
-    LabelTable = 1,
-    /// The world's classes.
-    ClassMeans = 2,
-    /// The world's pool of functions.
-    TaskPool = 3,
-    /// The numbers of a sequence's items.
-    Items = 8,
-    /// Everything discrete: which labels, which slot, which position.
-    Structure = 16,
-    /// Classes drawn afresh.
-    NovelMeans = 24,
-    /// The function of a context.
-    Weights = 32,
-    /// Noise on what the context shows.
-    Noise = 40,
 }
 
 fn stream(seed: u64, purpose: u8, step: u64, lane: u32) -> StreamId {

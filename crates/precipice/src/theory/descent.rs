@@ -4,6 +4,7 @@ use precipice_num::{Kernels, Rng, StreamId};
 
 use super::flow::FlowPoint;
 use super::loss::{Context, Point};
+use crate::purpose::Purpose;
 
 /// θ <- θ - rate (∇L + noise η), η a standard normal deviate for each parameter and step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +26,6 @@ pub struct Descent {
 #[error("start, learning rates and noise must be finite, rates and noise 0 or more, and steps from 1 to 2^50")]
 pub struct DescentError;
 
-/// Purpose number of the noise in the address of random numbers.
-const PURPOSE_NOISE: u8 = 32;
 const STEPS_MAX: u64 = 1 << 50;
 
 /// Descends and calls `visit` with every point, the start included, until the steps are made or it
@@ -68,7 +67,7 @@ pub fn descend(
         }
         let mut deviates = [0.0_f32; 3];
         if noise > 0.0 {
-            let id = StreamId { seed, purpose: PURPOSE_NOISE, step, lane: 0 };
+            let id = StreamId { seed, purpose: Purpose::DescentNoise as u8, step, lane: 0 };
             Rng::fill_normal(kernels, id, 1.0, &mut deviates);
         }
         point = std::array::from_fn(|i| point[i] - learning_rates[i] * (gradient[i] + noise * f64::from(deviates[i])));

@@ -8,9 +8,13 @@
 //! θ(s) - θ(s_0) = r ∫ -dL/dθ ds        over the measured path, by least squares through 0
 //! ```
 
-use super::flow::{Flow, FlowError, Motion, Start, flow};
+use super::flow::{Flow, FlowError, Motion, Start, flow_in};
 use super::loss::{Context, Point};
+use super::reach::{OutOfReach, within_reach};
 use super::schedule::Schedule;
+
+/// Steps of a flow along a path at most, because a forecast is made of every part of it; some hundred are usual.
+const FLOW_STEPS: usize = 10_000;
 
 /// Order parameters of a network at one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +46,16 @@ pub struct Fit {
     pub common: f64,
 }
 
+/// A measured path that the theory cannot compute with.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("measured at step {step}: {out}")]
+pub struct PathError {
+    /// The first step out of reach.
+    pub step: f64,
+    /// What is out of reach there.
+    pub out: OutOfReach,
+}
+
 impl Path {
     /// The points that are finite, in order of steps.
     pub fn new(context: Context, points: impl IntoIterator<Item = PathPoint>) -> Self {
@@ -61,6 +75,20 @@ impl Path {
     /// Its points.
     pub fn points(&self) -> &[PathPoint] {
         &self.points
+    }
+
+    /// Refuses a path that leaves what the theory computes, as that of a network whose scores explode.
+    ///
+    /// # Errors
+    /// Naming the first step and parameter out of reach.
+    pub fn check(&self) -> Result<(), PathError> {
+        for PathPoint { step, point, label_strength } in &self.points {
+            within_reach(*point).map_err(|out| PathError { step: *step, out })?;
+            let context = Context { label_strength: *label_strength, ..self.context };
+            let beta_2 = OutOfReach { name: "beta_2", value: *label_strength };
+            context.checked().map_err(|_| PathError { step: *step, out: beta_2 })?;
+        }
+        Ok(())
     }
 
     fn context_at(&self, point: &PathPoint) -> Context {
@@ -99,7 +127,7 @@ impl Path {
             label_strength: Schedule::new(measured).ok(),
             ..Start::at(origin.point, steps)
         };
-        flow(self.context, start)
+        flow_in(self.context, start, FLOW_STEPS)
     }
 
     /// Step at which the flow from the path's end, at these rates, has p(correct) = 1/2; none if it
@@ -136,6 +164,7 @@ pub fn fit(path: &Path) -> Option<Fit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::theory::flow;
 
     fn simulated(rates: Point, until: f64) -> Path {
         let context = Context::new(8, 32).unwrap();
@@ -171,5 +200,17 @@ mod tests {
         assert_eq!(path.until(20.0).points().len(), 3);
         let nan = PathPoint { step: 1.0, point: [f64::NAN; 3], label_strength: 0.0 };
         assert!(Path::new(Context::new(8, 32).unwrap(), [nan]).points().is_empty());
+    }
+
+    #[test]
+    fn an_exploded_path_is_refused() {
+        let path = |alpha: f64, label_strength: f64| {
+            let point = |step: f64, alpha: f64| PathPoint { step, point: [0.0, alpha, 0.0], label_strength };
+            Path::new(Context::new(8, 32).unwrap(), [point(0.0, 0.0), point(5.0, alpha)])
+        };
+        assert_eq!(path(5.0, 1.0).check(), Ok(()));
+        let error = path(-8e9, 1.0).check().unwrap_err();
+        assert_eq!((error.step, error.out.name), (5.0, "alpha"));
+        assert_eq!(path(5.0, 1e3).check().unwrap_err().out.name, "beta_2");
     }
 }

@@ -5,6 +5,7 @@
 
 use super::integrate::{Step, TooLong, integrate};
 use super::loss::{Context, Point};
+use super::reach::{OutOfReach, is_within_reach, within_reach};
 use super::schedule::Schedule;
 
 /// How one parameter moves.
@@ -61,9 +62,12 @@ pub struct Flow {
 /// Why a flow could not be followed.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum FlowError {
-    /// A start, a rate or an end that is not a number.
-    #[error("start, rates and end of the flow must be finite, rates 0 or more, and the end above 0")]
+    /// A rate or an end that is not a number.
+    #[error("rates and end of the flow must be finite, rates 0 or more, and the end above 0")]
     NotFinite,
+    /// A start or a schedule beyond what the theory computes.
+    #[error(transparent)]
+    OutOfReach(#[from] OutOfReach),
     /// More steps than any flow of this model should need.
     #[error("the flow was not followed beyond t = {t}: {steps} steps were not enough")]
     TooLong {
@@ -74,10 +78,13 @@ pub enum FlowError {
     },
 }
 
+/// Steps of a flow at most. The slowest of the theory's tables takes some thousand.
+const STEPS_MAX: usize = 200_000;
+
 /// Follows the flow from its start to its end.
 ///
 /// # Errors
-/// If the start is not finite, or the flow needs more than a million steps.
+/// If the start or a schedule is out of the theory's reach, or the flow needs more than 200,000 steps.
 ///
 /// ```
 /// use precipice::theory::{Context, Start, flow};
@@ -88,22 +95,25 @@ pub enum FlowError {
 /// # Ok::<(), precipice::theory::ContextError>(())
 /// ```
 pub fn flow(context: Context, start: Start) -> Result<Flow, FlowError> {
-    let are_rates = start.motions.iter().all(|m| !matches!(m, Motion::Descent(r) if !(r.is_finite() && *r >= 0.0)));
-    let is_finite = start.point.iter().all(|x| x.is_finite()) && start.until.is_finite();
-    if !is_finite || !are_rates || start.until <= 0.0 {
-        return Err(FlowError::NotFinite);
-    }
+    flow_in(context, start, STEPS_MAX)
+}
+
+/// The same in so many steps, and some more for each bend of its schedules.
+pub(super) fn flow_in(context: Context, start: Start, tries: usize) -> Result<Flow, FlowError> {
+    start.check()?;
     let mut y: Point = std::array::from_fn(|i| match &start.motions[i] {
         Motion::Descent(_) => start.point[i],
         Motion::Schedule(schedule) => schedule.at(0.0),
     });
     let mut steps = Vec::new();
     let mut begin = 0.0;
+    let bends = start.bends();
+    let tries = tries + 8 * bends.len();
     // Steps end where a schedule bends, so that the velocity is smooth inside them.
-    for end in start.bends() {
+    for end in bends {
         let middle = 0.5 * (begin + end);
         let velocity = |t: f64, point: Point| start.velocity(&context, t, middle, point);
-        y = integrate(&velocity, y, begin, end, &mut steps)
+        y = integrate(&velocity, y, [begin, end], tries.saturating_sub(steps.len()), &mut steps)
             .map_err(|TooLong { t, steps }| FlowError::TooLong { t, steps })?;
         begin = end;
     }
@@ -112,6 +122,21 @@ pub fn flow(context: Context, start: Start) -> Result<Flow, FlowError> {
 }
 
 impl Start {
+    fn check(&self) -> Result<(), FlowError> {
+        let are_rates = self.motions.iter().all(|m| !matches!(m, Motion::Descent(r) if !(r.is_finite() && *r >= 0.0)));
+        if !are_rates || !self.until.is_finite() || self.until <= 0.0 {
+            return Err(FlowError::NotFinite);
+        }
+        within_reach(self.point)?;
+        for (name, motion) in ["beta", "alpha", "xi"].into_iter().zip(&self.motions) {
+            let Motion::Schedule(schedule) = motion else { continue };
+            if let Some(value) = schedule.values().find(|value| !is_within_reach(*value)) {
+                return Err(OutOfReach { name, value }.into());
+            }
+        }
+        Ok(())
+    }
+
     /// Times at which a schedule bends, then the end.
     fn bends(&self) -> Vec<f64> {
         let scheduled = self.motions.iter().filter_map(|motion| match motion {
@@ -361,7 +386,13 @@ mod tests {
         let mut start = Start::at([0.0; 3], 1.0);
         start.motions[0] = Motion::Descent(-1.0);
         assert_eq!(flow(context, start).unwrap_err(), FlowError::NotFinite);
-        assert_eq!(flow(context, Start::at([f64::NAN, 0.0, 0.0], 1.0)).unwrap_err(), FlowError::NotFinite);
+        for far in [f64::NAN, 1e4, -1e308] {
+            let error = flow(context, Start::at([far, 0.0, 0.0], 1.0)).unwrap_err();
+            assert!(matches!(error, FlowError::OutOfReach(OutOfReach { name: "beta", .. })), "{error}");
+        }
+        let mut led = Start::at([0.0; 3], 1.0);
+        led.motions[2] = Motion::Schedule(Schedule::new(vec![(0.0, 0.0), (1.0, 1e9)]).unwrap());
+        assert!(flow(context, led).unwrap_err().to_string().contains("xi = 1000000000.0"));
         assert_eq!(flow(context, Start::at([0.0; 3], f64::INFINITY)).unwrap_err(), FlowError::NotFinite);
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct Step {
     dense: [Point; 5],
 }
 
-/// More steps than the problem should need: the time reached and the steps made.
+/// More steps than were allowed, or a velocity that is no number: the time reached and the steps tried.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TooLong {
     pub t: f64,
@@ -22,7 +22,6 @@ pub(super) struct TooLong {
 }
 
 const TOLERANCE: f64 = 1e-11;
-const STEPS_MAX: usize = 1_000_000;
 
 /// Stages: A[i] are the weights of k_0 ... k_i in the argument of k_(i+1), at time t + C[i] h.
 const A: [&[f64]; 6] = [
@@ -52,21 +51,24 @@ const DENSE: [f64; 7] = [
 /// Appends the accepted steps and returns the last point.
 ///
 /// # Errors
-/// If a million steps do not reach the end.
+/// If so many tries do not reach the end, or none is possible any more.
 pub(super) fn integrate(
     velocity: &impl Fn(f64, Point) -> Point,
     start: Point,
-    begin: f64,
-    end: f64,
+    [begin, end]: [f64; 2],
+    tries: usize,
     steps: &mut Vec<Step>,
 ) -> Result<Point, TooLong> {
     let (mut t, mut y, mut h) = (begin, start, 1e-3_f64.min(end - begin));
     let mut k0 = velocity(t, y);
+    let mut tried = 0;
     while t < end {
-        if steps.len() >= STEPS_MAX {
-            return Err(TooLong { t, steps: steps.len() });
-        }
         h = h.min(end - t);
+        // A step that does not move the time would be tried for ever.
+        if tried == tries || t + h == t {
+            return Err(TooLong { t, steps: tried });
+        }
+        tried += 1;
         let (next, k, error) = try_step(velocity, t, y, k0, h);
         if error <= 1.0 {
             steps.push(Step { t, h, dense: dense_of(y, next, &k, h) });
@@ -91,7 +93,9 @@ fn try_step(velocity: &impl Fn(f64, Point) -> Point, t: f64, y: Point, k0: Point
         let error = h * ERROR.iter().zip(&k).map(|(e, k)| e * k[j]).sum::<f64>();
         error / (TOLERANCE * (1e-3 + y[j].abs().max(next[j].abs())))
     };
-    (next, k, (0..3).map(|j| scaled(j).abs()).fold(0.0, f64::max))
+    // What is no number is an error without bound.
+    let size = |error: f64| if error.is_nan() { f64::INFINITY } else { error.abs() };
+    (next, k, (0..3).map(|j| size(scaled(j))).fold(0.0, f64::max))
 }
 
 fn dense_of(y: Point, next: Point, k: &[Point; 7], h: f64) -> [Point; 5] {
@@ -160,7 +164,22 @@ mod tests {
     #[test]
     fn it_arrives_where_it_should() {
         let mut steps = Vec::new();
-        let end = integrate(&velocity, [0.0, 1.0, 0.0], 0.0, 30.0, &mut steps).unwrap();
+        let end = integrate(&velocity, [0.0, 1.0, 0.0], [0.0, 30.0], 2000, &mut steps).unwrap();
         assert!(error(end, 30.0) < 1e-8 && steps.len() < 2000);
+    }
+
+    #[test]
+    fn it_gives_up() {
+        let tried = |velocity: &dyn Fn(f64, Point) -> Point| {
+            let mut steps = Vec::new();
+            let velocity = |t: f64, y: Point| velocity(t, y);
+            let end = integrate(&velocity, [0.0, 1.0, 0.0], [0.0, 30.0], 500, &mut steps);
+            (end.unwrap_err().steps, steps.len())
+        };
+        assert!(tried(&|_, _| [f64::NAN, 0.0, 0.0]).0 < 500, "no step is small enough");
+        assert_eq!(tried(&|_, _| [f64::NAN, 0.0, 0.0]).1, 0);
+        assert_eq!(tried(&|t, _| [libm::sin(1e6 * t), 0.0, 0.0]).0, 500, "too fast");
+        // It blows up at t = 1.
+        assert!(tried(&|_, y| [0.0, y[1] * y[1], 0.0]).0 <= 500);
     }
 }

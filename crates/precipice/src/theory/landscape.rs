@@ -1,9 +1,10 @@
 //! The loss over two of the three parameters.
 
-use super::flow::{Start, flow};
+use super::flow::{FlowError, Start, flow};
 use super::integrate::integrate;
 use super::loss::{Context, Point};
 use super::manifold::Manifold;
+use super::reach::{OutOfReach, REACH, is_within_reach, within_reach};
 
 /// One of the three parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +68,8 @@ pub enum AxisError {
     /// Both axes are the same parameter.
     #[error("x and y are both {0}; they must be two different parameters")]
     Same(&'static str),
-    /// A range that is none.
-    #[error("the range from {low} to {high} must be finite and its end above its begin")]
+    /// A range that is none, or beyond what the theory computes.
+    #[error("the range from {low:?} to {high:?} must lie between -{REACH} and {REACH} and its end above its begin")]
     Range {
         /// Its begin.
         low: f64,
@@ -78,15 +79,21 @@ pub enum AxisError {
     /// A grid that is none, or too large.
     #[error("grid = {0}: must be from 2 to {GRID_MAX} points a side")]
     Grid(usize),
-    /// A fixed value or a start that is not a number.
-    #[error("the third parameter needs finite numbers")]
-    NotFinite,
+    /// A fixed value or a start beyond what the theory computes.
+    #[error(transparent)]
+    OutOfReach(#[from] OutOfReach),
+    /// The flow that the third parameter follows has no end.
+    #[error("the third parameter cannot follow the flow: {0}")]
+    Flow(#[from] FlowError),
 }
 
 /// Points a side at most: such a surface takes 134 MB.
 const GRID_MAX: usize = 4096;
-/// Distance between points of a flow line.
+/// Distance between points of a flow line, and how many there are at most.
 const LINE_SPACING: f64 = 0.05;
+const LINE_POINTS: f64 = 1000.0;
+/// Steps along a flow line at most; ten to a hundred are usual.
+const LINE_STEPS: usize = 1000;
 /// How long a flow is followed for ξ over α.
 const PATH_UNTIL: f64 = 1e6;
 
@@ -105,10 +112,10 @@ impl Axis {
     /// The axis, if it exists.
     ///
     /// # Errors
-    /// If the range is empty or not finite, or the number of points is below 2 or above 4096.
+    /// If the range is empty or leaves the theory's reach, or the number of points is below 2 or above 4096.
     pub fn checked(self) -> Result<Self, AxisError> {
         let Self { low, high, n } = self;
-        if !(low < high && low.is_finite() && high.is_finite()) {
+        if !(low < high && is_within_reach(low) && is_within_reach(high)) {
             return Err(AxisError::Range { low, high });
         }
         if !(2..=GRID_MAX).contains(&n) {
@@ -128,7 +135,7 @@ impl Plane {
     /// The plane of `x` and `y`.
     ///
     /// # Errors
-    /// If they are the same parameter, or the third is told something that is no number.
+    /// If they are the same parameter, or the third is told something out of the theory's reach.
     ///
     /// ```
     /// use precipice::theory::{Axis, Context, Parameter, Plane, Third};
@@ -143,19 +150,21 @@ impl Plane {
         if x == y {
             return Err(AxisError::Same(x.name()));
         }
+        let other = Parameter::ALL[3 - x as usize - y as usize];
         let start = match third {
-            Third::Fixed(value) => [value, 0.0, 0.0],
-            Third::Minimized(low, high) if low < high => [low, high, 0.0],
-            Third::Minimized(low, high) => return Err(AxisError::Range { low, high }),
+            Third::Fixed(value) if is_within_reach(value) => [0.0; 3],
+            Third::Fixed(value) => return Err(OutOfReach { name: other.name(), value }.into()),
+            Third::Minimized(low, high) => {
+                Axis { low, high, n: 2 }.checked()?;
+                [0.0; 3]
+            }
             Third::OnFlow(start) => start,
         };
-        if !start.iter().all(|value| value.is_finite()) {
-            return Err(AxisError::NotFinite);
-        }
+        within_reach(start)?;
         let manifold = Manifold::through(context, start);
         let mut plane = Self { context, x, y, third, manifold, path: Vec::new() };
         if let (Third::OnFlow(start), Parameter::Xi) = (third, plane.other()) {
-            let flow = flow(context, Start::at(start, PATH_UNTIL)).map_err(|_| AxisError::NotFinite)?;
+            let flow = flow(context, Start::at(start, PATH_UNTIL))?;
             plane.path = flow.points().iter().map(|at| (at.point[1], at.point[2])).collect();
             plane.path.sort_by(|a, b| a.0.total_cmp(&b.0));
         }
@@ -194,7 +203,7 @@ impl Plane {
         }
     }
 
-    /// The loss is convex in ξ, so its slope has one zero.
+    /// The loss is convex in ξ, so its slope has one zero. Halves find it in less than the bits of a number.
     fn best_xi(&self, [beta, alpha, _]: Point, mut low: f64, mut high: f64) -> f64 {
         let slope = |xi: f64| self.context.gradient([beta, alpha, xi]).1[2];
         if slope(low) >= 0.0 {
@@ -203,7 +212,10 @@ impl Plane {
         if slope(high) <= 0.0 {
             return high;
         }
-        while high - low > 1e-10 * low.abs().max(high.abs()) {
+        for _ in 0..f64::MANTISSA_DIGITS {
+            if high - low <= 1e-10 * low.abs().max(high.abs()) {
+                break;
+            }
             let middle = 0.5 * (low + high);
             if slope(middle) < 0.0 { low = middle } else { high = middle }
         }
@@ -217,7 +229,7 @@ impl Plane {
     }
 
     /// The line of descent from a place, over a distance of `length` at most; it ends early where
-    /// the descent does.
+    /// the descent does, or where it cannot be followed. At most some two thousand points.
     pub fn flow_line(&self, start: [f64; 2], length: f64) -> Vec<[f64; 2]> {
         // Unit speed, slowing down only where there is next to no slope.
         const FLAT: f64 = 1e-9;
@@ -227,10 +239,11 @@ impl Plane {
             [dx / speed, dy / speed, 0.0]
         };
         let mut steps = Vec::new();
-        let end = integrate(&velocity, [start[0], start[1], 0.0], 0.0, length, &mut steps);
+        let end = integrate(&velocity, [start[0], start[1], 0.0], [0.0, length], LINE_STEPS, &mut steps);
+        let spacing = LINE_SPACING.max(length / LINE_POINTS);
         // The speed is 1, so h is the length of a step.
         let samples = steps.iter().flat_map(|step| {
-            let n = (step.h / LINE_SPACING).ceil().max(1.0) as usize;
+            let n = (step.h / spacing).ceil().max(1.0) as usize;
             (0..n).map(move |i| step.at(i as f64 / n as f64))
         });
         samples.chain(end.ok()).map(|[x, y, _]| [x, y]).collect()
@@ -328,11 +341,34 @@ mod tests {
     fn planes_and_axes_that_do_not_exist() {
         let new = |x, y, third| Plane::new(context(), x, y, third).unwrap_err();
         assert_eq!(new(Xi, Xi, Third::Fixed(0.0)), AxisError::Same("xi"));
-        assert_eq!(new(Alpha, Xi, Third::Fixed(f64::NAN)), AxisError::NotFinite);
+        assert!(matches!(new(Alpha, Xi, Third::Fixed(f64::NAN)), AxisError::OutOfReach(out) if out.name == "beta"));
+        assert!(matches!(new(Alpha, Xi, Third::OnFlow([1e4, 0.0, 0.0])), AxisError::OutOfReach(_)));
+        assert!(matches!(new(Alpha, Xi, Third::Minimized(-1e308, 1e308)), AxisError::Range { .. }));
         assert!(matches!(new(Alpha, Xi, Third::Minimized(1.0, 1.0)), AxisError::Range { .. }));
         assert_eq!(Axis { low: 0.0, high: 1.0, n: 0 }.checked(), Err(AxisError::Grid(0)));
         assert_eq!(Axis { low: 0.0, high: 1.0, n: 1 << 40 }.checked(), Err(AxisError::Grid(1 << 40)));
         assert!(Axis { low: 1.0, high: 0.0, n: 9 }.checked().is_err());
         assert!(Axis { low: 0.0, high: f64::INFINITY, n: 9 }.checked().is_err());
+        assert!(Axis { low: -1e308, high: 1e308, n: 9 }.checked().is_err());
+    }
+
+    /// As far out as the theory goes, everything ends, and in few points.
+    #[test]
+    fn work_is_bounded_everywhere() {
+        let far = [-REACH, -1.0, 0.0, 1.0, REACH];
+        let starts = far.iter().flat_map(|b| far.iter().flat_map(move |a| far.map(|x| [*b, *a, x])));
+        for start in starts {
+            for (n, labels) in [(1, 4), (4, 16), (8, 8), (1 << 20, 1 << 40)] {
+                let context = Context::new(n, labels).unwrap();
+                let manifold = Manifold::through(context, start);
+                for half in manifold.separatrix(REACH) {
+                    assert!(half.len() < 50_000 && half.iter().flatten().all(|x| x.is_finite()), "{start:?}");
+                }
+                for third in [Third::Fixed(REACH), Third::Minimized(-REACH, REACH)] {
+                    let line = plane(Alpha, Xi, third).flow_line([start[1], start[2]], 2.0 * REACH);
+                    assert!(line.len() < 5000, "{start:?} {}", line.len());
+                }
+            }
+        }
     }
 }

@@ -12,6 +12,13 @@
 use super::integrate::integrate;
 use super::loss::{Context, Point};
 
+/// Newton's steps at most; five to ten are usual.
+const NEWTON_STEPS: usize = 100;
+/// How often the search for a saddle doubles its distance; it lies within [`REACH`](super::reach::REACH) or nowhere.
+const DOUBLINGS: usize = 10;
+/// Steps along a separatrix at most; some hundred are usual.
+const SEPARATRIX_STEPS: usize = 10_000;
+
 /// A surface of constant β + e^β / N - α² / 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Manifold {
@@ -32,7 +39,7 @@ impl Manifold {
         let sum = self.constant + alpha * alpha / 2.0;
         // From above the solution, because Newton's steps on a convex function then all go down.
         let mut beta = if n * sum > 1.0 { sum.min(libm::log(n * sum)) } else { sum };
-        loop {
+        for _ in 0..NEWTON_STEPS {
             let e = libm::exp(beta) / n;
             let next = beta - (beta + e - sum) / (1.0 + e);
             if next >= beta || beta - next < 1e-15 * beta.abs() {
@@ -40,6 +47,7 @@ impl Manifold {
             }
             beta = next;
         }
+        beta
     }
 
     /// The positive α where β is given; 0 where β is below all of the surface.
@@ -65,10 +73,8 @@ impl Manifold {
         let h = libm::log((distinct - 1.0) / (n_labels - 1.0));
         // α y(β(α)) grows with α, so halves find it.
         let match_score = |alpha: f64| self.context.match_score(self.beta(alpha), alpha);
-        let mut low = -1.0;
-        while match_score(low) > h {
-            low *= 2.0;
-        }
+        let low = (0..=DOUBLINGS as i32).map(|n| -libm::exp2(f64::from(n))).find(|low| match_score(*low) <= h);
+        let mut low = low?;
         let mut high = 0.0;
         if h < 0.0 {
             while high - low > 1e-15 * low.abs() {
@@ -100,12 +106,16 @@ impl Manifold {
     /// The two halves of the separatrix, the curve of (α, ξ) from which the flow ends in the saddle,
     /// each from the saddle outward over a distance of `length`. On one side of it the flow learns to
     /// match; on the other it learns to attend away from the match and to read with the wrong sign.
+    /// A half that cannot be followed so far ends early.
     pub fn separatrix(&self, length: f64) -> Vec<Vec<[f64; 2]>> {
         let (Some([_, alpha, xi]), Some((_, [d_alpha, d_xi]))) = (self.saddle(), self.rates_at_saddle()) else {
             return Vec::new();
         };
         const OFFSET: f64 = 1e-4;
         let norm = d_alpha.hypot(d_xi);
+        if !(norm > 0.0 && norm.is_finite()) {
+            return Vec::new();
+        }
         let half = |sign: f64| {
             let start = [alpha + sign * OFFSET * d_alpha / norm, xi + sign * OFFSET * d_xi / norm, 0.0];
             // Back in time, at unit speed.
@@ -115,7 +125,7 @@ impl Manifold {
                 [g_alpha / speed, g_xi / speed, 0.0]
             };
             let mut steps = Vec::new();
-            let end = integrate(&velocity, start, 0.0, length, &mut steps);
+            let end = integrate(&velocity, start, [0.0, length], SEPARATRIX_STEPS, &mut steps);
             let samples = steps.iter().flat_map(|step| (0..4).map(|i| step.at(f64::from(i) / 4.0)));
             let outward = samples.chain(end.ok()).map(|[alpha, xi, _]| [alpha, xi]);
             [[alpha, xi]].into_iter().chain(outward).collect()

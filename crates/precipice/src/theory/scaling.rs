@@ -62,7 +62,7 @@ pub enum ScalingError {
     #[error(transparent)]
     Context(#[from] ContextError),
     /// A value that makes no sense.
-    #[error("{what} = {value}: must be {expected}")]
+    #[error("{what} = {value:?}: must be {expected}")]
     Value {
         /// Which one.
         what: &'static str,

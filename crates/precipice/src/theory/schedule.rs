@@ -47,6 +47,11 @@ impl Schedule {
         }
     }
 
+    /// Values at the points.
+    pub(super) fn values(&self) -> impl Iterator<Item = f64> {
+        self.points.iter().map(|point| point.1)
+    }
+
     /// Times of its points.
     pub(super) fn times(&self) -> impl Iterator<Item = f64> {
         self.points.iter().map(|point| point.0)

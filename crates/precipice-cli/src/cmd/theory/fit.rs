@@ -1,7 +1,7 @@
 //! `precipice theory fit`: the formula's time scales in a stored run, and the jump they foretell.
 
-use anyhow::bail;
-use precipice_lab::reports::theory::{FitReport, FittedRates, FormulaFit, lack_of_order_parameters};
+use anyhow::Context;
+use precipice_lab::reports::theory::{FitReport, FittedRates, FormulaFit};
 use precipice_lab::store::RunDir;
 
 use crate::args::FitArgs;
@@ -14,17 +14,18 @@ const ROWS: usize = 8;
 pub fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let run_dir = RunDir::new(&args.run);
     let (spec, rows) = (run_dir.spec()?, run_dir.rows()?);
-    let Some(report) = FitReport::new(&spec, &rows) else {
-        bail!("{}: {}", args.run.display(), lack_of_order_parameters(&spec));
-    };
+    let report = FitReport::new(&spec, &rows).with_context(|| format!("{}", args.run.display()))?;
     if args.json {
         return say_json(&report);
     }
     let FitReport { t50: jump, half_step: half, formulas } = report;
-    let step = |step: Option<f64>| step.map_or_else(|| "never".to_owned(), |step| commas(step.round() as u64));
+    let at = |what: &str, step: Option<f64>| match step {
+        Some(step) => format!("{what} at step {}", commas(step.round() as u64)),
+        None => format!("{what} not reached within {} steps", commas(spec.train.steps)),
+    };
     let mut lines = vec![
-        format!("measured: accuracy half way at step {}", step(jump)),
-        format!("          p(correct) = 1/2 at step {} (loss = ln 2), which is what the formula foretells", step(half)),
+        format!("measured: {}", at("accuracy half way", jump)),
+        format!("          {}, which is what the formula foretells", at("p(correct) = 1/2 (loss = ln 2)", half)),
     ];
     for comparison in &formulas {
         lines.push(String::new());

@@ -14,6 +14,7 @@ use precipice_lab::reports::formula::FlowRow;
 
 use crate::Ending;
 use crate::args::{ContextArgs, ParameterArg, TheoryCommand};
+use crate::numbers::fixed;
 
 pub fn theory(command: TheoryCommand) -> anyhow::Result<Ending> {
     match command {
@@ -55,5 +56,6 @@ fn header(time: &str) -> String {
 
 fn row(at: FlowRow) -> String {
     let FlowRow { t, beta, alpha, xi, loss, p_correct } = at;
-    format!("{t:>14.6} {beta:>11.6} {alpha:>11.6} {xi:>11.6} {loss:>12.8} {p_correct:>11.8}")
+    let [t, beta, alpha, xi] = [t, beta, alpha, xi].map(|x| fixed(x, 6));
+    format!("{t:>14} {beta:>11} {alpha:>11} {xi:>11} {loss:>12} {p_correct:>11.8}", loss = fixed(loss, 8))
 }

@@ -4,6 +4,7 @@ use precipice::theory::Over;
 use precipice_lab::reports::scaling::{FittedExponent, ScalingReport, ScalingRow};
 
 use crate::args::{OverArg, ScalingArgs};
+use crate::numbers::fixed;
 use crate::output::{check_place, put_figure, say, say_json};
 
 pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
@@ -49,7 +50,13 @@ pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
 }
 
 fn line(point: &ScalingRow) -> String {
-    let number = |x: Option<f64>, digits: usize| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.digits$}"));
+    let number = |x: Option<f64>, digits: usize| x.map_or_else(|| "-".to_owned(), |x| fixed(x, digits));
     let ratio = point.t50.zip(point.law).map(|(t50, law)| t50 / law);
-    format!("{:>12} {:>16} {:>16} {:>9}", point.value, number(point.t50, 4), number(point.law, 4), number(ratio, 4))
+    format!(
+        "{:>12} {:>16} {:>16} {:>9}",
+        format!("{:?}", point.value).trim_end_matches(".0"),
+        number(point.t50, 4),
+        number(point.law, 4),
+        number(ratio, 4)
+    )
 }
