@@ -7,7 +7,7 @@ use precipice::model::Layout;
 use precipice::run;
 use precipice::spec::RunSpec;
 
-use super::session::Keep;
+use super::options::Keep;
 use crate::error::{LabError, RunDirProblem};
 use crate::store::RunDir;
 use crate::store::checkpoint::{self, Saved};

@@ -4,48 +4,21 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
-use parquet::errors::ParquetError;
 use precipice::measure::transition::Learned;
-use precipice::model::Layout;
 use precipice::record::{Next, RecordError, Recorder, Row};
-use precipice::run::{Outcome, Run, RunError, checkpoints_due};
+use precipice::run::{Outcome, Run, RunError};
 use precipice::spec::RunSpec;
-use precipice::train::{TrainState, Trainer};
+use precipice::train::Trainer;
 use precipice_num::Kernels;
 
-use super::resume::{self, Kept};
+use super::options::Options;
 use super::stored::StoredRun;
 use super::threads::Pool;
 use super::trainer::{Build, explained};
+use super::writer::Writer;
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::log::Log;
-use crate::store::tables::Table;
-use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, atomic, checkpoint, manifest, spec_text};
-
-/// How to run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The run directory; default `runs/<name>-<hash8>`.
-    pub out: Option<PathBuf>,
-    /// Threads; the result does not depend on them.
-    pub threads: usize,
-    /// Go on with an unfinished run.
-    pub resume: bool,
-    /// Compute again what is finished or unfinished.
-    pub force: bool,
-    /// What to write.
-    pub keep: Keep,
-}
-
-/// What a run directory holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// Everything: all checkpoints, table, and figures where someone draws them.
-    All,
-    /// The log, the last checkpoint and the manifest: one run of many. Interrupted, it starts again.
-    Results,
-}
+use crate::store::{Manifest, RunDir, RunOutcome, Standing, manifest, spec_text};
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -88,7 +61,7 @@ impl Training {
 /// an unfinished run that can be resumed.
 #[derive(Debug)]
 pub struct Unsealed {
-    session: Session,
+    writer: Writer,
     manifest: Manifest,
     figures: Vec<PathBuf>,
 }
@@ -96,7 +69,7 @@ pub struct Unsealed {
 impl Unsealed {
     /// The run as whoever draws it sees it.
     pub fn stored(&self) -> StoredRun {
-        let Session { run_dir, spec, rows, .. } = &self.session;
+        let Writer { run_dir, spec, rows, .. } = &self.writer;
         let (run_dir, spec, rows) = (run_dir.clone(), spec.clone(), rows.clone());
         StoredRun { run_dir, spec, rows, own_metrics: self.manifest.own_metrics.clone() }
     }
@@ -104,7 +77,7 @@ impl Unsealed {
     /// Lists figures that were drawn, and warns of those that could not be.
     pub fn add_figures(&mut self, figures: Vec<PathBuf>, problems: Vec<String>) {
         self.figures.extend(figures);
-        self.session.warnings.extend(problems);
+        self.writer.warnings.extend(problems);
     }
 
     /// Writes the manifest, which makes it a finished run, with the digest of every file.
@@ -112,9 +85,9 @@ impl Unsealed {
     /// # Errors
     /// If the system refuses, or a file was taken away or changed since it was written.
     pub fn seal(mut self) -> Result<Report, LabError> {
-        self.manifest.files = self.session.files(self.manifest.steps, &self.figures)?;
-        self.manifest.write(&self.session.run_dir.manifest_path())?;
-        Ok(self.session.report(self.manifest, self.figures))
+        self.manifest.files = self.writer.files(self.manifest.steps, &self.figures)?;
+        self.manifest.write(&self.writer.run_dir.manifest_path())?;
+        Ok(report(self.writer, self.manifest, self.figures))
     }
 }
 
@@ -198,18 +171,18 @@ pub fn train_run(
         return Ok(Training::Ended(Box::new(report)));
     }
     let lock = run_dir.lock()?;
-    let mut session = Session::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
-    let kernels = session.kernels;
+    let mut writer = Writer::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
+    let kernels = writer.kernels;
     if kernels != detected {
         run = make(kernels)?;
     }
-    if let Some(state) = session.start.take() {
-        run.restore(state, session.rows.clone());
+    if let Some(state) = writer.start.take() {
+        run.restore(state, writer.rows.clone());
     }
     let first_step = run.step();
     let (started, clock) = (SystemTime::now(), Instant::now());
     let pool = Pool::for_work_at(options.threads, run_dir.root())?;
-    let mut recorder = Both { store: &mut session, watch };
+    let mut recorder = Both { store: &mut writer, watch };
     let outcome = pool.with(|| run.record(&pool, &mut recorder)).map_err(unwrap_record)?;
     let seconds = clock.elapsed().as_secs_f64();
     let steps_per_s = (run.step() - first_step) as f64 / seconds;
@@ -230,12 +203,20 @@ pub fn train_run(
         outcome: reported(outcome, learned),
         steps: run.step(),
         digest: run.state().params.digest(),
-        final_row: session.rows.last().map(manifest::columns_of).unwrap_or_default(),
+        final_row: writer.rows.last().map(manifest::columns_of).unwrap_or_default(),
         transition: transition.map(Into::into),
         files: BTreeMap::new(),
         own_metrics: run.own_metrics().to_vec(),
     };
-    session.end(manifest, outcome)
+    writer.end(outcome)?;
+    Ok(match outcome {
+        Outcome::Stopped { .. } => Training::Ended(Box::new(report(writer, manifest, Vec::new()))),
+        _ => Training::Unsealed(Box::new(Unsealed { writer, manifest, figures: Vec::new() })),
+    })
+}
+
+fn report(writer: Writer, manifest: Manifest, figures: Vec<PathBuf>) -> Report {
+    Report { run_dir: writer.run_dir, manifest, was_stored: false, warnings: writer.warnings, figures }
 }
 
 pub(super) fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
@@ -268,146 +249,6 @@ fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Res
             Err(LabError::run_dir(run_dir.root(), RunDirProblem::UnfinishedRun))
         }
         _ => Ok(None),
-    }
-}
-
-/// The storing half of a run.
-#[derive(Debug)]
-struct Session {
-    run_dir: RunDir,
-    spec: RunSpec,
-    spec_hash: String,
-    log: Log,
-    rows: Vec<Row>,
-    start: Option<TrainState>,
-    /// Of the arithmetic that the run began with.
-    kernels: Kernels,
-    warnings: Vec<String>,
-    keep: Keep,
-    lock: Lock,
-}
-
-impl Session {
-    fn begin(
-        run_dir: &RunDir,
-        spec: &RunSpec,
-        layout: &std::sync::Arc<Layout>,
-        options: &Options,
-        lock: Lock,
-    ) -> Result<Self, LabError> {
-        // Another process may have written between the first look and the lock.
-        let standing = run_dir.standing(spec)?;
-        let kept = match standing {
-            Standing::Empty => {
-                run_dir.write_spec(spec)?;
-                Kept::default()
-            }
-            _ if options.force => {
-                run_dir.clear(spec)?;
-                Kept::default()
-            }
-            Standing::Unreadable(e) => return Err(e),
-            Standing::Finished => {
-                return Err(LabError::run_dir(run_dir.root(), RunDirProblem::FinishedMeanwhile));
-            }
-            Standing::Unfinished if !options.resume => {
-                return Err(LabError::run_dir(run_dir.root(), RunDirProblem::BegunMeanwhile));
-            }
-            Standing::Unfinished => resume::kept(run_dir, spec, layout, options.keep)?,
-        };
-        run_dir.make_folders()?;
-        let Kept { saved, entries, warnings } = kept;
-        let spec_hash = spec.hash();
-        let log = Log::open(&run_dir.log_path(), entries.last(), &spec_hash)?;
-        let kernels = saved.as_ref().map_or(Kernels::detect(), |saved| Kernels::with_arithmetic(saved.arithmetic));
-        let (start, rows) = (saved.map(|saved| saved.state), entries.into_iter().map(|entry| entry.row).collect());
-        let (run_dir, spec) = (run_dir.clone(), spec.clone());
-        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep: options.keep, lock })
-    }
-
-    /// Everything but figures and the manifest. A stopped run gets none of it.
-    fn end(self, manifest: Manifest, outcome: Outcome) -> Result<Training, LabError> {
-        // The manifest vouches for the log.
-        self.log.sync_and_read(&self.spec_hash)?;
-        if matches!(outcome, Outcome::Stopped { .. }) {
-            return Ok(Training::Ended(Box::new(self.report(manifest, Vec::new()))));
-        }
-        if self.keep == Keep::All {
-            atomic::write(&self.run_dir.parquet_path(), &self.table()?)?;
-        }
-        Ok(Training::Unsealed(Box::new(Unsealed { session: self, manifest, figures: Vec::new() })))
-    }
-
-    fn table(&self) -> Result<Vec<u8>, LabError> {
-        let problem = |e: ParquetError| RunDirProblem::Table { cause: e.to_string() };
-        Table::of_run(&self.spec, &self.rows)
-            .parquet()
-            .map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), problem(e)))
-    }
-
-    /// Every file of a run that ended after `n_steps`, and its digest, as they are on the disk now.
-    fn files(&self, n_steps: u64, figures: &[PathBuf]) -> Result<BTreeMap<String, String>, LabError> {
-        self.check_unchanged()?;
-        self.log.sync_and_read(&self.spec_hash)?;
-        let (root, folder) = (self.run_dir.root(), self.run_dir.checkpoints());
-        let mut saved = checkpoint::steps(&folder)?;
-        saved.retain(|&step| step <= n_steps);
-        let due = checkpoints_due(&self.spec).take_while(|&step| step <= n_steps).filter(|&step| self.keeps(step));
-        let mut needed = due.chain(self.keeps(n_steps).then_some(n_steps));
-        if let Some(step) = needed.find(|step| saved.binary_search(step).is_err()) {
-            let path = folder.join(checkpoint::file_name(step));
-            return Err(LabError::run_dir(&path, RunDirProblem::ChangedWhileWritten));
-        }
-        let mut paths = vec![self.run_dir.spec_path(), self.run_dir.log_path()];
-        paths.extend(saved.into_iter().map(|step| folder.join(checkpoint::file_name(step))));
-        paths.extend((self.keep == Keep::All).then(|| self.run_dir.parquet_path()));
-        paths.extend(figures.iter().cloned());
-        let digest = |path: PathBuf| {
-            let name = path.strip_prefix(root).unwrap_or(&path).iter().map(|part| part.to_string_lossy());
-            Ok((name.collect::<Vec<_>>().join("/"), manifest::digest_of(&atomic::read(&path)?)))
-        };
-        paths.into_iter().map(digest).collect()
-    }
-
-    /// Whether the state of a step is saved at all.
-    fn keeps(&self, step: u64) -> bool {
-        self.keep == Keep::All || step == self.spec.train.steps
-    }
-
-    /// Whether the directory is still that of this run.
-    fn check_unchanged(&self) -> Result<(), LabError> {
-        let changed = |path: &PathBuf| LabError::run_dir(path, RunDirProblem::ChangedWhileWritten);
-        if !self.lock.is_held() {
-            return Err(changed(&self.run_dir.root().join("lock")));
-        }
-        let path = self.run_dir.spec_path();
-        let text = atomic::read(&path).map_err(|_| changed(&path))?;
-        if text == spec_text::to_text(&self.spec).as_bytes() { Ok(()) } else { Err(changed(&path)) }
-    }
-
-    fn report(self, manifest: Manifest, figures: Vec<PathBuf>) -> Report {
-        Report { run_dir: self.run_dir, manifest, was_stored: false, warnings: self.warnings, figures }
-    }
-}
-
-impl Recorder for Session {
-    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
-        if self.log.append(row)? {
-            self.rows.push(row.clone());
-        }
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RecordError> {
-        let step = trainer.state().step;
-        if !self.keeps(step) {
-            return Ok(());
-        }
-        // A checkpoint vouches for the rows before it.
-        self.log.sync()?;
-        self.check_unchanged()?;
-        checkpoint::write(&self.run_dir.checkpoints(), trainer, &self.spec_hash, self.log.check())?;
-        Ok(())
     }
 }
 
