@@ -40,10 +40,15 @@ fn a_checkpoint_of_another_step_is_found_out() {
     let resumed = tiny(&scratch, &["--out", "r", "--resume"]).ok();
     assert!(resumed.stderr.contains(name) && resumed.stderr.contains("the one before it is used"));
     assert!(scratch.run(&["verify", "r", "-q"]).ok().stdout.contains("same bits"));
-    fs::remove_file(scratch.path("r/checkpoints/step-00000016.safetensors")).unwrap();
-    for command in [&["verify", "r", "-q"][..], &["probe", "r"], &["figure", "attention", "r"]] {
-        refused(&scratch, command, if command[0] == "verify" { 1 } else { 2 }, &["step-00000016", "is missing"]);
+    // One that is gone is named by whoever uses it.
+    fs::remove_file(scratch.path(&format!("r/checkpoints/{name}"))).unwrap();
+    refused(&scratch, &["verify", "r", "-q"], 1, &[name, "is missing"]);
+    for command in [&["probe", "r", "--step", "32"][..], &["figure", "attention", "r"]] {
+        refused(&scratch, command, 2, &[name, "is missing"]);
     }
+    scratch.run(&["probe", "r"]).ok();
+    fs::remove_file(scratch.path("r/manifest.json")).unwrap();
+    refused(&scratch, &["probe", "r"], 2, &[name, "was due"]);
 }
 
 /// The format in the first line counts for every command, as the one in the manifest does.
@@ -205,6 +210,7 @@ fn force_and_out_leave_what_is_not_the_runs() {
             refused(&scratch, &["run", "copying-small", "--steps", "1", "--out", out, "-q"], 2, &["run directory"]);
         }
     }
+    refused(&scratch, &["reproduce", "essay-2", "--fast", "--out", "r", "-q"], 2, &["run directory"]);
     assert_eq!(common::names(&scratch.path("r")), before);
 }
 

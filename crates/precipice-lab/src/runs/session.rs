@@ -239,9 +239,11 @@ fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Res
             // Gone since it was looked for: the run begins again.
             let Some(manifest) = run_dir.manifest(spec)? else { return Ok(None) };
             let figures = manifest.files.keys().filter(|file| file.starts_with("figures/"));
-            let figures = figures.map(|file| run_dir.root().join(file)).collect();
-            let run_dir = run_dir.clone();
-            Ok(Some(Report { run_dir, manifest, was_stored: true, warnings: Vec::new(), figures }))
+            let (figures, gone): (Vec<_>, Vec<_>) =
+                figures.map(|file| run_dir.root().join(file)).partition(|path| path.is_file());
+            let told = |path: &PathBuf| format!("{}: is missing; `precipice figure` draws it again", path.display());
+            let (run_dir, warnings) = (run_dir.clone(), gone.iter().map(told).collect());
+            Ok(Some(Report { run_dir, manifest, was_stored: true, warnings, figures }))
         }
         Standing::Unfinished if !options.resume && !options.force => {
             // Whoever is writing it deserves to be named rather than a resume suggested.
