@@ -154,6 +154,24 @@ fn banks_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn the_nearest_neighbor_does_not_change_when_rows_are_rescaled() {
+    let task = bank_spec(5).build_task(Some(bank())).unwrap();
+    let mut batch = task.batch(Set::MAIN, 0, 300);
+    let d = batch.d_item;
+    // Items that are no copies, so that the neighbor is a guess that lengths could sway.
+    batch.items.iter_mut().enumerate().for_each(|(i, x)| *x = libm::sin((i * i) as f64 * 0.7) as f32);
+    let before = neighbor::predict(&batch);
+    let n_right = before.iter().sum::<f64>();
+    assert!(0.0 < n_right && n_right < 300.0, "{n_right}");
+    // Powers of two rescale without rounding.
+    for (i, row) in batch.items.chunks_exact_mut(d).enumerate() {
+        let factor = [0.25, 1.0, 8.0, 1024.0, 0.5][i % 5];
+        row.iter_mut().for_each(|x| *x *= factor);
+    }
+    assert_eq!(neighbor::predict(&batch), before);
+}
+
+#[test]
 fn the_nearest_neighbor_of_a_copy_is_the_copy() {
     let task = spec(4, 6, 13).build_task(None).unwrap();
     assert_eq!(neighbor::predict(&task.batch(Set::MAIN, 0, 100)), [1.0; 100]);

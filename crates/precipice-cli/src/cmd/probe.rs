@@ -12,7 +12,7 @@ use precipice_lab::store::RunDir;
 
 use crate::Ending;
 use crate::args::ProbeArgs;
-use crate::numbers::fraction;
+use crate::numbers::{fixed, fraction};
 use crate::output::{say, say_json};
 
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
@@ -80,7 +80,7 @@ fn to_text(report: &NetworkReport) -> String {
         ));
         for (of_query, name) in parts.iter().zip(PARTS) {
             let cell = |part: &Interaction| {
-                format!("{:>16}", format!("{:.2} ({})", part.contrast, fraction(part.variance_share)))
+                format!("{:>16}", format!("{} ({})", fixed(part.contrast, 2), fraction(part.variance_share)))
             };
             lines.push(format!("{name:<18}{}", of_query.iter().map(cell).collect::<String>()));
         }
@@ -95,10 +95,14 @@ fn to_text(report: &NetworkReport) -> String {
             ("xi", order.xi, order.xi_se),
         ];
         lines.push("\norder parameters".to_owned());
-        lines.extend(parameters.map(|(name, value, error)| format!("{name:<32} {value:>9.3} ± {error:.3}")));
+        lines.extend(
+            parameters.map(|(name, value, error)| format!("{name:<32} {:>9} ± {}", fixed(value, 3), fixed(error, 3))),
+        );
         lines.push(format!(
-            "loss {:.4}; predicted from beta, alpha, xi {:.4}; with label attention {:.4}",
-            order.measured_loss, order.predicted_loss, order.predicted_loss_labels
+            "loss {}; predicted from beta, alpha, xi {}; with label attention {}",
+            fixed(order.measured_loss, 4),
+            fixed(order.predicted_loss, 4),
+            fixed(order.predicted_loss_labels, 4)
         ));
     }
     lines.extend(report.lack_of_order_parameters.iter().map(|why| format!("\nno order parameters: {why}")));

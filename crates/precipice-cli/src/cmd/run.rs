@@ -14,7 +14,7 @@ use precipice_lab::whole_run::train_and_draw;
 use serde_json::Value;
 
 use crate::args::{RunArgs, SpecArgs};
-use crate::numbers::{commas, duration, fraction, step};
+use crate::numbers::{commas, duration, fixed, fraction, step};
 use crate::output::{note, say, say_json};
 use crate::progress::{Progress, progress_words};
 use crate::{Ending, interrupt};
@@ -56,17 +56,18 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
 
 /// The final loss between those of the predictors, and how near the network is to those that descend.
 fn ending_of_values(facts: &Facts, column: &dyn Fn(&Column) -> f64) -> String {
-    let mut text = format!("final loss {:.4}", column(&metric::LOSS.main()));
+    let mut text = format!("final loss {}", fixed(column(&metric::LOSS.main()), 4));
     for (i, predictor) in facts.predictors.iter().enumerate() {
         let loss = column(&Column::of_predictor(facts, Set::MAIN, predictor));
-        text += &format!("{} {} {loss:.4}", if i == 0 { ";" } else { "," }, predictor.words);
+        text += &format!("{} {} {}", if i == 0 { ";" } else { "," }, predictor.words, fixed(loss, 4));
     }
     for PredictorName { name, words } in &facts.predictors {
         let cosine = column(&metric::SENSITIVITY_COSINE.at([name]));
         if cosine.is_finite() {
             let difference = column(&metric::PREDICTION_DIFFERENCE.at([name]));
             text += &format!(
-                "\nbeside {words}: cosine of sensitivities {cosine:.4}, mean difference of predictions {difference:.4}"
+                "\nbeside {words}: cosine of sensitivities {cosine:.4}, mean difference of predictions {}",
+                fixed(difference, 4)
             );
         }
     }

@@ -248,6 +248,25 @@ fn interrupt_saves_and_says_how_to_go_on() {
     assert!(result_of(&scratch.path("r")) == result_of(&scratch.path("whole")));
 }
 
+/// One polite kill suffices while nothing asks about it, as in an evaluation that takes minutes.
+#[test]
+fn one_signal_suffices_where_nobody_asks() {
+    let scratch = Scratch::new();
+    let mut child = spawn(&scratch, &longer(&["--out", "long", "-s", "eval.sequences=16000000"]));
+    wait_until("the run to begin", || scratch.path("long/spec.toml").exists());
+    std::thread::sleep(Duration::from_millis(200));
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let clock = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if clock.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("a minute after the signal it goes on");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(scratch.path("long/spec.toml").exists() && !scratch.path("long/manifest.json").exists());
+}
+
 /// A kill during `--force` leaves a directory that can be forced or resumed again.
 #[test]
 fn force_can_be_interrupted_anywhere() {

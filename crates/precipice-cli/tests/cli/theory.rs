@@ -56,9 +56,15 @@ fn what_makes_no_context_is_refused_by_every_command() {
 fn numbers_that_are_none_are_refused() {
     let scratch = Scratch::new();
     let cases: &[(&str, &[&str], &str)] = &[
-        ("flow", &["--start", "nan,0,0"], "must be finite"),
+        ("flow", &["--start", "nan,0,0"], "beta = NaN"),
         ("flow", &["--start", "1,2"], "takes three numbers"),
         ("flow", &["--until", "inf"], "must be finite"),
+        ("flow", &["--start=-1e308,0,0"], "beta = -1e308: the theory computes from -350 to 350"),
+        ("flow", &["--schedule", "xi=0:0,1:1e9"], "xi = 1000000000.0"),
+        ("landscape", &["--start=1e4,0,0"], "beta = 10000.0"),
+        ("landscape", &["--x-range=-1e308,1e308"], "from -1e308 to 1e308 must lie between -350 and 350"),
+        ("landscape", &["--minimize=-1e308,1e308"], "between -350 and 350"),
+        ("landscape", &["--fix", "beta=1e9"], "beta = 1000000000.0"),
         ("flow", &["--schedule", "xi=0:0,0:1"], "schedule"),
         ("flow", &["--schedule", "mu=0:0,1:1"], "not one of beta, alpha, xi"),
         ("descent", &["--start", "inf,0,0"], "finite"),
@@ -68,11 +74,11 @@ fn numbers_that_are_none_are_refused() {
         ("landscape", &["--grid", "1000000000"], "from 2 to 4096"),
         ("landscape", &["--x", "xi"], "two different parameters"),
         ("landscape", &["--x-range", "1,1"], "above its begin"),
-        ("landscape", &["--y-range", "0,inf"], "must be finite"),
+        ("landscape", &["--y-range", "0,inf"], "between -350 and 350"),
         ("landscape", &["--y-range", "0"], "LOW,HIGH"),
         ("landscape", &["--fix", "xi=1"], "it is an axis"),
-        ("landscape", &["--fix", "beta=nan"], "finite"),
-        ("landscape", &["--start", "0,nan,0"], "finite"),
+        ("landscape", &["--fix", "beta=nan"], "beta = NaN"),
+        ("landscape", &["--start", "0,nan,0"], "alpha = NaN"),
         ("landscape", &["--minimize", "2,1"], "above its begin"),
         ("landscape", &["-o", "surface.jpg"], ".svg, .png or .pdf"),
     ];
@@ -168,4 +174,95 @@ fn a_minimal_head_s_jump_is_foretold() {
     assert!(same.code == Some(2) && same.stderr.contains("has L = N itself"), "{}", same.stderr);
     let three = scratch.run(&["figure", "argument", "head", "head", "head"]);
     assert!(three.code == Some(2) && three.stderr.contains("not 3 runs"), "{}", three.stderr);
+}
+
+/// Scores that explode lie outside of what the theory computes; the run ends all the same, with a sentence for each figure.
+#[test]
+fn exploded_scores_end_in_a_sentence() {
+    let scratch = Scratch::new();
+    let short =
+        ["-s", "eval.every=10", "-s", "eval.sequences=100", "-s", "probes.sequences=32", "--threads", "1", "--quiet"];
+    let run = |name: &str, more: &[&str]| {
+        let _ = std::fs::remove_dir_all(scratch.path("run"));
+        scratch.run(&[&["run", name, "--out", "run"], more, &short].concat())
+    };
+    for (name, rate, steps) in
+        [("copying", "0.1", "20"), ("copying-small", "1.0", "50"), ("copying-small", "0.03", "600")]
+    {
+        let rate = format!("train.optimizer.adam.learning_rate={rate}");
+        let ran = run(name, &["--steps", steps, "-s", &rate]).ok();
+        assert!(scratch.path("run/manifest.json").is_file());
+        if ran.stderr.is_empty() {
+            assert!(scratch.path("run/figures/landscape.svg").is_file(), "drawn, or a reason");
+            continue;
+        }
+        assert!(ran.stderr.contains("figure landscape: measured at step"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("from -350 to 350"), "{}", ran.stderr);
+        assert!(!scratch.path("run/figures/landscape.svg").exists());
+        let fit = scratch.run(&["theory", "fit", "run"]);
+        assert!(fit.code == Some(2) && fit.stderr.contains("measured at step"), "{}", fit.stderr);
+    }
+    let rate = ["-s", "train.optimizer.sgd.learning_rate=1000", "-s", "train.batch_size=32", "--steps", "30"];
+    let diverged = run("copying-small", &rate);
+    assert!(diverged.code == Some(1) && diverged.stdout.contains("diverged"), "{}", diverged.stdout);
+}
+
+/// Four heads, LayerNorm and an MLP: the formula says nothing of such a network, and every command says that.
+#[test]
+fn the_formula_is_silent_about_other_networks() {
+    let scratch = Scratch::new();
+    let sets = ["n_heads=2", "layer_norm=true", "d_mlp=16", "output_projection=true"].map(|set| format!("model.{set}"));
+    let mut args = vec!["run", "copying-small", "--out", "run", "--steps", "20", "--quiet", "-s", "eval.sequences=64"];
+    sets.iter().for_each(|set| args.extend(["-s", set]));
+    scratch.run(&args).ok();
+    let drawn = crate::common::names(&scratch.path("run/figures"));
+    assert_eq!(drawn, ["attention.svg", "learning-curve.svg"]);
+    let log = std::fs::read_to_string(scratch.path("run/log.jsonl")).unwrap();
+    assert!(!log.contains("predicted_loss") && log.contains("tila2"));
+    for kind in ["order-parameters", "landscape", "theory-over-measurement"] {
+        let refused = scratch.run(&["figure", kind, "run"]);
+        assert!(refused.code == Some(2) && refused.stderr.contains("three nested soft-maxes"), "{}", refused.stderr);
+    }
+    let fit = scratch.run(&["theory", "fit", "run"]);
+    assert!(fit.code == Some(2) && fit.stderr.contains("three nested soft-maxes"), "{}", fit.stderr);
+    let probe = scratch.run(&["probe", "run"]).ok().stdout;
+    assert!(probe.contains("no order parameters: the formula of three nested soft-maxes"), "{probe}");
+    // A row of the attention figure is one head, named as `probe` names it.
+    scratch.run(&["figure", "attention", "run", "-o", "all.svg"]).ok();
+    scratch.run(&["figure", "attention", "run", "--head", "1.1", "--step", "0,20", "-o", "one.svg"]).ok();
+    let svg = |name: &str| std::fs::read_to_string(scratch.path(name)).unwrap();
+    for head in ["head 0.0", "head 0.1", "head 1.0", "head 1.1"] {
+        assert!(svg("all.svg").contains(head), "{head}");
+        assert_eq!(svg("one.svg").contains(head), head == "head 1.1");
+    }
+    assert!(svg("one.svg").contains("step 20") && svg("one.svg").contains("step 0"));
+    for (more, expected) in [
+        (&["attention", "run", "--head", "2.0"][..], "layers are 0 to 1, heads 0 to 1"),
+        (&["attention", "run", "--step", "7"], "has no checkpoint of step 7"),
+        (&["attention", "run", "--head", "one"], "expected LAYER.HEAD"),
+        (&["learning-curve", "run", "--step", "20"], "steps for attention and contexts"),
+    ] {
+        let refused = scratch.run(&[&["figure"], more].concat());
+        assert!(refused.code == Some(2) && refused.stderr.contains(expected), "{more:?}: {}", refused.stderr);
+    }
+}
+
+/// Words that are true: which set an accuracy is of, and what is not there.
+#[test]
+fn verdicts_name_what_they_measure() {
+    let scratch = Scratch::new();
+    let small = ["--quiet", "-s", "eval.sequences=64", "-s", "probes.sequences=16", "--threads", "1"];
+    let run = |args: &[&str]| scratch.run(&[&["run"], args, &small].concat()).ok().stdout;
+    let none = run(&["classification-fast", "--steps", "20", "--out", "none"]);
+    assert!(none.contains("no jump within 20 steps: accuracy (novel classes (ic)) "), "{none}");
+    assert!(none.contains("final accuracy as trained "), "{none}");
+    let clamps = "model.clamps=[{layer=0,pattern=\"previous-token\"},{layer=1,pattern=\"match\"}]";
+    let clamped = run(&["classification-fast", "--steps", "20", "--out", "clamped", "-s", clamps]);
+    assert!(clamped.contains("clamped by the spec") && !clamped.contains("an induction head"), "{clamped}");
+    scratch.run(&["run", "copying-no-curriculum", "--steps", "40", "--out", "flat", "--quiet"]).ok();
+    let fit = scratch.run(&["theory", "fit", "flat"]).ok().stdout;
+    assert!(fit.contains("not reached within 40 steps") && !fit.contains("never"), "{fit}");
+    run(&["copying-small", "--steps", "20", "--out", "off", "-s", "probes.enabled=false", "-s", "probes.ablations=[]"]);
+    let off = scratch.run(&["figure", "order-parameters", "off"]);
+    assert!(off.stderr.contains("probes.enabled = false"), "{}", off.stderr);
 }

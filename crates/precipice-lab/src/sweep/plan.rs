@@ -9,8 +9,9 @@ use crate::error::{LabError, SweepProblem};
 use crate::input::spec_file::{self, Changes, nearest, toml_error};
 
 /// Sweeps that are part of the program.
-pub const BUILT_IN_SWEEPS: [(&str, &str); 13] = [
+pub const BUILT_IN_SWEEPS: [(&str, &str); 14] = [
     ("reddy-reference", include_str!("../../../../specs/sweeps/reddy-reference.toml")),
+    ("reddy-frozen-biases", include_str!("../../../../specs/sweeps/reddy-frozen-biases.toml")),
     ("reddy-classes-burstiness", include_str!("../../../../specs/sweeps/reddy-classes-burstiness.toml")),
     ("reddy-noise", include_str!("../../../../specs/sweeps/reddy-noise.toml")),
     ("reddy-zipf", include_str!("../../../../specs/sweeps/reddy-zipf.toml")),

@@ -12,6 +12,7 @@ pub mod inside;
 pub mod interactions;
 pub mod metric;
 pub mod order_parameters;
+pub mod rank_test;
 mod row;
 mod scores;
 pub mod survival;

@@ -11,7 +11,7 @@ use crate::task::{Facts, ItemBank, Reader, Task, TaskError, World};
 
 pub use crate::field::SpecError;
 pub use crate::sequence::Tokens;
-pub use crate::task::regression::{Covariance, FunctionKind, InputKind};
+pub use crate::task::regression::{Covariance, FunctionKind, InputKind, SineDraws};
 pub use crate::task::{ClassificationSpec, CopyingSpec, ItemsSpec, OwnSpec, RegressionSpec, Seeds, TaskSpec};
 pub use model::{
     Activation, AttentionKind, ClampPattern, ClampSpec, Construction, EmbeddingSpec, MinimalSpec, ModelSpec, Positions,

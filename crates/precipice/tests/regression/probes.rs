@@ -129,6 +129,40 @@ fn sines_are_as_they_are_described() {
     assert_eq!(found, FIRST_SINE, "{found:?}");
 }
 
+/// Half the mean square of y, and what is left of it by the best answer without the context: E(y | x) is linear in
+/// (sin x, cos x), so least squares over many contexts find it.
+#[test]
+fn sines_without_their_context() {
+    const M: usize = 200_000;
+    for (sine_draws, zero, best) in [(SineDraws::Independent, 0.0258, 0.0172), (SineDraws::Tied, 0.0259, 0.0157)] {
+        let task = RegressionSpec {
+            functions: FunctionKind::Sine,
+            sine_draws,
+            d_item: 1,
+            n_exemplars: 1,
+            input_scale: 10.0,
+            ..RegressionSpec::default()
+        };
+        let batch = spec(task.clone(), layers(1)).build_task(None).unwrap().batch(Set::MAIN, 0, M);
+        // One pair of a context, so that all are independent.
+        let pairs = batch.items.iter().zip(&batch.values).step_by(2);
+        let mut sums = [0.0; 6];
+        for (&x, &y) in pairs {
+            let [sin, cos, y] = [libm::sin(f64::from(x)), libm::cos(f64::from(x)), f64::from(y)];
+            let products = [sin * sin, sin * cos, cos * cos, sin * y, cos * y, y * y];
+            sums.iter_mut().zip(products).for_each(|(sum, product)| *sum += product / M as f64);
+        }
+        let [ss, sc, cc, sy, cy, yy] = sums;
+        let det = ss * cc - sc * sc;
+        let (a, b) = ((cc * sy - sc * cy) / det, (ss * cy - sc * sy) / det);
+        let left = 0.5 * (yy - a * sy - b * cy);
+        // y^2 has a standard deviation of about .05, so the means have standard errors below 6e-5.
+        assert!((0.5 * yy - task.zero_loss()).abs() < 3e-4, "{sine_draws:?}: {yy} {}", task.zero_loss());
+        assert!((task.zero_loss() - zero).abs() < 5e-5, "{sine_draws:?}: {}", task.zero_loss());
+        assert!((left - best).abs() < 3e-4, "{sine_draws:?}: {left}");
+    }
+}
+
 const FIRST_SINE: [u32; 4] = [3_230_371_489, 1_054_835_782, 3_200_722_203, 3_190_350_531];
 
 #[test]

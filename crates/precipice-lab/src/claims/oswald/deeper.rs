@@ -90,9 +90,10 @@ pub(super) fn stream(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<E
 
 pub(super) fn sines(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     const NAME: &str = "regression-sine";
+    let tied = "task.regression.sine_draws=\"tied\"";
     let frozen =
-        ["model.construction={ gradient-descent = { rate = 1.0 } }", "train.freeze_until={ blocks = 1000000 }"];
-    let trained = run_seeds(settings, watcher, NAME, &[], n_seeds(settings))?;
+        ["model.construction={ gradient-descent = { rate = 1.0 } }", "train.freeze_until={ blocks = 1000000 }", tied];
+    let trained = run_seeds(settings, watcher, NAME, &overrides(&[tied]), n_seeds(settings))?;
     let constructed = run_seeds(settings, watcher, NAME, &overrides(&frozen), n_seeds(settings))?;
     let (mut cases, mut ratios) = (Vec::new(), Vec::new());
     for (run, control) in trained.iter().zip(&constructed) {

@@ -16,7 +16,7 @@ use crate::field::SpecError;
 use crate::sequence::{Batch, Geometry, Targets};
 
 pub use predictors::{Predictor, context};
-pub use spec::{Covariance, FunctionKind, InputKind, RegressionSpec, SCALE_MAX};
+pub use spec::{Covariance, FunctionKind, InputKind, RegressionSpec, SCALE_MAX, SineDraws};
 pub use tuning::tuned_predictors;
 
 impl Family for RegressionSpec {
@@ -177,8 +177,10 @@ impl Regression {
     fn fill_sine(&self, address: Address, xs: &[f32], values: &mut [f32]) {
         let mut rng = Rng::new(address.stream(Purpose::Weights));
         let (low, high) = FunctionKind::AMPLITUDES;
-        let amplitude = self.spec.label_scale * (low + (high - low) * rng.uniform());
-        let phase = std::f64::consts::PI * rng.uniform();
+        let u = rng.uniform();
+        let amplitude = self.spec.label_scale * (low + (high - low) * u);
+        let v = if self.spec.sine_draws == SineDraws::Tied { u } else { rng.uniform() };
+        let phase = std::f64::consts::PI * v;
         for (y, &x) in values.iter_mut().zip(xs) {
             *y = (amplitude * libm::sin(f64::from(x) + phase)) as f32;
         }

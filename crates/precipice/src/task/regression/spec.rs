@@ -11,6 +11,9 @@ use crate::field::{SpecError, WIDTH_MAX, error, within};
 pub struct RegressionSpec {
     /// Which functions contexts are examples of.
     pub functions: FunctionKind,
+    /// Whether a sine's amplitude and phase are drawn from one number.
+    #[serde(skip_serializing_if = "SineDraws::is_default")]
+    pub sine_draws: SineDraws,
     /// N, pairs (x, y) in a context.
     pub n_exemplars: usize,
     /// d, width of an input x.
@@ -35,6 +38,7 @@ impl Default for RegressionSpec {
     fn default() -> Self {
         Self {
             functions: FunctionKind::Linear,
+            sine_draws: SineDraws::default(),
             n_exemplars: 10,
             d_item: 10,
             inputs: InputKind::Uniform,
@@ -78,11 +82,26 @@ impl RegressionSpec {
         }
     }
 
+    /// E cos(2 x) of an input.
+    fn mean_cosine(&self) -> f64 {
+        match self.inputs {
+            InputKind::Uniform => libm::sin(self.input_scale) / self.input_scale,
+            InputKind::Gaussian => libm::exp(-2.0 * self.input_scale * self.input_scale),
+        }
+    }
+
     /// Half the mean square of y: the loss of answering 0.
     pub fn zero_loss(&self) -> f64 {
         if self.functions == FunctionKind::Sine {
-            // sin^2 has the mean 1/2 over half a turn.
-            return 0.5 * self.weight_variance();
+            // a^2 sin^2(x + phase) = a^2 (1 - cos(2 x + 2 phase)) / 2. Over half a turn of independent phases the cosine
+            // vanishes; tied to the amplitude, E a^2 cos(2 phase) = (high - low)^2 / (2 pi^2) and sines vanish.
+            let (low, high) = FunctionKind::AMPLITUDES;
+            let tied = match self.sine_draws {
+                SineDraws::Independent => 0.0,
+                SineDraws::Tied => (high - low).powi(2) / (2.0 * std::f64::consts::PI.powi(2)),
+            };
+            let square = self.label_scale * self.label_scale;
+            return 0.5 * self.weight_variance() - 0.25 * square * tied * self.mean_cosine();
         }
         let d = self.d_item;
         let trace = self.covariance.as_ref().map_or(d as f64, |covariance| covariance.trace(d));
@@ -97,7 +116,7 @@ pub enum FunctionKind {
     /// y = w . x, w ~ N(0, label_scale^2 I).
     Linear,
     /// y = a sin(x + phase), a ~ U(.1, .5) label_scale, phase ~ U(0, pi); d_item = 1 (von Oswald et al. 2023, with the
-    /// amplitudes of their code).
+    /// amplitudes of their code, in which `sine_draws` are tied).
     Sine,
 }
 
@@ -111,6 +130,23 @@ impl FunctionKind {
             FunctionKind::Linear => x.iter().map(|&x| f64::from(x)).collect(),
             FunctionKind::Sine => x.iter().flat_map(|&x| [libm::sin(f64::from(x)), libm::cos(f64::from(x))]).collect(),
         }
+    }
+}
+
+/// How a sine's amplitude and phase are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SineDraws {
+    /// From two numbers: functions of two parameters.
+    #[default]
+    Independent,
+    /// From one number u: a = (.1 + .4 u) label_scale, phase = pi u, as in the code of von Oswald et al. 2023.
+    Tied,
+}
+
+impl SineDraws {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -171,6 +207,9 @@ pub(super) fn validate(task: &RegressionSpec) -> Result<(), SpecError> {
     }
     if let Some(n_tasks) = task.n_tasks {
         within(&field("n_tasks"), n_tasks, 1, TASKS_MAX)?;
+    }
+    if task.functions == FunctionKind::Linear && task.sine_draws != SineDraws::default() {
+        return Err(error(&field("sine_draws"), "tied", "must be left alone where functions = \"linear\""));
     }
     if task.functions == FunctionKind::Sine {
         let refuse = |name: &str, value: String| {
