@@ -79,3 +79,58 @@ fn names(rows: &[SweepRow], of: fn(&SweepRow) -> &Map<String, Value>) -> Vec<Str
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::RunOutcome;
+    use crate::sweep::SweepReport;
+
+    fn row(hash: &str, swept: &Value, seed: u64, t50: Option<f64>) -> SweepRow {
+        let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
+        SweepRow {
+            spec_hash: hash.to_owned(),
+            run_dir: format!("runs/{hash}"),
+            swept: object(swept),
+            seed,
+            outcome: RunOutcome::Lost,
+            steps: 10,
+            t50,
+            onset_step: None,
+            width_10_90: Some(2.0),
+            plateau_accuracy: None,
+            final_row: object(&json!({ "loss": 0.5, "xi": null })),
+        }
+    }
+
+    #[test]
+    fn a_field_keeps_its_kind_and_is_empty_where_it_was_not_swept() {
+        let (a, b) = (json!({ "n": 4, "rate": 1, "kind": "sgd" }), json!({ "n": 8, "rate": 0.5, "clamps": true }));
+        let table = table(&[row("a", &a, 3, Some(5.0)), row("b", &b, 4, None)]);
+        let named = |name: &str| &table.columns.iter().find(|(column, _)| column == name).unwrap().1;
+        assert_eq!(named("n"), &Int(vec![4, 8]));
+        assert_eq!(named("rate"), &Real(vec![1.0, 0.5]));
+        assert_eq!(named("kind"), &Text(vec!["sgd".to_owned(), String::new()]));
+        assert_eq!(named("clamps"), &Text(vec![String::new(), "true".to_owned()]));
+        assert_eq!(named("seed"), &Int(vec![3, 4]));
+        assert_eq!(named("outcome"), &Text(vec!["lost".to_owned(); 2]));
+        let csv = table.csv();
+        assert_eq!(csv.lines().nth(1), Some("a,4,1,sgd,,3,lost,10,5,,2,,0.5,"));
+        assert_eq!(csv.lines().nth(2), Some("b,8,0.5,,true,4,lost,10,,,2,,0.5,"));
+        let absent = [Some(json!(4)), None];
+        let Real(values) = column_of(&absent.each_ref().map(Option::as_ref)) else { panic!("numbers and none") };
+        assert!(values[0] == 4.0 && values[1].is_nan());
+    }
+
+    #[test]
+    fn seeds_of_other_sweeps_join_the_points_of_this_one() {
+        let (a, b) = (json!({ "n": 4 }), json!({ "n": 8 }));
+        let runs = vec![row("a0", &a, 0, None), row("b0", &b, 0, None)];
+        let of_others = [row("c0", &json!({ "n": 16 }), 0, None), row("a1", &a, 1, None), row("a0", &a, 0, None)];
+        let report = SweepReport { runs, ..SweepReport::default() }.with_more_seeds(of_others.to_vec());
+        let hashes: Vec<&str> = report.runs.iter().map(|row| row.spec_hash.as_str()).collect();
+        assert_eq!(hashes, ["a0", "a1", "b0"]);
+    }
+}

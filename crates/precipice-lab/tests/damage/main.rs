@@ -2,6 +2,7 @@
 //! comes to what the undamaged run comes to. Nothing panics, hangs, or silently says something else.
 
 mod commands;
+mod forged;
 mod harm;
 mod runs;
 mod sweeps;
