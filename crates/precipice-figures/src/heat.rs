@@ -46,7 +46,7 @@ impl Scale {
             Scale::Fraction => value > 0.55,
             Scale::Steps { .. } => self.lateness(value) < 0.5,
         };
-        if dark { style::PAGE } else { style::INK }
+        if dark { style::ON_DARK_CELL } else { style::ON_LIGHT_CELL }
     }
 
     /// Where a time lies between the ends, 0 to 1.

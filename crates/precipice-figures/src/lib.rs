@@ -8,7 +8,7 @@
 //!
 //! [`style`] (every color and size), `text` (numbers and widths), `canvas` (one page), `panel` and
 //! `legend` (axes, lines, labels), `heat` (colored cells), `surface` (loss surfaces), `tokens`,
-//! `thumbnail`, `check` (of data), `export` (PNG and PDF), then one file a figure.
+//! `thumbnail`, `check` (of data), `theme` (other pages), `export` (PNG and PDF), then one file a figure.
 //!
 //! ```
 //! use precipice_figures::{Guess, LearningCurve, Series, learning_curve};
@@ -38,6 +38,7 @@ mod contexts;
 mod ensemble;
 mod error;
 mod export;
+mod growth;
 mod heat;
 mod interactions;
 mod landscape;
@@ -54,6 +55,7 @@ mod surface_map;
 #[cfg(test)]
 mod testing;
 mod text;
+mod theme;
 mod theory_over_measurement;
 mod thumbnail;
 mod tokens;
@@ -63,6 +65,7 @@ pub use bands::{BandPanel, BandSeries, Bands, bands};
 pub use contexts::{ContextMoment, ContextRow, Contexts, contexts};
 pub use ensemble::{Ensemble, EnsembleMember, ensemble};
 pub use error::FigureError;
+pub use growth::{Growth, GrowthPanel, growth};
 pub use interactions::{InteractionMap, interactions};
 pub use landscape::{Curve, Landscape, LandscapeRow, landscape};
 pub use learning_curve::{Guess, LearningCurve, MorePanel, learning_curve};
@@ -70,11 +73,13 @@ pub use order_parameters::{OrderParameters, order_parameters};
 pub use phase_diagram::{PhaseCell, PhaseDiagram, PhaseMap, PhaseUnit, phase_diagram};
 pub use scaling::{Scaling, ScalingSeries, scaling};
 pub use surface::{Surface, SurfaceAxis, SurfaceMark, SurfacePath};
-pub use text::moment_name;
+pub use text::{moment_name, thousands};
+pub use theme::Theme;
 pub use theory_over_measurement::{TheoryOverMeasurement, theory_over_measurement};
 pub use thumbnail::Thumbnail;
 
-/// A finished figure: [`style::PRINT_WIDTH_INCHES`] wide in print, on an opaque white page.
+/// A finished figure: [`style::PRINT_WIDTH_INCHES`] wide in print, on an opaque white page unless
+/// [`Figure::in_theme`] gives it another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
     svg: String,
@@ -84,6 +89,30 @@ impl Figure {
     /// The figure as an SVG document that scales with its container.
     pub fn svg(&self) -> &str {
         &self.svg
+    }
+
+    /// The figure for another page.
+    ///
+    /// ```
+    /// # use precipice_figures::{Guess, Theme, OrderParameters, Series, order_parameters};
+    /// # let series = |name: &str, values: [f64; 2]| Series { name: name.to_owned(), values: values.to_vec() };
+    /// # let figure = order_parameters(&OrderParameters {
+    /// #     title: "Order parameters".to_owned(),
+    /// #     steps: vec![0.0, 100.0],
+    /// #     parameters: vec![(series("beta", [0.0, 5.0]), vec![0.1, 0.1])],
+    /// #     measured_loss: vec![3.4, 0.1],
+    /// #     predicted_losses: vec![series("three parameters", [3.4, 0.2])],
+    /// #     n_labels: 32,
+    /// #     guess: Guess::among(8, 1),
+    /// #     jump: None,
+    /// # })?;
+    /// let dark = figure.in_theme(Theme::Dark);
+    /// assert!(figure.svg().contains("#ffffff") && !dark.svg().contains("#ffffff"));
+    /// # Ok::<(), precipice_figures::FigureError>(())
+    /// ```
+    #[must_use]
+    pub fn in_theme(&self, theme: Theme) -> Self {
+        Self { svg: theme::apply(&self.svg, theme) }
     }
 
     /// The figure as a PNG of [`style::PNG_SCALE`] pixels per SVG unit.

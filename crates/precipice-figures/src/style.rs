@@ -37,6 +37,10 @@ pub const MUTED: &str = "#595959";
 pub const GRID: &str = "#e6e6e6";
 /// Cells that attention cannot reach.
 pub const MASKED: &str = "#e9e9e9";
+/// Text on dark cells, whatever the page.
+pub const ON_DARK_CELL: &str = "#fefefe";
+/// Text on light cells, whatever the page.
+pub const ON_LIGHT_CELL: &str = "#1b1b1b";
 /// Cells without a value.
 pub const UNDEFINED: &str = "#bdbdbd";
 

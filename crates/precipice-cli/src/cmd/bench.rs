@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use precipice::spec::RunSpec;
-use precipice_figures::scaling;
+use precipice_figures as figure;
 use precipice_lab::bench::{self, Effort, Growth, Timing};
 use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::run_figures::write;
@@ -100,7 +100,7 @@ fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
         }
         rows.push(Growth { steps_per_s: timing.steps_per_s, ..what });
     }
-    write(&scaling(&bench::growth_figure(&rows))?, &args.output)?;
+    write(&figure::growth(&bench::growth_figure(&rows))?, &args.output)?;
     if args.json {
         say_json(&rows)?;
     }
