@@ -363,6 +363,9 @@ pub struct BenchArgs {
     /// Figure of --growth, .svg, .png or .pdf
     #[arg(short, long, value_name = "FILE", default_value = "cost-growth.svg", requires = "growth")]
     pub output: PathBuf,
+    /// Replace that figure
+    #[arg(long, requires = "growth")]
+    pub force: bool,
     /// Print a JSON array instead of text
     #[arg(long)]
     pub json: bool,

@@ -157,6 +157,7 @@ fn outputs_replace_nothing() {
         refused(&scratch, args, 2, &["is there already", "--force"]);
         assert_eq!(fs::read_to_string(scratch.path(args.last().unwrap())).unwrap(), "mine");
     }
+    refused(&scratch, &["bench", "--growth", "-o", "mine.svg"], 2, &["is there already", "--force"]);
     for args in writings {
         scratch.run(&[args, &["--force"]].concat()).ok();
         assert_ne!(fs::read_to_string(scratch.path(args.last().unwrap())).unwrap(), "mine");
@@ -210,7 +211,9 @@ fn force_and_out_leave_what_is_not_the_runs() {
             refused(&scratch, &["run", "copying-small", "--steps", "1", "--out", out, "-q"], 2, &["run directory"]);
         }
     }
-    refused(&scratch, &["reproduce", "essay-2", "--fast", "--out", "r", "-q"], 2, &["run directory"]);
+    for claim in ["essay-2", "essay-3"] {
+        refused(&scratch, &["reproduce", claim, "--fast", "--out", "r", "-q"], 2, &["run directory"]);
+    }
     assert_eq!(common::names(&scratch.path("r")), before);
 }
 

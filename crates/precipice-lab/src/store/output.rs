@@ -26,18 +26,23 @@ pub const OF_SWEEPS: [&str; 5] = ["sweep.json", "runs.parquet", "ensemble.svg", 
 /// ```
 pub fn write(path: &Path, bytes: &[u8], may_replace: bool) -> Result<(), LabError> {
     check_place(path)?;
-    if path.is_file() {
-        if atomic::read(path)? == bytes {
-            return Ok(());
-        }
-        if !may_replace {
-            return Err(LabError::output(path, OutputProblem::Exists));
-        }
+    if path.is_file() && atomic::read(path)? == bytes {
+        return Ok(());
     }
+    check_free(path, may_replace)?;
     // What a killed command left there before.
     let _ =
         path.parent().map(|folder| atomic::sweep(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }));
     atomic::write(path, bytes)
+}
+
+/// Whether a file whose content is not known yet may be written there.
+///
+/// # Errors
+/// As [`write`].
+pub fn check_free(path: &Path, may_replace: bool) -> Result<(), LabError> {
+    check_place(path)?;
+    if path.is_file() && !may_replace { Err(LabError::output(path, OutputProblem::Exists)) } else { Ok(()) }
 }
 
 /// Whether a file may be written there at all, which can be asked before the work is done.

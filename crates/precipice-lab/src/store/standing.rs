@@ -40,9 +40,7 @@ impl RunDir {
     pub fn standing(&self, spec: &RunSpec) -> Result<Standing, LabError> {
         let error = |problem| LabError::run_dir(self.root(), problem);
         let parent = std::path::absolute(self.root()).ok().and_then(|path| path.parent().map(Path::to_owned));
-        if let Some(outer) = parent.and_then(|parent| RunDir::around(&parent)) {
-            return Err(error(RunDirProblem::InsideARun { run: outer.root().to_owned() }));
-        }
+        parent.map_or(Ok(()), |parent| RunDir::check_outside(&parent))?;
         let entries = match fs::read_dir(self.root()) {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Standing::Empty),
@@ -72,6 +70,17 @@ impl RunDir {
             return Err(error(RunDirProblem::AnotherSpec { stored, asked }));
         }
         Ok(if self.manifest_path().is_file() { Standing::Finished } else { Standing::Unfinished })
+    }
+
+    /// Refuses a folder that is a run directory or lies in one.
+    ///
+    /// # Errors
+    /// Naming the run.
+    pub fn check_outside(folder: &Path) -> Result<(), LabError> {
+        match RunDir::around(folder) {
+            Some(run) => Err(LabError::run_dir(folder, RunDirProblem::InsideARun { run: run.root().to_owned() })),
+            None => Ok(()),
+        }
     }
 
     /// Creates the directory and takes its lock, which is held while the value lives.

@@ -68,9 +68,7 @@ impl Record {
     /// If the folder is no place for a sweep, or cannot be written.
     pub(super) fn enter(folder: &Path, jobs: &[Job]) -> Result<(), LabError> {
         let error = |problem| LabError::run_dir(folder, problem);
-        if let Some(run) = RunDir::around(folder) {
-            return Err(error(RunDirProblem::InsideARun { run: run.root().to_owned() }));
-        }
+        RunDir::check_outside(folder)?;
         let taken = output::OF_SWEEPS.into_iter().find(|name| folder.join(name).exists());
         if let (Some(name), false) = (taken, Self::is_in(folder)) {
             return Err(error(RunDirProblem::NotOfASweep { name: name.to_owned() }));
