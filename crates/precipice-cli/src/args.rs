@@ -155,9 +155,12 @@ pub struct FigureArgs {
     /// Run directories; `argument` takes one and trains its companion with L = N beside it, or both
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// File to write, .svg, .png or .pdf; one figure only [default: RUN/figures/KIND.svg]
+    /// File to write, .svg, .png or .pdf, or - for SVG on standard output; one figure only [default: RUN/figures/KIND.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace the file that -o names
+    #[arg(long)]
+    pub force: bool,
     /// Heads that attention shows, a row each, numbered from 0 as in `probe` [default: all of up to
     /// eight, else the leading one of each layer]
     #[arg(long = "head", value_name = "LAYER.HEAD,...", value_delimiter = ',', value_parser = parse_head)]
@@ -192,17 +195,24 @@ fn parse_kind(text: &str) -> Result<Kind, String> {
 /// `export`
 #[derive(Debug, ClapArgs)]
 pub struct ExportArgs {
-    /// Run directory
+    /// Run directory, or folder of a sweep
+    #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// Rows as parquet, csv or npz; parameters as safetensors
+    /// Rows as parquet, csv or npz; parameters of a run as safetensors
     #[arg(long, value_enum)]
     pub to: ExportFormat,
     /// Checkpoint whose parameters to export [default: the last]
     #[arg(long)]
     pub step: Option<u64>,
-    /// File to write [default: <name>.<format> in the current folder]
+    /// Of a sweep: the rows of all its logs with run, swept fields and seed, instead of one row a run
+    #[arg(long)]
+    pub curves: bool,
+    /// File to write, or - for standard output [default: <name>-<hash8>.<format> in the current folder]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace the file
+    #[arg(long)]
+    pub force: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -343,6 +353,9 @@ pub struct BenchArgs {
     /// Figure of --growth, .svg, .png or .pdf
     #[arg(short, long, value_name = "FILE", default_value = "cost-growth.svg", requires = "growth")]
     pub output: PathBuf,
+    /// Replace that figure
+    #[arg(long, requires = "growth")]
+    pub force: bool,
     /// Print a JSON array instead of text
     #[arg(long)]
     pub json: bool,

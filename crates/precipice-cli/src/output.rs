@@ -1,9 +1,13 @@
 //! Words and JSON on the screen. Data go to standard output, everything else to standard error.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use precipice_figures::Figure;
+use precipice_lab::run_figures;
+use precipice_lab::store::output;
 use precipice_lab::sweep::FailedRun;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,6 +23,34 @@ pub fn say(text: &str) -> anyhow::Result<()> {
 /// One JSON value to stdout.
 pub fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
     say(&serde_json::to_string_pretty(value)?)
+}
+
+/// Whether `-o` names standard output.
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Refuses a place that nothing may be written to, before the work is done.
+pub fn check_place(path: &Path) -> anyhow::Result<()> {
+    if is_stdout(path) { Ok(()) } else { Ok(output::check_place(path)?) }
+}
+
+/// Writes bytes to the file that `-o` names, or to stdout.
+pub fn put(path: &Path, bytes: &[u8], may_replace: bool) -> anyhow::Result<()> {
+    if !is_stdout(path) {
+        return Ok(output::write(path, bytes, may_replace)?);
+    }
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
+}
+
+/// The same with a figure, as SVG on stdout.
+pub fn put_figure(path: &Path, figure: &Figure, may_replace: bool) -> anyhow::Result<()> {
+    let named = if is_stdout(path) { Path::new("figure.svg") } else { path };
+    put(path, &run_figures::bytes(figure, named)?, may_replace)
 }
 
 /// A line to stderr. Nobody reading it is no reason to stop.

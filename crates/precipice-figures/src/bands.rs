@@ -27,8 +27,10 @@ pub struct BandPanel {
     pub series: Vec<BandSeries>,
     /// Dashed lines with their labels.
     pub references: Vec<(String, f64)>,
-    /// Times of the jump.
+    /// Dashed vertical lines, as at the jump.
     pub marks: Vec<f64>,
+    /// What they are; may be empty.
+    pub mark_words: String,
 }
 
 /// One curve with its band.
@@ -59,6 +61,7 @@ const GAP: f64 = 26.0;
 ///     series: vec![series],
 ///     references: vec![("1/N".to_owned(), 0.125)],
 ///     marks: Vec::new(),
+///     mark_words: String::new(),
 /// };
 /// let figure = bands(&Bands { title: "Eight seeds".to_owned(), x_name: None, panels: vec![panel] })?;
 /// assert!(figure.svg().contains("Eight seeds"));
@@ -110,8 +113,10 @@ fn draw_panel(
         stroke: Stroke::Solid,
     };
     let entries: Vec<Entry> = data.series.iter().enumerate().map(entry).collect();
-    if entries.len() > 1 {
-        top = legend(canvas, &entries, left, style::WIDTH - style::PADDING, top) + 6.0;
+    top = legend(canvas, &entries, left, style::WIDTH - style::PADDING, top) + 6.0;
+    if !data.mark_words.is_empty() {
+        canvas.centered_text((left, top + row / 2.0), &data.mark_words, TextStyle::body().color(style::JUMP_INK));
+        top += row;
     }
     let area = Area { left, top, width, height: HEIGHT };
     let shown = data.series.iter().flat_map(|series| series.values.iter().flatten().copied());
@@ -156,11 +161,12 @@ mod tests {
             series: vec![series("ic"), series("iw")],
             references: vec![("1/N".to_owned(), 0.125)],
             marks: vec![0.7],
+            mark_words: "jump at .7".to_owned(),
         };
         let data =
             Bands { title: "t".to_owned(), x_name: Some("noise".to_owned()), panels: vec![panel.clone(), panel] };
         let svg = bands(&data).unwrap().svg().to_owned();
-        assert!(["minimal head", "noise", "1/N", "iw"].iter().all(|text| svg.contains(text)));
+        assert!(["minimal head", "noise", "1/N", "iw", "jump at .7"].iter().all(|text| svg.contains(text)));
         assert!(bands(&Bands { panels: Vec::new(), ..data.clone() }).is_err());
         let mut short = data;
         short.panels[0].series[0].values.pop();

@@ -79,7 +79,7 @@ fn entry(i: usize, series: &ScalingSeries) -> Entry {
 }
 
 /// From the least to the greatest with a tenth of an octave to spare.
-fn log_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+pub(super) fn log_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
     (low / 1.25, high * 1.25)
 }

@@ -1,7 +1,7 @@
 //! Numbers as the project writes them, and how wide text is.
 
 /// A step or count with commas: `2520.0` -> "2,520". Rounds to whole numbers.
-pub(super) fn thousands(value: f64) -> String {
+pub fn thousands(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut grouped = String::new();
     for (idx, digit) in digits.chars().enumerate() {

@@ -7,7 +7,7 @@ use precipice::spec::RunSpec;
 use precipice::task::{Set, Task};
 use precipice::train::Trainer;
 use precipice::workers::Workers;
-use precipice_figures::{Scaling, ScalingSeries};
+use precipice_figures as figure;
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real, Rng, StreamId};
 use serde::Serialize;
 
@@ -189,20 +189,15 @@ pub fn growth_tasks() -> Vec<(Growth, RunSpec, usize)> {
 }
 
 /// Milliseconds a step against each axis.
-pub fn growth_figure(rows: &[Growth]) -> Scaling {
-    let mut series: Vec<ScalingSeries> = Vec::new();
-    for row in rows {
-        if series.last().is_none_or(|last| last.name != row.axis) {
-            series.push(ScalingSeries { name: row.axis.to_owned(), points: Vec::new(), is_law: false });
-        }
-        let points = &mut series.last_mut().expect("just pushed").points;
-        points.push((row.value as f64, 1e3 / row.steps_per_s));
-    }
-    Scaling {
+pub fn growth_figure(rows: &[Growth]) -> figure::Growth {
+    let panel = |rows: &[Growth]| figure::GrowthPanel {
+        x_name: rows[0].axis.to_owned(),
+        points: rows.iter().map(|row| (row.value as f64, 1e3 / row.steps_per_s)).collect(),
+    };
+    figure::Growth {
         title: "Cost of a training step · default network, 65 positions".to_owned(),
-        x_name: "value of what varies".to_owned(),
         y_name: "milliseconds a step".to_owned(),
-        series,
+        panels: rows.chunk_by(|a, b| a.axis == b.axis).map(panel).collect(),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::store::RunOutcome;
 /// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::All };
 /// let report = train_and_draw(spec, &options, &mut MemoryRecorder::default())?;
 /// assert!(report.figures.iter().all(|path| path.is_file()));
-/// assert!(report.manifest.files.contains(&"figures/learning-curve.svg".to_owned()));
+/// assert!(report.manifest.files.contains_key("figures/learning-curve.svg"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn train_and_draw(spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Result<Report, LabError> {

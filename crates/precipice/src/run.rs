@@ -266,8 +266,38 @@ pub fn is_row_due(spec: &RunSpec, step: u64) -> bool {
     step.is_multiple_of(spec.eval.every) || step == spec.train.steps
 }
 
+/// Rows that are due up to and with a step.
+///
+/// ```
+/// use precipice::{run::{is_row_due, n_rows_due}, spec::RunSpec};
+/// let spec = RunSpec::default();
+/// let last = spec.train.steps;
+/// assert_eq!(n_rows_due(&spec, last), (0..=last).filter(|&step| is_row_due(&spec, step)).count() as u64);
+/// ```
+pub fn n_rows_due(spec: &RunSpec, step: u64) -> u64 {
+    let is_extra = step >= spec.train.steps && !spec.train.steps.is_multiple_of(spec.eval.every);
+    step.min(spec.train.steps) / spec.eval.every + 1 + u64::from(is_extra)
+}
+
 /// Steps 0, 1, 2, 4 ... 512, then every `checkpoint.every`, and the last.
 pub fn is_checkpoint_due(spec: &RunSpec, step: u64) -> bool {
-    let early = step == 0 || (step.is_power_of_two() && step <= 512);
-    early || (step > 512 && step.is_multiple_of(spec.checkpoint.every)) || step == spec.train.steps
+    let early = step == 0 || (step.is_power_of_two() && step <= EARLY_UNTIL);
+    early || (step > EARLY_UNTIL && step.is_multiple_of(spec.checkpoint.every)) || step == spec.train.steps
+}
+
+/// The last of the steps whose checkpoints are dense.
+const EARLY_UNTIL: u64 = 512;
+
+/// All steps at which a checkpoint is due, rising.
+///
+/// ```
+/// use precipice::{run::{checkpoints_due, is_checkpoint_due}, spec::RunSpec};
+/// let spec = RunSpec::default();
+/// assert!(checkpoints_due(&spec).eq((0..=spec.train.steps).filter(|&step| is_checkpoint_due(&spec, step))));
+/// ```
+pub fn checkpoints_due(spec: &RunSpec) -> impl Iterator<Item = u64> {
+    let (every, last) = (spec.checkpoint.every, spec.train.steps);
+    let early = std::iter::once(0).chain((0..=EARLY_UNTIL.ilog2()).map(|exponent| 1 << exponent));
+    let later = (1..).map_while(move |n: u64| n.checked_mul(every)).skip((EARLY_UNTIL / every) as usize);
+    early.chain(later).take_while(move |&step| step < last).chain(std::iter::once(last))
 }

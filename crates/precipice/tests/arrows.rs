@@ -79,6 +79,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "interactions",
             "phase_diagram",
             "scaling",
+            "growth",
         ],
     ),
     ("precipice-cli", &["numbers", "output", "chart", "args", "interrupt", "progress", "cmd"]),

@@ -203,9 +203,12 @@ pub struct LandscapeArgs {
     /// Points a side, 2 to 4096
     #[arg(long, default_value_t = 256)]
     pub grid: usize,
-    /// Figure to write, .svg, .png or .pdf [default: landscape.svg in the current folder]
+    /// Figure to write, .svg, .png or .pdf, or - for SVG on standard output [default: landscape.svg in the current folder]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace the file
+    #[arg(long)]
+    pub force: bool,
     /// Print the surface as comma-separated rows instead of drawing it
     #[arg(long, conflicts_with_all = ["output", "json"])]
     pub rows: bool,
@@ -248,6 +251,9 @@ pub struct ScalingArgs {
     /// Figure to write, .svg, .png or .pdf
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace the file
+    #[arg(long)]
+    pub force: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

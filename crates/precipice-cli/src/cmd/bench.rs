@@ -2,15 +2,15 @@
 
 use anyhow::{Context, bail};
 use precipice::spec::RunSpec;
-use precipice_figures::scaling;
+use precipice_figures as figure;
 use precipice_lab::bench::{self, Effort, Growth, Timing};
 use precipice_lab::input::spec_file::{self, Changes};
-use precipice_lab::run_figures::write;
 use precipice_lab::runs::threads::THREADS_MAX;
+use precipice_lab::store::output;
 
 use crate::Ending;
 use crate::args::BenchArgs;
-use crate::output::{note, say, say_json};
+use crate::output::{note, put_figure, say, say_json};
 
 pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
     let effort = Effort { rounds: usize::from(args.rounds), seconds: args.seconds };
@@ -91,6 +91,8 @@ fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
     if !matches!(extension, Some("svg" | "png" | "pdf")) {
         bail!("{}: expected a file that ends in .svg, .png or .pdf", args.output.display());
     }
+    // Minutes of work are not to end in a refusal.
+    output::check_free(&args.output, args.force)?;
     let mut rows = Vec::new();
     for (what, spec, threads) in bench::growth_tasks() {
         let Growth { axis, value, .. } = what;
@@ -100,7 +102,7 @@ fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
         }
         rows.push(Growth { steps_per_s: timing.steps_per_s, ..what });
     }
-    write(&scaling(&bench::growth_figure(&rows))?, &args.output)?;
+    put_figure(&args.output, &figure::growth(&bench::growth_figure(&rows))?, args.force)?;
     if args.json {
         say_json(&rows)?;
     }

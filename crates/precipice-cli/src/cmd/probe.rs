@@ -8,7 +8,7 @@ use precipice_lab::reports::network::{Interaction, NetworkReport};
 use precipice_lab::reports::regression::RegressionReport;
 use precipice_lab::runs::at_step;
 use precipice_lab::runs::threads::Pool;
-use precipice_lab::store::{RunDir, checkpoint};
+use precipice_lab::store::RunDir;
 
 use crate::Ending;
 use crate::args::ProbeArgs;
@@ -18,7 +18,7 @@ use crate::output::{say, say_json};
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(&args.run);
     let spec = run_dir.spec()?;
-    let steps = checkpoint::steps(&run_dir.checkpoints())?;
+    let steps = if args.step.is_none() { run_dir.checkpoint_steps(&spec)? } else { Vec::new() };
     let Some(step) = args.step.or(steps.last().copied()) else {
         bail!("{}: has no checkpoints; `precipice run --resume` makes some", args.run.display());
     };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use precipice_lab::reports::run::texts;
 use precipice_lab::run_figures::write;
 use precipice_lab::store::atomic;
-use precipice_lab::sweep::{self, Axis, Plan, PointSummary, SweepFigure, SweepReport, SweepSummary};
+use precipice_lab::sweep::{self, Axis, Plan, PointSummary, Record, SweepFigure, SweepReport, SweepSummary};
 
 use crate::args::SweepArgs;
 use crate::numbers::{commas, step};
@@ -32,8 +32,8 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     drop(screen);
     let points = sweep::summarize(&report);
     // A table of some of the runs must not replace one of all.
-    let (table, figures) =
-        if report.was_stopped { (None, Vec::new()) } else { keep(&name, &plan.axes, &folder, &report)? };
+    let is_whole = !report.was_stopped && report.failed.is_empty();
+    let (table, figures) = if is_whole { keep(&name, &plan.axes, &folder, &report)? } else { (None, Vec::new()) };
     let table = table.map(|path| path.display().to_string());
     let summary = SweepSummary { report, points, table, figures: texts(&figures) };
     let report = &summary.report;
@@ -50,24 +50,28 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
         let left = n_runs - report.runs.len() - report.failed.len();
         note(&format!("stopped with {} runs to make; the same command goes on", commas(left as u64)));
     }
+    if !report.failed.is_empty() && !report.was_stopped {
+        note("no table and no figures, which would lack the runs that failed; the same command makes those again");
+    }
     Ok(if report.was_stopped || !report.failed.is_empty() { Ending::Failed } else { Ending::Done })
 }
 
-/// Writes table and figures; a figure is not worth losing the table for.
+/// Writes a table of all runs that have ended in the folder, whichever sweep made them, and figures of those at the
+/// points of this sweep; a figure is not worth losing the table for.
 fn keep(
     name: &str,
     axes: &[Axis],
     folder: &Path,
     report: &SweepReport,
 ) -> anyhow::Result<(Option<PathBuf>, Vec<PathBuf>)> {
+    let _lock = sweep::lock(folder)?;
+    let rows = Record::read(folder)?.ended(folder)?;
     let table = folder.join("runs.parquet");
-    atomic::write(&table, &sweep::table(report)?)?;
+    atomic::write(&table, &sweep::table(&rows).parquet()?)?;
     let mut paths = Vec::new();
-    if report.runs.is_empty() {
-        return Ok((Some(table), paths));
-    }
-    let title = format!("{name} · {} runs", commas(report.runs.len() as u64));
-    let drawn = sweep::draw(&title, axes, report).and_then(|drawn| {
+    let shown = report.with_more_seeds(rows);
+    let title = format!("{name} · {} runs", commas(shown.runs.len() as u64));
+    let drawn = sweep::draw(&title, axes, &shown).and_then(|drawn| {
         for SweepFigure { name, figure } in &drawn.figures {
             let path = folder.join(format!("{name}.svg"));
             write(figure, &path)?;

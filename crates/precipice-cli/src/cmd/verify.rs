@@ -1,5 +1,6 @@
 //! `precipice verify`: run a finished run again and compare bits.
 
+use precipice::record::{MemoryRecorder, Recorder};
 use precipice_lab::reports::run::VerifyReport;
 use precipice_lab::runs;
 use precipice_lab::store::RunDir;
@@ -12,21 +13,29 @@ use crate::progress::Progress;
 
 pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(&args.run);
-    let spec = run_dir.spec()?;
-    let label = format!("verifying {} · {} steps", run_dir.root().display(), commas(spec.train.steps));
-    let mut progress = Progress::new(&label, &spec, args.quiet);
-    let result = runs::verify(&run_dir, args.threads.count(), &mut progress);
+    // A damaged spec is a difference; what cannot be read is not watched.
+    let mut progress: Box<dyn Recorder> = match run_dir.spec() {
+        Ok(spec) => {
+            let label = format!("verifying {} · {} steps", run_dir.root().display(), commas(spec.train.steps));
+            Box::new(Progress::new(&label, &spec, args.quiet))
+        }
+        Err(_) => Box::new(MemoryRecorder::default()),
+    };
+    let result = runs::verify(&run_dir, args.threads.count(), progress.as_mut());
     drop(progress);
     let report = VerifyReport::new(&run_dir, result?);
     if args.json {
         say_json(&report)?;
     } else if let Some(difference) = &report.difference {
+        let digest = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "-".to_owned());
         say(&format!(
             "differs: {difference}\nstored digest {}\ndigest        {}",
-            report.stored_digest, report.digest
+            digest(&report.stored_digest),
+            digest(&report.digest)
         ))?;
     } else {
-        say(&format!("same bits: {} rows and the final parameters, digest {}", report.rows, report.digest))?;
+        let digest = report.digest.as_deref().unwrap_or_default();
+        say(&format!("same bits: {} rows, every file and the final parameters, digest {digest}", report.rows))?;
     }
     Ok(if report.same { Ending::Done } else { Ending::Failed })
 }

@@ -19,6 +19,7 @@ pub struct SweepProgress {
     n_jumped: usize,
     began: Instant,
     last_line: Instant,
+    has_waited: bool,
 }
 
 /// Time between lines where there is no terminal.
@@ -35,7 +36,7 @@ impl SweepProgress {
             ProgressStyle::with_template("{bar:40.cyan/white.dim} {human_pos}/{human_len} runs · {eta} left · {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
         let now = Instant::now();
-        Self { bar, is_quiet, is_plain, n_runs, n_ended: 0, n_jumped: 0, began: now, last_line: now }
+        Self { bar, is_quiet, is_plain, n_runs, n_ended: 0, n_jumped: 0, began: now, last_line: now, has_waited: false }
     }
 }
 
@@ -56,6 +57,13 @@ impl SweepWatcher for SweepProgress {
             note(&format!("{} of {} runs · {text} · {rate:.2} runs/s", self.n_ended, self.n_runs));
             self.last_line = Instant::now();
         }
+    }
+
+    fn waits(&mut self) {
+        if !self.is_quiet && !self.has_waited {
+            self.bar.suspend(|| note("the runs that are left are being made by another process; waiting for them"));
+        }
+        self.has_waited = true;
     }
 }
 

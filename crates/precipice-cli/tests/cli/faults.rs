@@ -310,7 +310,7 @@ fn links_and_devices_are_written_through() {
     scratch.run(&TINY.iter().copied().chain(["--out", "r"]).collect::<Vec<_>>()).ok();
     scratch.write("target.csv", "old");
     std::os::unix::fs::symlink(scratch.path("target.csv"), scratch.path("link.csv")).unwrap();
-    scratch.run(&["export", "r", "--to", "csv", "-o", "link.csv"]).ok();
+    scratch.run(&["export", "r", "--to", "csv", "-o", "link.csv", "--force"]).ok();
     assert!(fs::symlink_metadata(scratch.path("link.csv")).unwrap().is_symlink());
     assert!(fs::read_to_string(scratch.path("target.csv")).unwrap().starts_with("step,"));
     let ran = scratch.run(&["export", "r", "--to", "csv", "-o", "/dev/stdout"]).ok();

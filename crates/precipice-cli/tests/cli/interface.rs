@@ -363,9 +363,13 @@ fn probe_figure_and_export_read_a_run() {
     for format in ["parquet", "csv", "npz", "safetensors"] {
         scratch.run(&["export", "r", "--to", format]).ok();
     }
-    let csv = std::fs::read_to_string(scratch.path("copying-small.csv")).unwrap();
+    let exported = |end: &str| {
+        let name = scratch.names().into_iter().find(|name| name.ends_with(end)).unwrap();
+        std::fs::read(scratch.path(&name)).unwrap()
+    };
+    let csv = String::from_utf8(exported(".csv")).unwrap();
     assert_eq!((csv.lines().count(), csv.starts_with("step,sequences,train_loss,loss,accuracy")), (8, true));
-    let bytes = std::fs::read(scratch.path("copying-small.safetensors")).unwrap();
+    let bytes = exported("-step-00000060.safetensors");
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(tensors.tensor("blocks.0.attn.W_Q").unwrap().shape(), [1, 33, 33]);
     assert_eq!(tensors.tensor("embed.labels").unwrap().shape(), [16, 16]);

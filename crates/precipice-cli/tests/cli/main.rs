@@ -4,5 +4,6 @@ mod common;
 #[cfg(unix)]
 mod faults;
 mod interface;
+mod stored;
 mod sweep;
 mod theory;

@@ -165,7 +165,7 @@ fn a_minimal_head_s_jump_is_foretold() {
     assert!(scratch.run(&["theory", "fit", "head"]).ok().stdout.contains("three parameters"));
     // Its figures, and the argument with a companion that is trained beside it.
     for kind in ["landscape", "theory-over-measurement", "argument"] {
-        scratch.run(&["figure", kind, "head", "-o", "f.svg", "--quiet"]).ok();
+        scratch.run(&["figure", kind, "head", "-o", "f.svg", "--force", "--quiet"]).ok();
         assert!(std::fs::read_to_string(scratch.path("f.svg")).unwrap().contains("N = 8, L = 32"), "{kind}");
     }
     assert_eq!(scratch.names(), ["f.svg", "head", "head-l-equals-n"]);

@@ -15,6 +15,7 @@ mod seeds;
 pub use claim::{CaseRow, Claim, ClaimReport, Lookout, Settings, Verdict, Watcher};
 
 use crate::error::LabError;
+use crate::store::RunDir;
 
 /// Cases that a verdict needs.
 const CASES_MIN: usize = 3;
@@ -41,6 +42,7 @@ pub fn register() -> Vec<Claim> {
 /// # Errors
 /// If a run cannot be made; a claim that fails is not an error.
 pub fn check(claim: &Claim, settings: &Settings, watcher: &mut Lookout<'_>) -> Result<ClaimReport, LabError> {
+    RunDir::check_outside(&settings.out)?;
     let clock = std::time::Instant::now();
     let evidence = (claim.check)(settings, watcher)?;
     let verdict = if claim.band == claim::OPEN || evidence.cases.len() < CASES_MIN {

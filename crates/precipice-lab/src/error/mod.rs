@@ -6,6 +6,7 @@
 mod figure;
 mod file;
 mod items;
+mod output;
 mod run_dir;
 mod spec;
 mod sweep;
@@ -18,6 +19,7 @@ use precipice::run::RunError;
 pub use figure::{BenchProblem, FigureProblem};
 pub use file::FileProblem;
 pub use items::{ArrayProblem, ItemsProblem};
+pub use output::OutputProblem;
 pub(crate) use precipice::field::excerpt;
 pub use run_dir::RunDirProblem;
 pub use spec::{Place, SpecProblem};
@@ -88,6 +90,14 @@ pub enum LabError {
         /// Its state.
         problem: RunDirProblem,
     },
+    /// A place that a result cannot be written to.
+    #[error("{path}: {problem}")]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: OutputProblem,
+    },
     /// A figure that cannot be drawn.
     #[error("figure {kind}: {problem}")]
     Figure {
@@ -130,8 +140,17 @@ impl LabError {
         move |cause| LabError::Io { action, path, cause }
     }
 
+    /// Whether something stored is not what was written: damaged, exchanged or gone.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, LabError::RunDir { problem, .. } if problem.is_damage())
+    }
+
     pub(crate) fn run_dir(path: &Path, problem: RunDirProblem) -> LabError {
         LabError::RunDir { path: path.to_owned(), problem }
+    }
+
+    pub(crate) fn output(path: &Path, problem: OutputProblem) -> LabError {
+        LabError::Output { path: path.to_owned(), problem }
     }
 
     pub(crate) fn spec(origin: &str, problem: SpecProblem) -> LabError {

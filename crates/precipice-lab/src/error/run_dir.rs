@@ -1,5 +1,13 @@
 //! States of a run directory that do not allow what was asked.
 
+use std::path::PathBuf;
+
+/// What mends an unfinished run.
+const AGAIN: &str = "`precipice run --resume` goes on from before it";
+
+/// What mends a finished run.
+const ANEW: &str = "`precipice run --force` computes the run again";
+
 /// What stands in a run directory, or is wrong with a file in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -53,6 +61,24 @@ pub enum RunDirProblem {
     /// The log has no rows.
     #[error("has no rows yet")]
     NoRows,
+    /// A spec that is not the one that was written.
+    #[error("damaged or edited: {what}; an edited spec is another run, so copy it elsewhere and run the copy")]
+    DamagedSpec {
+        /// What does not match.
+        what: String,
+    },
+    /// A row that is not as it was measured.
+    #[error("line {line} is damaged: its check does not match; {}", AGAIN)]
+    DamagedLog {
+        /// From 1.
+        line: usize,
+    },
+    /// Rows that a checkpoint vouches for are gone.
+    #[error("lacks rows that were measured before the checkpoint of step {step}; {}", AGAIN)]
+    LostRows {
+        /// Of the checkpoint.
+        step: u64,
+    },
     /// A checkpoint that cannot be trusted.
     #[error("damaged checkpoint: {what}")]
     DamagedCheckpoint {
@@ -62,14 +88,58 @@ pub enum RunDirProblem {
     /// A checkpoint of another run.
     #[error("belongs to another spec")]
     CheckpointOfAnotherSpec,
+    /// A checkpoint under the name of another.
+    #[error("holds the state of step {found}, not that of its name")]
+    CheckpointOfAnotherStep {
+        /// The step inside.
+        found: u64,
+    },
+    /// A checkpoint that goes with other rows than those of the log.
+    #[error("the log does not hold the rows before it")]
+    CheckpointOfAnotherLog,
+    /// A checkpoint of an unfinished run that was due is not there.
+    #[error("is missing, though it was due; {}", AGAIN)]
+    MissingCheckpoint,
     /// A manifest that cannot be read.
     #[error("damaged manifest: {cause}; remove it and use --resume")]
     DamagedManifest {
-        /// What the parser says.
+        /// What does not match.
         cause: String,
     },
+    /// A manifest of another run.
+    #[error("is the manifest of another run; remove it and use --resume")]
+    ManifestOfAnotherSpec,
+    /// A file of a finished run that is not as it was when the run ended.
+    #[error("is not the file that the run wrote: the manifest has another digest; {}", ANEW)]
+    OtherContent,
+    /// A file of a finished run that is gone.
+    #[error("is missing, though the manifest names it; {}", ANEW)]
+    MissingFile,
+    /// A file of a finished run that is none.
+    #[error("is no file of this run: its manifest does not name it")]
+    NotOfThisRun,
+    /// Someone else changed a file of the run.
+    #[error("was removed or changed while the run was written; go on with --resume")]
+    ChangedWhileWritten,
+    /// What a folder of runs was asked for cannot be read.
+    #[error(
+        "damaged: its check does not match its content; remove it with runs.parquet and the figures beside it, and the same sweep enters its runs again"
+    )]
+    DamagedRecord,
+    /// A folder that has a file under a name of a sweep's, and is no sweep's.
+    #[error("holds {name:?}, which no sweep of this version wrote; choose another --out")]
+    NotOfASweep {
+        /// The file.
+        name: String,
+    },
+    /// A directory that is or lies in that of a run.
+    #[error("is or lies in the run directory {}, which holds only what the run wrote; choose another --out", .run.display())]
+    InsideARun {
+        /// The run.
+        run: PathBuf,
+    },
     /// A file of another version.
-    #[error("format {found}; this version reads format {expected}")]
+    #[error("format {found}; this version reads format {expected}, so run the spec again with another --out")]
     OtherFormat {
         /// As it stands there.
         found: String,
@@ -97,6 +167,35 @@ pub enum RunDirProblem {
     /// The run is one with L = N.
     #[error("has L = N itself; name a run with more labels, and this one as the second if it is its companion")]
     IsACompanion,
+}
+
+impl RunDirProblem {
+    /// Whether something is not as it was written.
+    pub fn is_damage(&self) -> bool {
+        use RunDirProblem::{
+            ChangedWhileWritten, CheckpointOfAnotherLog, CheckpointOfAnotherSpec, CheckpointOfAnotherStep,
+            DamagedCheckpoint, DamagedLog, DamagedManifest, DamagedRecord, DamagedSpec, LostRows,
+            ManifestOfAnotherSpec, MissingCheckpoint, MissingFile, NotOfThisRun, OtherContent,
+        };
+        matches!(
+            self,
+            ChangedWhileWritten
+                | CheckpointOfAnotherLog
+                | CheckpointOfAnotherSpec
+                | CheckpointOfAnotherStep { .. }
+                | DamagedCheckpoint { .. }
+                | DamagedLog { .. }
+                | DamagedManifest { .. }
+                | DamagedRecord
+                | DamagedSpec { .. }
+                | LostRows { .. }
+                | ManifestOfAnotherSpec
+                | MissingCheckpoint
+                | MissingFile
+                | NotOfThisRun
+                | OtherContent
+        )
+    }
 }
 
 fn what(name: Option<&str>) -> String {

@@ -82,16 +82,12 @@ pub(crate) fn is_sweep(table: &Table) -> bool {
     table.contains_key("grid") || table.contains_key("spec")
 }
 
-/// Reads the resolved spec of a run directory.
+/// The resolved spec that a run directory holds; `origin` is where the text stands.
 ///
 /// # Errors
-/// If it is missing or damaged.
-pub fn load_stored(path: &Path) -> Result<RunSpec, LabError> {
-    let bytes = file::named_bytes(path, file::TEXT_MAX, "a spec")?;
-    let origin = path.display().to_string();
-    let text = String::from_utf8(bytes).map_err(|_| LabError::spec(&origin, SpecProblem::NotText))?;
-    let table = table_of(&origin, &text)?;
-    finish(&origin, deserialize(&origin, &text, table)?)
+/// If it is no spec.
+pub fn parse_stored(origin: &str, text: &str) -> Result<RunSpec, LabError> {
+    finish(origin, deserialize(origin, text, table_of(origin, text)?)?)
 }
 
 /// The TOML of a spec with every default filled in.

@@ -68,10 +68,10 @@ pub struct VerifyReport {
     pub same: bool,
     /// Rows compared.
     pub rows: usize,
-    /// Digest that is stored.
-    pub stored_digest: String,
-    /// Digest of the repetition.
-    pub digest: String,
+    /// Digest that is stored, or null where the manifest is damaged.
+    pub stored_digest: Option<String>,
+    /// Digest of the repetition, or null where it did not come to its end.
+    pub digest: Option<String>,
     /// What differs first, or null.
     pub difference: Option<String>,
 }

@@ -16,7 +16,6 @@ use super::Choice;
 use crate::error::{FigureProblem, LabError, RunDirProblem};
 use crate::input::items;
 use crate::runs::StoredRun;
-use crate::store::checkpoint;
 
 /// Rows of the attention figure where nothing is chosen; a network with more heads shows the leading ones.
 const MOST_ROWS: usize = 8;
@@ -27,7 +26,7 @@ const LOOKED_AT: usize = 32;
 impl StoredRun {
     /// Checkpoints on the plateau, in the jump and at the end; without a jump first, middle, last.
     pub(super) fn moments(&self) -> Result<Vec<u64>, LabError> {
-        let mut steps = checkpoint::steps(&self.run_dir.checkpoints())?;
+        let mut steps = self.run_dir.checkpoint_steps(&self.spec)?;
         // A checkpoint that an interruption left would make the figure depend on it.
         steps.retain(|&step| is_checkpoint_due(&self.spec, step));
         let Some(&last) = steps.last() else {

@@ -215,17 +215,43 @@ fn applies(kind: Kind, spec: &RunSpec) -> bool {
     }
 }
 
-/// Writes a figure in the format that the file's extension names.
+/// Writes a figure that the program draws by itself, in the format that the file's extension names.
 ///
 /// # Errors
 /// If the extension is another one, or the system refuses.
 pub fn write(figure: &Figure, path: &Path) -> Result<(), LabError> {
+    atomic::write(path, &bytes(figure, path)?)
+}
+
+/// A figure in the format that the file's extension names.
+///
+/// # Errors
+/// If the extension is another one, or the figure cannot be converted.
+pub fn bytes(figure: &Figure, path: &Path) -> Result<Vec<u8>, LabError> {
     let error = |problem: FigureProblem| LabError::Figure { kind: path.display().to_string(), problem };
-    let bytes = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => figure.svg().as_bytes().to_vec(),
-        Some("png") => figure.png().map_err(|e| error(e.into()))?,
-        Some("pdf") => figure.pdf().map_err(|e| error(e.into()))?,
-        _ => return Err(error(FigureProblem::Extension)),
-    };
-    atomic::write(path, &bytes)
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("svg") => Ok(figure.svg().as_bytes().to_vec()),
+        Some("png") => figure.png().map_err(|e| error(e.into())),
+        Some("pdf") => figure.pdf().map_err(|e| error(e.into())),
+        _ => Err(error(FigureProblem::Extension)),
+    }
+}
+
+/// Writes a figure of a run into its folder of figures.
+///
+/// # Errors
+/// If the system refuses.
+pub fn write_own(kind: Kind, figure: &Figure, run: &StoredRun) -> Result<PathBuf, LabError> {
+    run.run_dir.write_figure(&run.spec, &format!("{}.svg", kind.name()), figure.svg().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::FIGURES;
+
+    #[test]
+    fn every_kind_has_its_file_in_a_run() {
+        assert_eq!(Kind::ALL.map(|kind| format!("{}.svg", kind.name())), FIGURES);
+    }
 }

@@ -6,7 +6,7 @@ use precipice::measure::{Column, metric};
 use precipice::spec::FunctionKind;
 use precipice::task::Set;
 use precipice::workers::Workers;
-use precipice_figures::{BandPanel, BandSeries, Bands};
+use precipice_figures::{BandPanel, BandSeries, Bands, thousands};
 
 use crate::error::LabError;
 use crate::reports::regression::{Damped, Losses, N_APPLICATIONS, RegressionReport, Scaled};
@@ -25,11 +25,14 @@ impl StoredRun {
             series,
             references: Vec::new(),
             marks: Vec::new(),
+            mark_words: String::new(),
         };
         let loss = vec![self.curve(&facts.eval_sets[0].words, &metric::LOSS.main())];
+        let marks = self.drops();
         let mut panels = vec![BandPanel {
             references: reached.chain(plateaus(&self.spec)).collect(),
-            marks: self.jump().map(|jump| jump.t50).into_iter().collect(),
+            mark_words: drop_words(&marks),
+            marks,
             ..panel(&metric::LOSS.words, loss)
         }];
         for metric in [metric::SENSITIVITY_COSINE, metric::PREDICTION_DIFFERENCE] {
@@ -49,6 +52,26 @@ impl StoredRun {
             panels.push(panel(&more.y_name, series.collect()));
         }
         Bands { title: self.title(), x_name: None, panels }
+    }
+
+    /// Where the loss falls half way from one derived plateau to the next; where there are none, the jump.
+    fn drops(&self) -> Vec<f64> {
+        let zero = self.rows[0].get(&metric::PREDICTOR_LOSS.at(["", "zero"]));
+        let levels: Vec<f64> =
+            std::iter::once(zero).chain(plateaus(&self.spec).into_iter().map(|(_, at)| at)).collect();
+        // One plateau is a saddle beside the way, not a station on it.
+        if levels.len() < 3 {
+            return self.jump().map(|jump| jump.t50).into_iter().collect();
+        }
+        let loss = metric::LOSS.main();
+        let falls = |pair: &[f64]| {
+            let half = pair[0].midpoint(pair[1]);
+            let rows = self.rows.windows(2).find(|rows| rows[0].get(&loss) > half && rows[1].get(&loss) <= half)?;
+            let (before, after) = (rows[0].get(&loss), rows[1].get(&loss));
+            let steps = (rows[1].step - rows[0].step) as f64;
+            Some(rows[0].step as f64 + steps * (before - half) / (before - after))
+        };
+        levels.windows(2).filter_map(falls).collect()
     }
 
     /// Measures the last checkpoint.
@@ -85,6 +108,7 @@ impl StoredRun {
                 series: all,
                 references: vec![("answering 0".to_owned(), 1.0)],
                 marks: vec![1.0],
+                mark_words: "dashed: the scale of training".to_owned(),
             }
         };
         let panels = vec![panel("inputs scaled", &report.inputs, true), panel("labels scaled", &report.labels, false)];
@@ -113,6 +137,7 @@ impl StoredRun {
                 series: series.collect(),
                 references,
                 marks: Vec::new(),
+                mark_words: String::new(),
             }
         };
         let panels = vec![
@@ -130,6 +155,16 @@ impl StoredRun {
     fn band(&self, name: &str, values: Vec<f64>) -> BandSeries {
         let values = values.into_iter().map(|value| [value; 3]).collect();
         BandSeries { name: name.to_owned(), x: self.steps(), values }
+    }
+}
+
+/// "jump at 900", "drops at 380, 860 and 2,150".
+fn drop_words(marks: &[f64]) -> String {
+    let steps: Vec<String> = marks.iter().map(|at| thousands(*at)).collect();
+    match &steps[..] {
+        [] => String::new(),
+        [one] => format!("jump at {one}"),
+        [most @ .., last] => format!("drops at {} and {last}", most.join(", ")),
     }
 }
 
@@ -155,6 +190,14 @@ mod tests {
             self.0.fetch_add(n_jobs, Ordering::Relaxed);
             Sequential.run(n_jobs, job);
         }
+    }
+
+    #[test]
+    fn drops_are_told() {
+        assert_eq!(
+            [&[][..], &[900.4], &[380.0, 860.0, 2150.0]].map(drop_words),
+            ["", "jump at 900", "drops at 380, 860 and 2,150"]
+        );
     }
 
     #[test]

@@ -1,18 +1,22 @@
 //! One run: trained into its directory, opened again, repeated, and its companion.
 //!
-//! Reading order: `session` (train, resume), `stored` (what is there afterwards), `verify`,
-//! `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
+//! Reading order: `options`, `session` (train), `writer` (what is kept), `resume` (where it goes on), `stored` (what
+//! is there afterwards), `verify`, `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
 
 mod companion;
 pub mod memory;
+mod options;
+mod resume;
 mod session;
 mod stored;
 pub mod threads;
 mod trainer;
 mod verify;
+mod writer;
 
 pub use companion::{Companion, companion};
-pub use session::{Keep, Options, Report, Training, Unsealed, train, train_run};
-pub use stored::{StoredRun, at_step};
+pub use options::{Keep, Options};
+pub use session::{Report, Training, Unsealed, train, train_run};
+pub use stored::{StoredRun, at_step, checkpoint_bytes};
 pub use trainer::{Build, new_trainer};
 pub use verify::{Verification, verify, verify_run};

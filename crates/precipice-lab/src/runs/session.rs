@@ -1,48 +1,25 @@
 //! Training into a run directory: start, resume, report.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
-use parquet::errors::ParquetError;
 use precipice::measure::transition::Learned;
-use precipice::model::Layout;
 use precipice::record::{Next, RecordError, Recorder, Row};
-use precipice::run::{self, Outcome, Run, RunError};
+use precipice::run::{Outcome, Run, RunError};
 use precipice::spec::RunSpec;
-use precipice::train::{TrainState, Trainer};
+use precipice::train::Trainer;
 use precipice_num::Kernels;
 
 use super::memory;
+use super::options::{Keep, Options};
 use super::stored::StoredRun;
 use super::threads::Pool;
 use super::trainer::{Build, explained};
+use super::writer::Writer;
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::{Lock, Manifest, RunDir, RunOutcome, Standing, atomic, checkpoint, log, manifest, tables};
-
-/// How to run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The run directory; default `runs/<name>-<hash8>`.
-    pub out: Option<PathBuf>,
-    /// Threads; the result does not depend on them.
-    pub threads: usize,
-    /// Go on with an unfinished run.
-    pub resume: bool,
-    /// Compute again what is finished or unfinished.
-    pub force: bool,
-    /// What to write.
-    pub keep: Keep,
-}
-
-/// What a run directory holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// Everything: all checkpoints, table, and figures where someone draws them.
-    All,
-    /// The log, the last checkpoint and the manifest: one run of many. Interrupted, it starts again.
-    Results,
-}
+use crate::store::{Manifest, RunDir, RunOutcome, Standing, manifest, spec_text};
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -85,7 +62,7 @@ impl Training {
 /// an unfinished run that can be resumed.
 #[derive(Debug)]
 pub struct Unsealed {
-    session: Session,
+    writer: Writer,
     manifest: Manifest,
     figures: Vec<PathBuf>,
 }
@@ -93,27 +70,25 @@ pub struct Unsealed {
 impl Unsealed {
     /// The run as whoever draws it sees it.
     pub fn stored(&self) -> StoredRun {
-        let Session { run_dir, spec, rows, .. } = &self.session;
+        let Writer { run_dir, spec, rows, .. } = &self.writer;
         let (run_dir, spec, rows) = (run_dir.clone(), spec.clone(), rows.clone());
         StoredRun { run_dir, spec, rows, own_metrics: self.manifest.own_metrics.clone() }
     }
 
     /// Lists figures that were drawn, and warns of those that could not be.
     pub fn add_figures(&mut self, figures: Vec<PathBuf>, problems: Vec<String>) {
-        let root = self.session.run_dir.root();
-        let relative = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
-        self.manifest.files.extend(figures.iter().map(relative));
         self.figures.extend(figures);
-        self.session.warnings.extend(problems);
+        self.writer.warnings.extend(problems);
     }
 
-    /// Writes the manifest, which makes it a finished run.
+    /// Writes the manifest, which makes it a finished run, with the digest of every file.
     ///
     /// # Errors
-    /// If the system refuses.
-    pub fn seal(self) -> Result<Report, LabError> {
-        self.manifest.write(&self.session.run_dir.manifest_path())?;
-        Ok(self.session.report(self.manifest, self.figures))
+    /// If the system refuses, or a file was taken away or changed since it was written.
+    pub fn seal(mut self) -> Result<Report, LabError> {
+        self.manifest.files = self.writer.files(self.manifest.steps, &self.figures)?;
+        self.manifest.write(&self.writer.run_dir.manifest_path())?;
+        Ok(report(self.writer, self.manifest, self.figures))
     }
 }
 
@@ -198,25 +173,25 @@ pub fn train_run(
         return Ok(Training::Ended(Box::new(report)));
     }
     let lock = run_dir.lock()?;
-    let mut session = Session::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
-    session.warnings.extend(items::warning(&spec, bank.as_ref()));
-    let kernels = session.kernels;
+    let mut writer = Writer::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
+    writer.warnings.extend(items::warning(&spec, bank.as_ref()));
+    let kernels = writer.kernels;
     if kernels != detected {
         run = make(kernels)?;
     }
-    if let Some(state) = session.start.take() {
-        run.restore(state, session.rows.clone());
+    if let Some(state) = writer.start.take() {
+        run.restore(state, writer.rows.clone());
     }
     let first_step = run.step();
     let (started, clock) = (SystemTime::now(), Instant::now());
     let pool = Pool::for_work_at(options.threads, run_dir.root())?;
-    let mut recorder = Both { store: &mut session, watch };
+    let mut recorder = Both { store: &mut writer, watch };
     let outcome = pool.with(|| run.record(&pool, &mut recorder)).map_err(unwrap_record)?;
     let seconds = clock.elapsed().as_secs_f64();
     let steps_per_s = (run.step() - first_step) as f64 / seconds;
     let (learned, transition) = run.transition();
     let manifest = Manifest {
-        format: manifest::FORMAT,
+        format: spec_text::FORMAT,
         name: spec.name.clone(),
         spec_hash: spec.hash(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -231,15 +206,23 @@ pub fn train_run(
         outcome: reported(outcome, learned),
         steps: run.step(),
         digest: run.state().params.digest(),
-        final_row: session.rows.last().map(manifest::columns_of).unwrap_or_default(),
+        final_row: writer.rows.last().map(manifest::columns_of).unwrap_or_default(),
         transition: transition.map(Into::into),
-        files: Vec::new(),
+        files: BTreeMap::new(),
         own_metrics: run.own_metrics().to_vec(),
     };
-    session.end(manifest, outcome)
+    writer.end(outcome)?;
+    Ok(match outcome {
+        Outcome::Stopped { .. } => Training::Ended(Box::new(report(writer, manifest, Vec::new()))),
+        _ => Training::Unsealed(Box::new(Unsealed { writer, manifest, figures: Vec::new() })),
+    })
 }
 
-fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
+fn report(writer: Writer, manifest: Manifest, figures: Vec<PathBuf>) -> Report {
+    Report { run_dir: writer.run_dir, manifest, was_stored: false, warnings: writer.warnings, figures }
+}
+
+pub(super) fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
     match (outcome, learned) {
         (Outcome::Diverged { .. }, _) => RunOutcome::Diverged,
         (Outcome::Stopped { .. }, _) => RunOutcome::Stopped,
@@ -254,12 +237,16 @@ fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
 /// The stored result of a finished run, or the refusal to touch an unfinished one.
 fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Result<Option<Report>, LabError> {
     match run_dir.standing(spec)? {
+        Standing::Unreadable(e) if !options.force => Err(e),
         Standing::Finished if !options.force => {
-            let manifest = Manifest::read(&run_dir.manifest_path())?;
-            let figures = manifest.files.iter().filter(|file| file.starts_with("figures/"));
-            let figures = figures.map(|file| run_dir.root().join(file)).collect();
-            let run_dir = run_dir.clone();
-            Ok(Some(Report { run_dir, manifest, was_stored: true, warnings: Vec::new(), figures }))
+            // Gone since it was looked for: the run begins again.
+            let Some(manifest) = run_dir.manifest(spec)? else { return Ok(None) };
+            let figures = manifest.files.keys().filter(|file| file.starts_with("figures/"));
+            let (figures, gone): (Vec<_>, Vec<_>) =
+                figures.map(|file| run_dir.root().join(file)).partition(|path| path.is_file());
+            let told = |path: &PathBuf| format!("{}: is missing; `precipice figure` draws it again", path.display());
+            let (run_dir, warnings) = (run_dir.clone(), gone.iter().map(told).collect());
+            Ok(Some(Report { run_dir, manifest, was_stored: true, warnings, figures }))
         }
         Standing::Unfinished if !options.resume && !options.force => {
             // Whoever is writing it deserves to be named rather than a resume suggested.
@@ -267,120 +254,6 @@ fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Res
             Err(LabError::run_dir(run_dir.root(), RunDirProblem::UnfinishedRun))
         }
         _ => Ok(None),
-    }
-}
-
-/// The storing half of a run.
-#[derive(Debug)]
-struct Session {
-    run_dir: RunDir,
-    spec: RunSpec,
-    spec_hash: String,
-    log: log::Log,
-    rows: Vec<Row>,
-    start: Option<TrainState>,
-    /// Of the arithmetic that the run began with.
-    kernels: Kernels,
-    warnings: Vec<String>,
-    keep: Keep,
-    _lock: Lock,
-}
-
-impl Session {
-    fn begin(
-        run_dir: &RunDir,
-        spec: &RunSpec,
-        layout: &std::sync::Arc<Layout>,
-        options: &Options,
-        lock: Lock,
-    ) -> Result<Self, LabError> {
-        let spec_hash = spec.hash();
-        if options.force {
-            run_dir.clear()?;
-        }
-        // Another process may have written between the first look and the lock.
-        let mut warnings = Vec::new();
-        let (mut kept, mut start, mut kernels) = (Vec::new(), None, Kernels::detect());
-        match run_dir.standing(spec)? {
-            Standing::Empty => run_dir.write_spec(spec)?,
-            Standing::Finished => {
-                return Err(LabError::run_dir(run_dir.root(), RunDirProblem::FinishedMeanwhile));
-            }
-            Standing::Unfinished if !options.resume => {
-                return Err(LabError::run_dir(run_dir.root(), RunDirProblem::BegunMeanwhile));
-            }
-            Standing::Unfinished => {
-                kept = log::read(&run_dir.log_path())?;
-                let accept = |step| has_rows_until(spec, &kept, step);
-                let (newest, passed_over) = checkpoint::newest(&run_dir.checkpoints(), layout, &spec_hash, accept)?;
-                warnings = passed_over;
-                if let Some(saved) = newest {
-                    kernels = Kernels::with_arithmetic(saved.arithmetic);
-                    start = Some(saved.state);
-                }
-            }
-        }
-        run_dir.make_folders()?;
-        let step = start.as_ref().map(|state| state.step);
-        kept.retain(|(row, _)| step.is_some_and(|step| row.step <= step));
-        let bytes = kept.last().map_or(0, |(_, end)| *end);
-        let rows: Vec<Row> = kept.into_iter().map(|(row, _)| row).collect();
-        let log = log::Log::open(&run_dir.log_path(), bytes, rows.last().map(|row| row.step))?;
-        let (run_dir, spec) = (run_dir.clone(), spec.clone());
-        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep: options.keep, _lock: lock })
-    }
-
-    /// Everything but figures and the manifest. A stopped run gets none of it.
-    fn end(self, mut manifest: Manifest, outcome: Outcome) -> Result<Training, LabError> {
-        // The manifest vouches for the log.
-        self.log.sync()?;
-        if matches!(outcome, Outcome::Stopped { .. }) {
-            return Ok(Training::Ended(Box::new(self.report(manifest, Vec::new()))));
-        }
-        manifest.files = ["spec.toml", "log.jsonl", "checkpoints"].map(str::to_owned).to_vec();
-        if self.keep == Keep::All {
-            let table = tables::parquet(&self.rows);
-            let problem = |e: ParquetError| RunDirProblem::Table { cause: e.to_string() };
-            let table = table.map_err(|e| LabError::run_dir(&self.run_dir.parquet_path(), problem(e)))?;
-            atomic::write(&self.run_dir.parquet_path(), &table)?;
-            manifest.files.push("metrics.parquet".to_owned());
-        }
-        Ok(Training::Unsealed(Box::new(Unsealed { session: self, manifest, figures: Vec::new() })))
-    }
-
-    fn report(self, manifest: Manifest, figures: Vec<PathBuf>) -> Report {
-        Report { run_dir: self.run_dir, manifest, was_stored: false, warnings: self.warnings, figures }
-    }
-}
-
-/// Whether the log has every row up to a step, so that a run may go on from there.
-fn has_rows_until(spec: &RunSpec, rows: &[(Row, u64)], step: u64) -> bool {
-    let mut expected = step / spec.eval.every + 1;
-    if step == spec.train.steps && !step.is_multiple_of(spec.eval.every) {
-        expected += 1;
-    }
-    let have = rows.iter().take_while(|(row, _)| row.step <= step);
-    let have: Vec<u64> = have.map(|(row, _)| row.step).collect();
-    have.len() as u64 == expected && have.iter().all(|&step| run::is_row_due(spec, step))
-}
-
-impl Recorder for Session {
-    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
-        if self.log.append(row)? {
-            self.rows.push(row.clone());
-        }
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RecordError> {
-        let step = trainer.state().step;
-        if self.keep == Keep::Results && step < self.spec.train.steps {
-            return Ok(());
-        }
-        // A checkpoint vouches for the rows before it.
-        self.log.sync()?;
-        checkpoint::write(&self.run_dir.checkpoints(), trainer, &self.spec_hash)?;
-        Ok(())
     }
 }
 
@@ -402,7 +275,8 @@ impl Recorder for Both<'_> {
     }
 
     fn step(&mut self, step: u64, loss: f64) -> Next {
-        self.watch.step(step, loss)
+        let both = [self.store.step(step, loss), self.watch.step(step, loss)];
+        if both.contains(&Next::Stop) { Next::Stop } else { Next::Continue }
     }
 }
 

@@ -1,10 +1,8 @@
 //! A run that is stored: what was measured, and the network at its checkpoints.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use precipice::measure::Metric;
-use precipice::model::Layout;
 use precipice::record::Row;
 use precipice::run::Run;
 use precipice::spec::RunSpec;
@@ -13,9 +11,9 @@ use precipice_num::Kernels;
 
 use super::memory;
 use super::trainer::{Build, explained, new_trainer};
-use crate::error::{LabError, RunDirProblem};
+use crate::error::LabError;
 use crate::input::items;
-use crate::store::{Manifest, RunDir, checkpoint};
+use crate::store::RunDir;
 
 /// A run that stands in a directory, finished or not.
 #[derive(Clone, Debug)]
@@ -56,9 +54,9 @@ impl StoredRun {
     /// ```
     pub fn open(root: &Path) -> Result<Self, LabError> {
         let run_dir = RunDir::new(root);
-        let manifest = run_dir.manifest_path();
-        let own_metrics = if manifest.is_file() { Manifest::read(&manifest)?.own_metrics } else { Vec::new() };
-        Ok(Self { spec: run_dir.spec()?, rows: run_dir.rows()?, own_metrics, run_dir })
+        let spec = run_dir.spec()?;
+        let own_metrics = run_dir.manifest(&spec)?.map_or_else(Vec::new, |manifest| manifest.own_metrics);
+        Ok(Self { rows: run_dir.rows()?, spec, own_metrics, run_dir })
     }
 
     /// The network at a checkpoint.
@@ -69,7 +67,7 @@ impl StoredRun {
         at_step(&self.run_dir, &self.spec, step)
     }
 
-    /// The same for a run that is made by the caller, with a task or probes of its own; it can be driven on from there.
+    /// The network of a run that is made by the caller, with a task or probes of its own; it can be driven on from there.
     ///
     /// # Errors
     /// As [`at_step`].
@@ -81,7 +79,7 @@ impl StoredRun {
         let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
         let detected = Kernels::detect();
         let mut run = make(detected)?;
-        let saved = saved_at(&self.run_dir, &spec, run.trainer().model().layout(), step)?;
+        let (_, saved) = self.run_dir.checkpoint(&spec, step, run.trainer().model().layout())?;
         let kernels = Kernels::with_arithmetic(saved.arithmetic);
         if kernels != detected {
             run = make(kernels)?;
@@ -90,16 +88,6 @@ impl StoredRun {
         run.restore(saved.state, rows);
         Ok(run)
     }
-}
-
-/// What a checkpoint of a run holds.
-fn saved_at(run_dir: &RunDir, spec: &RunSpec, layout: &Arc<Layout>, step: u64) -> Result<checkpoint::Saved, LabError> {
-    let path = run_dir.checkpoints().join(checkpoint::file_name(step));
-    if !path.is_file() {
-        let there_are = checkpoint::steps(&run_dir.checkpoints())?;
-        return Err(LabError::run_dir(run_dir.root(), RunDirProblem::NoCheckpoint { step, there_are }));
-    }
-    checkpoint::read(&path, layout, &spec.hash())
 }
 
 /// The network of a stored run at a checkpoint, in the arithmetic that it was trained in.
@@ -112,7 +100,7 @@ pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, L
     let bank = items::load(&mut spec)?;
     let detected = Kernels::detect();
     let mut trainer = new_trainer(&spec, bank.clone(), detected)?;
-    let saved = saved_at(run_dir, &spec, trainer.model().layout(), step)?;
+    let (_, saved) = run_dir.checkpoint(&spec, step, trainer.model().layout())?;
     // What another machine began in portable arithmetic is portable for whoever looks at it, too.
     let kernels = Kernels::with_arithmetic(saved.arithmetic);
     if kernels != detected {
@@ -122,11 +110,23 @@ pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, L
     Ok(trainer)
 }
 
+/// The bytes of a checkpoint, which other tools read.
+///
+/// # Errors
+/// As [`at_step`].
+pub fn checkpoint_bytes(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Vec<u8>, LabError> {
+    let mut spec = spec.clone();
+    let bank = items::load(&mut spec)?;
+    let trainer = new_trainer(&spec, bank, Kernels::detect())?;
+    Ok(run_dir.checkpoint(&spec, step, trainer.model().layout())?.0)
+}
+
 #[cfg(test)]
 mod tests {
     use precipice_num::Arithmetic;
 
     use super::*;
+    use crate::store::checkpoint;
 
     #[test]
     fn a_network_is_opened_in_the_arithmetic_of_its_run() {
@@ -137,8 +137,8 @@ mod tests {
             run_dir.make_folders().unwrap();
             run_dir.write_spec(&spec).unwrap();
             let trainer = new_trainer(&spec, None, Kernels::with_arithmetic(arithmetic)).unwrap();
-            checkpoint::write(&run_dir.checkpoints(), &trainer, &spec.hash()).unwrap();
-            let opened = StoredRun::open(run_dir.root()).unwrap().at_step(0).unwrap();
+            checkpoint::write(&run_dir.checkpoints(), &trainer, &spec.hash(), "").unwrap();
+            let opened = at_step(&run_dir, &spec, 0).unwrap();
             assert_eq!(opened.model().kernels().arithmetic(), arithmetic);
             assert_eq!(opened.state(), trainer.state());
         }

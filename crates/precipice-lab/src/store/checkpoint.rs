@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use precipice::model::{Layout, Params};
@@ -15,7 +15,7 @@ use super::atomic;
 use crate::error::{LabError, RunDirProblem};
 
 /// Version of the format.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// The metadata entry of ours: a JSON object of strings.
 const METADATA: &str = "precipice";
 
@@ -26,6 +26,8 @@ pub struct Saved {
     pub state: TrainState,
     /// The arithmetic that the run computes with.
     pub arithmetic: Arithmetic,
+    /// The check of the last row that was measured before; the hash of the spec where there was none.
+    pub log_check: String,
 }
 
 /// Name of the checkpoint of a step.
@@ -43,21 +45,26 @@ pub fn steps(folder: &Path) -> Result<Vec<u64>, LabError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(LabError::io("read", folder)(e)),
     };
-    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut steps: Vec<u64> = names.filter_map(|name| step(&name)).collect();
+    let mut steps: Vec<u64> = names.filter_map(|name| step_of(&name)).collect();
     steps.sort_unstable();
     Ok(steps)
+}
+
+/// The step that a file's name says; none where it is not the name of a checkpoint.
+pub fn step_of(name: &str) -> Option<u64> {
+    let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
+    (file_name(step) == name).then_some(step)
 }
 
 /// Tensors of a file, by name.
 type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
-/// Writes the trainer's state, label vectors included.
+/// Writes the trainer's state, label vectors included, with the check of the log up to there.
 ///
 /// # Errors
 /// If the system refuses; no partial file is left.
-pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str) -> Result<(), LabError> {
+pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str, log_check: &str) -> Result<(), LabError> {
     let state = trainer.state();
     let mut tensors = Tensors::new();
     push_params(&mut tensors, "", &state.params);
@@ -79,6 +86,7 @@ pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str) -> Result<(), La
         ("spec_hash".to_owned(), spec_hash.to_owned()),
         ("step".to_owned(), state.step.to_string()),
         ("loss_count".to_owned(), state.loss_count.to_string()),
+        ("log_check".to_owned(), log_check.to_owned()),
         ("arithmetic".to_owned(), trainer.model().kernels().arithmetic().name().to_owned()),
     ]);
     metadata.insert("checksum".to_owned(), checksum(&metadata, &tensors));
@@ -97,16 +105,23 @@ pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str) -> Result<(), La
 /// Reads a checkpoint of the network with this layout.
 ///
 /// # Errors
-/// Naming the file where it is damaged or belongs to another run.
+/// Naming the file where it is damaged, or belongs to another run or another step.
 pub fn read(path: &Path, layout: &Arc<Layout>, spec_hash: &str) -> Result<Saved, LabError> {
+    parse(path, &atomic::read(path)?, layout, spec_hash)
+}
+
+/// The same of the bytes that were read from there.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(path: &Path, bytes: &[u8], layout: &Arc<Layout>, spec_hash: &str) -> Result<Saved, LabError> {
     let damaged =
         |problem: &str| LabError::run_dir(path, RunDirProblem::DamagedCheckpoint { what: problem.to_owned() });
-    let bytes = fs::read(path).map_err(LabError::io("read", path))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e.to_string()))?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e.to_string()))?;
     let metadata = header.metadata().as_ref().and_then(|entries| entries.get(METADATA));
     let metadata = metadata.ok_or_else(|| damaged("no metadata"))?;
     let mut metadata: BTreeMap<String, String> = serde_json::from_str(metadata).map_err(|e| damaged(&e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(&e.to_string()))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e.to_string()))?;
     let tensors: Tensors = file
         .iter()
         .map(|(name, view)| (name.to_owned(), (view.dtype(), view.shape().to_vec(), view.data().to_vec())))
@@ -133,30 +148,12 @@ pub fn read(path: &Path, layout: &Arc<Layout>, spec_hash: &str) -> Result<Saved,
         loss_sum: f64::from_le_bytes(loss_sum.ok_or_else(|| damaged("no train.loss_sum"))?),
         loss_count: number("loss_count").ok_or_else(|| damaged("no loss_count"))?,
     };
-    Ok(Saved { state, arithmetic: arithmetic.ok_or_else(|| damaged("no arithmetic"))? })
-}
-
-/// The newest whole checkpoint that `accept` agrees with, and a warning for each damaged one.
-///
-/// # Errors
-/// If the folder cannot be read.
-pub fn newest(
-    folder: &Path,
-    layout: &Arc<Layout>,
-    spec_hash: &str,
-    accept: impl Fn(u64) -> bool,
-) -> Result<(Option<Saved>, Vec<String>), LabError> {
-    let mut warnings = Vec::new();
-    for step in steps(folder)?.into_iter().rev().filter(|&step| accept(step)) {
-        let path: PathBuf = folder.join(file_name(step));
-        match read(&path, layout, spec_hash) {
-            Ok(saved) if saved.state.step == step => return Ok((Some(saved), warnings)),
-            Ok(_) => warnings
-                .push(format!("{}: is the checkpoint of another step; the one before it is used", path.display())),
-            Err(e) => warnings.push(format!("{e}; the one before it is used")),
-        }
+    let named = path.file_name().and_then(|name| step_of(&name.to_string_lossy()));
+    if named != Some(state.step) {
+        return Err(LabError::run_dir(path, RunDirProblem::CheckpointOfAnotherStep { found: state.step }));
     }
-    Ok((None, warnings))
+    let log_check = metadata.remove("log_check").ok_or_else(|| damaged("no log_check"))?;
+    Ok(Saved { state, arithmetic: arithmetic.ok_or_else(|| damaged("no arithmetic"))?, log_check })
 }
 
 fn push_params(tensors: &mut Tensors, prefix: &str, params: &Params<f32>) {

@@ -1,4 +1,5 @@
-//! The manifest: written last, so that its presence means "finished". Also the report of a run.
+//! The manifest: written last, so that its presence means "finished". It names every file of the run with a digest,
+//! and ends with a check of itself. Also the report of a run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,11 +11,9 @@ use precipice::record::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::atomic;
+use super::spec_text::FORMAT;
+use super::{atomic, checkpoint, seal};
 use crate::error::{LabError, RunDirProblem};
-
-/// Version of the run directory.
-pub const FORMAT: u32 = 1;
 
 /// How a run ended, as reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,8 +73,8 @@ pub struct Manifest {
     pub final_row: Map<String, Value>,
     /// The jump, or null.
     pub transition: Option<StoredTransition>,
-    /// Files of the run, relative to its directory.
-    pub files: Vec<String>,
+    /// Files of the run, relative to its directory, and the BLAKE3 digest of each.
+    pub files: BTreeMap<String, String>,
     /// What the columns of a program's own probes mean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own_metrics: Vec<Metric>,
@@ -139,22 +138,74 @@ impl Manifest {
     /// If the system refuses.
     pub fn write(&self, path: &Path) -> Result<(), LabError> {
         let text = serde_json::to_string_pretty(self).expect("a manifest is plain data");
+        let (text, _) = seal::seal(&text, &self.spec_hash);
         atomic::write(path, (text + "\n").as_bytes())
     }
 
-    /// Reads it.
+    /// Reads the manifest of the run of a spec.
     ///
     /// # Errors
-    /// If it is missing or damaged.
-    pub fn read(path: &Path) -> Result<Self, LabError> {
-        let text = fs::read_to_string(path).map_err(LabError::io("read", path))?;
-        let manifest: Self = serde_json::from_str(&text)
-            .map_err(|e| LabError::run_dir(path, RunDirProblem::DamagedManifest { cause: e.to_string() }))?;
-        if manifest.format != FORMAT {
-            let (found, expected) = (manifest.format.to_string(), FORMAT.to_string());
-            return Err(LabError::run_dir(path, RunDirProblem::OtherFormat { found, expected }));
+    /// If it is missing, damaged, of another format or of another run.
+    pub fn read(path: &Path, spec_hash: &str) -> Result<Self, LabError> {
+        let error = |problem| LabError::run_dir(path, problem);
+        let damaged = |cause: String| error(RunDirProblem::DamagedManifest { cause });
+        let text = String::from_utf8(atomic::read(path)?).map_err(|_| damaged("it is not text".to_owned()))?;
+        let value: Value = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        let format = value.get("format").map_or_else(|| "none".to_owned(), Value::to_string);
+        if format != FORMAT.to_string() {
+            return Err(error(RunDirProblem::OtherFormat { found: format, expected: FORMAT.to_string() }));
         }
-        Ok(manifest)
+        if value.get("spec_hash").and_then(Value::as_str) != Some(spec_hash) {
+            return Err(error(RunDirProblem::ManifestOfAnotherSpec));
+        }
+        let sealed = text.strip_suffix('\n').and_then(|text| seal::unseal(text, spec_hash));
+        let (object, _) = sealed.ok_or_else(|| damaged("its check does not match its content".to_owned()))?;
+        serde_json::from_str(&object).map_err(|e| damaged(e.to_string()))
+    }
+
+    /// Whether a file of the run has the content that it had when the run ended.
+    ///
+    /// # Errors
+    /// Naming the file that is another, or none of the run's.
+    pub fn check_file(&self, root: &Path, name: &str, bytes: &[u8]) -> Result<(), LabError> {
+        let error = |problem| LabError::run_dir(&root.join(name), problem);
+        let digest = self.files.get(name).ok_or_else(|| error(RunDirProblem::NotOfThisRun))?;
+        if *digest == digest_of(bytes) { Ok(()) } else { Err(error(RunDirProblem::OtherContent)) }
+    }
+
+    /// Steps that have a checkpoint, rising.
+    pub fn checkpoints(&self) -> Vec<u64> {
+        let step = |name: &String| checkpoint::step_of(name.strip_prefix("checkpoints/")?);
+        let mut steps: Vec<u64> = self.files.keys().filter_map(step).collect();
+        steps.sort_unstable();
+        steps
+    }
+
+    /// Reads every file that the manifest names.
+    ///
+    /// # Errors
+    /// Naming the first that is missing or another.
+    pub fn check_all(&self, root: &Path) -> Result<(), LabError> {
+        for name in self.files.keys() {
+            self.check_file(root, name, &read_named(root, name)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// BLAKE3 in hexadecimal.
+pub fn digest_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// Reads a file that a manifest names.
+pub(super) fn read_named(root: &Path, name: &str) -> Result<Vec<u8>, LabError> {
+    let path = root.join(name);
+    match atomic::read(&path) {
+        Err(LabError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
+            Err(LabError::run_dir(&path, RunDirProblem::MissingFile))
+        }
+        read => read,
     }
 }
 

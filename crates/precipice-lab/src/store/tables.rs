@@ -1,5 +1,6 @@
 //! Rows as tables for other tools: Parquet, CSV and npz.
 
+use std::collections::HashSet;
 use std::io::{Cursor, Write};
 use std::sync::Arc;
 
@@ -7,55 +8,145 @@ use npyz::WriterBuilder;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 use precipice::record::Row;
+use precipice::spec::RunSpec;
 
-/// The rows of a log, column by column.
-struct Columns {
-    step: Vec<i64>,
-    sequences: Vec<i64>,
-    /// The union of the rows' columns, in order.
-    values: Vec<(String, Vec<f64>)>,
-}
+use crate::input::spec_file;
 
-fn columns(rows: &[Row]) -> Columns {
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in rows.iter().flat_map(|row| &row.columns) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    let column = |name: &str| (name.to_owned(), rows.iter().map(|row| row.value(name).unwrap_or(f64::NAN)).collect());
-    let ints = |of: fn(&Row) -> u64| rows.iter().map(|row| of(row) as i64).collect();
-    let values = names.into_iter().map(column).collect();
-    Columns { step: ints(|row| row.step), sequences: ints(|row| row.sequences), values }
-}
-
-/// Parquet with int64 `step` and `sequences` and nullable doubles.
-///
-/// # Errors
-/// If the Parquet library refuses.
+/// Columns of one length, and what is said of them all.
 ///
 /// ```
 /// use precipice::record::Row;
-/// use precipice_lab::store::tables;
+/// use precipice_lab::store::tables::Table;
 /// let row = Row { step: 0, sequences: 0, columns: vec![("loss".to_owned(), 0.5)] };
-/// assert_eq!(tables::csv(&[row.clone()]), "step,sequences,loss\n0,0,0.5\n");
-/// assert!(tables::parquet(&[row.clone()])?.starts_with(b"PAR1"));
-/// assert!(tables::npz(&[row])?.starts_with(b"PK"));
+/// let table = Table::of_rows(&[row]);
+/// assert_eq!(table.csv(), "step,sequences,loss\n0,0,0.5\n");
+/// assert!(table.parquet()?.starts_with(b"PAR1"));
+/// assert!(table.npz()?.starts_with(b"PK"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn parquet(rows: &[Row]) -> Result<Vec<u8>, ParquetError> {
-    let Columns { step, sequences, values } = columns(rows);
-    let first = [("step", step), ("sequences", sequences)];
-    let first = first.into_iter().map(|(name, values)| (name.to_owned(), Column::Int(values)));
-    let rest = values.into_iter().map(|(name, values)| (name, Column::Real(values)));
-    write("rows", first.chain(rest).collect())
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Of the schema.
+    pub name: &'static str,
+    /// By name, in order.
+    pub columns: Vec<(String, Column)>,
+    /// Keys and values for formats that have a place for them.
+    pub metadata: Vec<(String, String)>,
+}
+
+impl Table {
+    /// The rows of a log, with the union of their columns.
+    pub fn of_rows(rows: &[Row]) -> Self {
+        let mut names: Vec<&str> = Vec::new();
+        let mut known = HashSet::new();
+        for (name, _) in rows.iter().flat_map(|row| &row.columns) {
+            if known.insert(name) {
+                names.push(name);
+            }
+        }
+        let ints = |of: fn(&Row) -> u64| Column::Int(rows.iter().map(|row| of(row) as i64).collect());
+        let real = |name: &str| Column::Real(rows.iter().map(|row| row.value(name).unwrap_or(f64::NAN)).collect());
+        let first = [("step", ints(|row| row.step)), ("sequences", ints(|row| row.sequences))];
+        let first = first.into_iter().map(|(name, column)| (name.to_owned(), column));
+        let columns = first.chain(names.into_iter().map(|name| (name.to_owned(), real(name)))).collect();
+        Self { name: "rows", columns, metadata: Vec::new() }
+    }
+
+    /// The same, with the spec that the rows were measured of.
+    pub fn of_run(spec: &RunSpec, rows: &[Row]) -> Self {
+        let seeds = serde_json::to_string(&spec.seeds).expect("seeds are plain data");
+        let entries = [("spec", spec_file::to_toml(spec)), ("spec_hash", spec.hash()), ("seeds", seeds)];
+        let metadata = entries.map(|(key, value)| (format!("precipice.{key}"), value)).to_vec();
+        Self { metadata, ..Self::of_rows(rows) }
+    }
+
+    fn n_rows(&self) -> usize {
+        self.columns.first().map_or(0, |(_, column)| column.len())
+    }
+
+    /// Parquet: int64, nullable doubles, UTF-8; the metadata stand in the file's.
+    ///
+    /// # Errors
+    /// If the Parquet library refuses.
+    pub fn parquet(&self) -> Result<Vec<u8>, ParquetError> {
+        let fields = self.columns.iter().map(|(name, column)| column.field(name)).collect::<Result<Vec<_>, _>>()?;
+        let schema = Arc::new(Type::group_type_builder(self.name).with_fields(fields).build()?);
+        let entries = self.metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
+        let properties = Arc::new(properties.set_key_value_metadata(Some(entries)).build());
+        let mut out = Vec::new();
+        let mut writer = SerializedFileWriter::new(&mut out, schema, properties)?;
+        let mut group = writer.next_row_group()?;
+        for (_, values) in &self.columns {
+            let mut column = group.next_column()?.ok_or_else(missing)?;
+            match values {
+                Column::Int(values) => {
+                    column.typed::<Int64Type>().write_batch(values, None, None)?;
+                }
+                Column::Bool(values) => {
+                    column.typed::<BoolType>().write_batch(values, None, None)?;
+                }
+                Column::Real(values) => {
+                    let defined: Vec<i16> = values.iter().map(|value| i16::from(!value.is_nan())).collect();
+                    let values: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+                    column.typed::<DoubleType>().write_batch(&values, Some(&defined), None)?;
+                }
+                Column::Text(values) => {
+                    let values: Vec<ByteArray> = values.iter().map(|value| ByteArray::from(value.as_str())).collect();
+                    column.typed::<ByteArrayType>().write_batch(&values, None, None)?;
+                }
+            }
+            column.close()?;
+        }
+        group.close()?;
+        writer.close()?;
+        Ok(out)
+    }
+
+    /// CSV with a header; undefined values are empty, text with commas or quotes is quoted.
+    pub fn csv(&self) -> String {
+        let line = |cells: Vec<String>| cells.join(",") + "\n";
+        let mut out = line(self.columns.iter().map(|(name, _)| quoted(name)).collect());
+        for i in 0..self.n_rows() {
+            let cell = |(_, column): &(String, Column)| match column {
+                Column::Int(values) => values[i].to_string(),
+                Column::Bool(values) => values[i].to_string(),
+                Column::Real(values) if values[i].is_nan() => String::new(),
+                Column::Real(values) => values[i].to_string(),
+                Column::Text(values) => quoted(&values[i]),
+            };
+            out += &line(self.columns.iter().map(cell).collect());
+        }
+        out
+    }
+
+    /// An npz archive with one array a column; text as fixed-width Unicode.
+    ///
+    /// # Errors
+    /// If writing to memory fails.
+    pub fn npz(&self) -> std::io::Result<Vec<u8>> {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, column) in &self.columns {
+            let options = zip::write::SimpleFileOptions::default();
+            archive.start_file(format!("{name}.npy"), options).map_err(std::io::Error::other)?;
+            archive.write_all(&match column {
+                Column::Int(values) => npy(values)?,
+                Column::Bool(values) => npy(values)?,
+                Column::Real(values) => npy(values)?,
+                Column::Text(values) => npy_text(values),
+            })?;
+        }
+        Ok(archive.finish().map_err(std::io::Error::other)?.into_inner())
+    }
 }
 
 /// A column of a table.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Column {
     /// int64
     Int(Vec<i64>),
@@ -68,6 +159,15 @@ pub enum Column {
 }
 
 impl Column {
+    fn len(&self) -> usize {
+        match self {
+            Column::Int(values) => values.len(),
+            Column::Bool(values) => values.len(),
+            Column::Real(values) => values.len(),
+            Column::Text(values) => values.len(),
+        }
+    }
+
     fn field(&self, name: &str) -> Result<Arc<Type>, ParquetError> {
         let (physical, repetition, logical) = match self {
             Column::Int(_) => (Physical::INT64, Repetition::REQUIRED, None),
@@ -80,88 +180,89 @@ impl Column {
     }
 }
 
-/// A Parquet file of one table, all columns of one length.
-///
-/// # Errors
-/// If the Parquet library refuses.
-pub fn write(name: &str, columns: Vec<(String, Column)>) -> Result<Vec<u8>, ParquetError> {
-    let fields = columns.iter().map(|(name, column)| column.field(name)).collect::<Result<Vec<_>, _>>()?;
-    let schema = Arc::new(Type::group_type_builder(name).with_fields(fields).build()?);
-    let properties = Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
-    let mut out = Vec::new();
-    let mut writer = SerializedFileWriter::new(&mut out, schema, properties)?;
-    let mut group = writer.next_row_group()?;
-    for (_, values) in &columns {
-        let mut column = group.next_column()?.ok_or_else(missing)?;
-        match values {
-            Column::Int(values) => {
-                column.typed::<Int64Type>().write_batch(values, None, None)?;
-            }
-            Column::Bool(values) => {
-                column.typed::<BoolType>().write_batch(values, None, None)?;
-            }
-            Column::Real(values) => {
-                let defined: Vec<i16> = values.iter().map(|value| i16::from(!value.is_nan())).collect();
-                let values: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
-                column.typed::<DoubleType>().write_batch(&values, Some(&defined), None)?;
-            }
-            Column::Text(values) => {
-                let values: Vec<ByteArray> = values.iter().map(|value| ByteArray::from(value.as_str())).collect();
-                column.typed::<ByteArrayType>().write_batch(&values, None, None)?;
-            }
-        }
-        column.close()?;
-    }
-    group.close()?;
-    writer.close()?;
-    Ok(out)
-}
-
 fn missing() -> ParquetError {
     ParquetError::General("fewer columns than the schema has".to_owned())
 }
 
-/// CSV with a header; undefined values are empty.
-pub fn csv(rows: &[Row]) -> String {
-    let Columns { step, sequences, values: columns } = columns(rows);
-    let mut out = String::from("step,sequences");
-    columns.iter().for_each(|(name, _)| out.extend([",", name]));
-    for i in 0..rows.len() {
-        out += &format!("\n{},{}", step[i], sequences[i]);
-        for (_, values) in &columns {
-            out += &if values[i].is_nan() { ",".to_owned() } else { format!(",{}", values[i]) };
-        }
-    }
-    out + "\n"
+/// A cell of a CSV file (RFC 4180).
+fn quoted(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-/// An npz archive with one array a column.
-///
-/// # Errors
-/// If writing to memory fails.
-pub fn npz(rows: &[Row]) -> std::io::Result<Vec<u8>> {
-    let Columns { step, sequences, values: columns } = columns(rows);
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    npz_array(&mut archive, "step", &step)?;
-    npz_array(&mut archive, "sequences", &sequences)?;
-    for (name, values) in &columns {
-        npz_array(&mut archive, name, values)?;
-    }
-    Ok(archive.finish().map_err(std::io::Error::other)?.into_inner())
-}
-
-fn npz_array<T: npyz::AutoSerialize + Copy>(
-    archive: &mut zip::ZipWriter<Cursor<Vec<u8>>>,
-    name: &str,
-    values: &[T],
-) -> std::io::Result<()> {
-    archive
-        .start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default())
-        .map_err(std::io::Error::other)?;
+fn npy<T: npyz::AutoSerialize + Copy>(values: &[T]) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let options = npyz::WriteOptions::new().default_dtype().shape(&[values.len() as u64]).writer(&mut bytes);
     let mut writer = options.begin_nd()?;
     writer.extend(values.iter().copied())?;
     writer.finish()?;
-    archive.write_all(&bytes)
+    Ok(bytes)
+}
+
+/// NumPy's format 1.0 with a dtype `<U`: four bytes a character, filled up with zeros.
+fn npy_text(values: &[String]) -> Vec<u8> {
+    let width = values.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
+    let shape = values.len();
+    let mut header = format!("{{'descr': '<U{width}', 'fortran_order': False, 'shape': ({shape},), }}");
+    // Magic, length and header fill a multiple of 64 bytes, and a line feed ends it.
+    let filled = (10 + header.len() + 1).next_multiple_of(64);
+    header += &" ".repeat(filled - 10 - header.len() - 1);
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    for text in values {
+        let filled = text.chars().map(u32::from).chain(std::iter::repeat(0)).take(width);
+        filled.for_each(|character| bytes.extend(character.to_le_bytes()));
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    use super::*;
+
+    fn table() -> Table {
+        let columns = vec![
+            ("run".to_owned(), Column::Text(vec!["a".to_owned(), "b, \"c\"".to_owned()])),
+            ("seed".to_owned(), Column::Int(vec![0, -1])),
+            ("loss".to_owned(), Column::Real(vec![f64::NAN, 0.5])),
+        ];
+        Table { name: "runs", columns, metadata: Vec::new() }
+    }
+
+    #[test]
+    fn text_is_quoted_and_undefined_values_are_empty() {
+        assert_eq!(table().csv(), "run,seed,loss\na,0,\n\"b, \"\"c\"\"\",-1,0.5\n");
+    }
+
+    #[test]
+    fn text_is_an_array_that_numpy_reads() {
+        let bytes = table().npz().unwrap();
+        let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+        let mut text = Vec::new();
+        archive.by_name("run.npy").unwrap().read_to_end(&mut text).unwrap();
+        let header_end = 10 + usize::from(u16::from_le_bytes([text[8], text[9]]));
+        assert_eq!((header_end % 64, text.len() - header_end), (0, 2 * 6 * 4));
+        let file = npyz::NpyFile::new(&text[..]).unwrap();
+        assert_eq!((file.shape(), file.dtype().descr()), (&[2][..], "'<U6'".to_owned()));
+        assert_eq!(&text[header_end..][..8], [b'a', 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_table_of_a_run_says_of_which() {
+        let spec = RunSpec { name: "mine".to_owned(), ..RunSpec::default() };
+        let row = Row { step: 0, sequences: 0, columns: vec![("loss".to_owned(), 0.5)] };
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&Table::of_run(&spec, &[row]).parquet().unwrap()).unwrap();
+        let reader = SerializedFileReader::new(file).unwrap();
+        let entries = reader.metadata().file_metadata().key_value_metadata().unwrap();
+        let value = |key: &str| entries.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.clone());
+        assert_eq!(value("precipice.spec_hash"), Some(spec.hash()));
+        assert_eq!(value("precipice.spec"), Some(spec_file::to_toml(&spec)));
+        assert!(value("precipice.seeds").unwrap().contains("\"init\":0"));
+    }
 }

@@ -143,6 +143,7 @@ pub fn dependence(title: &str, x: &Axis, report: &SweepReport, facts: &Facts) ->
         series: measured(facts).into_iter().map(series).collect(),
         references: Vec::new(),
         marks: Vec::new(),
+        mark_words: String::new(),
     };
     Bands { title: title.to_owned(), x_name: Some(short_name(x)), panels: vec![panel] }
 }

@@ -1,17 +1,18 @@
 //! The runs of a sweep, made by workers that take one after the other.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use precipice::record::{Next, RecordError, Recorder, Row};
-use precipice::spec::RunSpec;
 use precipice::train::Trainer;
 
 use super::grid::Job;
+use super::record::{Record, name_of};
 use super::report::{FailedRun, SweepReport, SweepRow};
-use crate::error::LabError;
+use crate::error::{LabError, RunDirProblem};
 use crate::runs::threads::THREADS_MAX;
 use crate::runs::{Keep, Options, Training, memory, train};
 use crate::store::RunOutcome;
@@ -20,6 +21,9 @@ use crate::store::RunOutcome;
 pub trait SweepWatcher: Send {
     /// A run ended; `was_stored` if it was there already.
     fn ended(&mut self, run: &Result<SweepRow, FailedRun>, was_stored: bool);
+
+    /// All that is left is being made by other processes, and is waited for.
+    fn waits(&mut self) {}
 }
 
 /// Makes all runs, `workers` at a time. `stop` ends the sweep after the current step of each.
@@ -50,7 +54,7 @@ pub fn sweep(
     watcher: &mut dyn SweepWatcher,
 ) -> Result<SweepReport, LabError> {
     check_memory(&jobs, workers)?;
-    std::fs::create_dir_all(folder).map_err(LabError::io("create", folder))?;
+    Record::enter(folder, &jobs)?;
     // Few runs leave threads over, which then share each run.
     let threads = (workers / jobs.len().max(1)).clamp(1, THREADS_MAX);
     let n_workers = workers.min(jobs.len()).max(1);
@@ -61,18 +65,33 @@ pub fn sweep(
     std::thread::scope(|scope| {
         for _ in 0..n_workers {
             scope.spawn(|| {
+                // Runs in a row that others hold.
+                let mut n_held = 0;
                 while let Some((idx, job)) = next(&queue) {
-                    if stop() {
-                        was_stopped.store(true, Ordering::Relaxed);
-                        return;
+                    let ending = if stop() { Ending::Stopped } else { run_one(&job, folder, threads, stop) };
+                    match ending {
+                        Ending::Stopped => {
+                            was_stopped.store(true, Ordering::Relaxed);
+                            return;
+                        }
+                        Ending::Held => {
+                            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                            queue.push_back((idx, job));
+                            n_held += 1;
+                            let is_all = n_held >= queue.len();
+                            drop(queue);
+                            if is_all {
+                                done.lock().unwrap_or_else(PoisonError::into_inner).1.waits();
+                                std::thread::sleep(UNTIL_NEXT_LOOK);
+                            }
+                        }
+                        Ending::Ended(run, was_stored) => {
+                            n_held = 0;
+                            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                            done.1.ended(&run, was_stored);
+                            done.0.push((idx, *run, was_stored));
+                        }
                     }
-                    let Some((run, was_stored)) = run_one(job, folder, threads, stop) else {
-                        was_stopped.store(true, Ordering::Relaxed);
-                        return;
-                    };
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    done.1.ended(&run, was_stored);
-                    done.0.push((idx, run, was_stored));
                 }
             });
         }
@@ -114,30 +133,36 @@ fn next(queue: &Mutex<VecDeque<(usize, Job)>>) -> Option<(usize, Job)> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-/// Its result and whether it was there already; None if it was stopped.
-fn run_one(
-    job: Job,
-    folder: &Path,
-    threads: usize,
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Option<(Result<SweepRow, FailedRun>, bool)> {
-    let Job { spec, swept, seed } = job;
-    let spec_hash = spec.hash();
-    let options =
-        Options { out: Some(run_dir_of(folder, &spec)), threads, resume: true, force: false, keep: Keep::Results };
-    match train(spec, &options, &mut Stop(stop)).and_then(Training::seal) {
-        Ok(report) if report.manifest.outcome == RunOutcome::Stopped => None,
-        Ok(report) => {
-            let run_dir = report.run_dir.root().display().to_string();
-            Some((Ok(SweepRow::new(report.manifest, run_dir, swept, seed)), report.was_stored))
-        }
-        Err(e) => Some((Err(FailedRun { spec_hash, swept, seed, problem: e.to_string() }), false)),
-    }
+/// What became of one run.
+enum Ending {
+    /// Its result, and whether it was there already.
+    Ended(Box<Result<SweepRow, FailedRun>>, bool),
+    /// Another process is making it.
+    Held,
+    /// It was stopped.
+    Stopped,
 }
 
-/// `<folder>/<name>-<hash12>`: a million runs share no such name.
-fn run_dir_of(folder: &Path, spec: &RunSpec) -> PathBuf {
-    folder.join(format!("{}-{}", spec.name, &spec.hash()[..12]))
+/// Time after which a run that another process holds is looked at again, if there is nothing else to do.
+const UNTIL_NEXT_LOOK: Duration = Duration::from_millis(200);
+
+fn run_one(job: &Job, folder: &Path, threads: usize, stop: &(dyn Fn() -> bool + Sync)) -> Ending {
+    let Job { spec, swept, seed } = job.clone();
+    let spec_hash = spec.hash();
+    let out = Some(folder.join(name_of(&spec)));
+    let options = Options { out, threads, resume: true, force: false, keep: Keep::Results };
+    match train(spec, &options, &mut Stop(stop)).and_then(Training::seal) {
+        Ok(report) if report.manifest.outcome == RunOutcome::Stopped => Ending::Stopped,
+        Ok(report) => {
+            let row = SweepRow::new(report.manifest, report.run_dir.root(), swept, seed);
+            Ending::Ended(Box::new(Ok(row)), report.was_stored)
+        }
+        Err(LabError::RunDir {
+            problem: RunDirProblem::LockedByAnother | RunDirProblem::FinishedMeanwhile | RunDirProblem::BegunMeanwhile,
+            ..
+        }) => Ending::Held,
+        Err(e) => Ending::Ended(Box::new(Err(FailedRun { spec_hash, swept, seed, problem: e.to_string() })), false),
+    }
 }
 
 /// Watches one run for the request to stop.

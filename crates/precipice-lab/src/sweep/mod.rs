@@ -3,17 +3,19 @@
 //! Every run is a spec in a directory of its own, named by its hash. What is finished is not computed
 //! again, so that an interrupted sweep goes on where it was, and a larger one begins with the smaller.
 //!
-//! Reading order: `plan` (what to run), `grid` (its specs), `executor` (who runs them), `report` (what
-//! became of them), `summary` (what they say together), `diagrams`; `catalog` (all
-//! that is built in).
+//! Reading order: `plan` (what to run), `grid` (its specs), `record` (what a folder was asked for), `executor` (who
+//! runs them), `report` (what became of them), `summary` (what they say together), `tables`, `diagrams`; `catalog`
+//! (all that is built in).
 
 mod catalog;
 mod diagrams;
 mod executor;
 mod grid;
 mod plan;
+mod record;
 mod report;
 mod summary;
+mod tables;
 
 pub use catalog::{Experiment, ExperimentKind, catalog};
 pub use diagrams::{
@@ -22,5 +24,7 @@ pub use diagrams::{
 pub use executor::{SweepWatcher, sweep};
 pub use grid::Job;
 pub use plan::{Axis, BUILT_IN_SWEEPS, Plan, as_json, parse_seeds, source};
+pub use record::{Record, lock};
 pub use report::{FailedRun, SweepReport, SweepRow};
-pub use summary::{PointSummary, SweepSummary, observations, summarize, table};
+pub use summary::{PointSummary, SweepSummary, observations, summarize};
+pub use tables::{curves, table};

@@ -1,5 +1,8 @@
 //! What became of the runs of a sweep.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -64,11 +67,11 @@ pub struct SweepReport {
 
 impl SweepRow {
     /// What the manifest of a run says of it.
-    pub(super) fn new(manifest: Manifest, run_dir: String, swept: Map<String, Value>, seed: u64) -> Self {
+    pub(super) fn new(manifest: Manifest, run_dir: &Path, swept: Map<String, Value>, seed: u64) -> Self {
         let jump = manifest.transition;
         Self {
             spec_hash: manifest.spec_hash,
-            run_dir,
+            run_dir: run_dir.display().to_string(),
             swept,
             seed,
             outcome: manifest.outcome,
@@ -80,4 +83,32 @@ impl SweepRow {
             final_row: manifest.final_row,
         }
     }
+}
+
+impl SweepReport {
+    /// The same points with all their runs among `all`: those of this sweep, then those of others.
+    pub fn with_more_seeds(&self, all: Vec<SweepRow>) -> Self {
+        let mut points: Vec<Vec<SweepRow>> = Vec::new();
+        let mut place = BTreeMap::new();
+        let mut known = BTreeSet::new();
+        for row in &self.runs {
+            known.insert(row.spec_hash.as_str());
+            let at = *place.entry(to_key(&row.swept)).or_insert(points.len());
+            if at == points.len() {
+                points.push(Vec::new());
+            }
+            points[at].push(row.clone());
+        }
+        for row in all.into_iter().filter(|row| !known.contains(row.spec_hash.as_str())) {
+            if let Some(&at) = place.get(&to_key(&row.swept)) {
+                points[at].push(row);
+            }
+        }
+        let runs = points.into_iter().flatten().collect();
+        Self { runs, skipped: self.skipped, failed: self.failed.clone(), was_stopped: self.was_stopped }
+    }
+}
+
+fn to_key(swept: &Map<String, Value>) -> String {
+    Value::Object(swept.clone()).to_string()
 }

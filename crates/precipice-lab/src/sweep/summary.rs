@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::report::{SweepReport, SweepRow};
-use crate::store::{RunOutcome, tables};
+use crate::store::RunOutcome;
 
 /// The jump over the seeds of one point of the grid.
 #[derive(Clone, Debug, Serialize)]
@@ -33,7 +33,7 @@ pub struct SweepSummary {
     pub report: SweepReport,
     /// The points of the grid.
     pub points: Vec<PointSummary>,
-    /// File of the table; null if the sweep was stopped.
+    /// File of the table; null where a run has no outcome.
     pub table: Option<String>,
     /// Files of the figures.
     pub figures: Vec<String>,
@@ -78,52 +78,6 @@ pub fn summarize(report: &SweepReport) -> Vec<PointSummary> {
         }
     };
     by_point(&report.runs).iter().map(summary).collect()
-}
-
-/// One Parquet table, a row for each run.
-///
-/// # Errors
-/// If the Parquet library refuses.
-pub fn table(report: &SweepReport) -> Result<Vec<u8>, parquet::errors::ParquetError> {
-    use tables::Column::{Bool, Int, Real, Text};
-    let rows = &report.runs;
-    let real = |of: fn(&SweepRow) -> Option<f64>| Real(rows.iter().map(|row| of(row).unwrap_or(f64::NAN)).collect());
-    let names = |of: fn(&SweepRow) -> &Map<String, Value>| {
-        let mut names: Vec<String> = Vec::new();
-        for name in rows.iter().flat_map(|row| of(row).keys()) {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
-        names
-    };
-    let outcome = |row: &SweepRow| serde_json::to_value(row.outcome).ok().and_then(|v| v.as_str().map(str::to_owned));
-    let mut columns = vec![("spec_hash".to_owned(), Text(rows.iter().map(|row| row.spec_hash.clone()).collect()))];
-    for name in names(|row| &row.swept) {
-        let values = || rows.iter().map(|row| &row.swept[&name]);
-        let column = if let Some(whole) = values().map(Value::as_i64).collect() {
-            Int(whole)
-        } else if let Some(truth) = values().map(Value::as_bool).collect() {
-            Bool(truth)
-        } else if values().all(Value::is_number) {
-            Real(values().map(|value| value.as_f64().unwrap_or(f64::NAN)).collect())
-        } else {
-            Text(values().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect())
-        };
-        columns.push((name, column));
-    }
-    columns.push(("seed".to_owned(), Int(rows.iter().map(|row| row.seed as i64).collect())));
-    columns.push(("outcome".to_owned(), Text(rows.iter().map(|row| outcome(row).unwrap_or_default()).collect())));
-    columns.push(("steps".to_owned(), Int(rows.iter().map(|row| row.steps as i64).collect())));
-    columns.push(("t50".to_owned(), real(|row| row.t50)));
-    columns.push(("onset_step".to_owned(), real(|row| row.onset_step)));
-    columns.push(("width_10_90".to_owned(), real(|row| row.width_10_90)));
-    columns.push(("plateau_accuracy".to_owned(), real(|row| row.plateau_accuracy)));
-    for name in names(|row| &row.final_row) {
-        let value = |row: &SweepRow| row.final_row.get(&name).and_then(Value::as_f64).unwrap_or(f64::NAN);
-        columns.push((format!("final_{name}"), Real(rows.iter().map(value).collect())));
-    }
-    tables::write("runs", columns)
 }
 
 /// Linear between the sorted values.

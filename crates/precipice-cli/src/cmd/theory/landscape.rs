@@ -7,13 +7,16 @@ use anyhow::bail;
 use precipice::theory::{Parameter, Point, Third};
 use precipice_lab::reports::landscape::{Landscape, Request};
 use precipice_lab::reports::surface::SurfaceReport;
-use precipice_lab::run_figures::write;
 
 use super::{context_of, point_of};
 use crate::args::LandscapeArgs;
-use crate::output::{say, say_json};
+use crate::output::{check_place, is_stdout, put_figure, say, say_json};
 
 pub fn landscape(args: &LandscapeArgs) -> anyhow::Result<()> {
+    let path = args.output.clone().unwrap_or_else(|| PathBuf::from("landscape.svg"));
+    if !args.json && !args.rows {
+        check_place(&path)?;
+    }
     let landscape = Landscape::new(request_of(args)?)?;
     if args.json {
         return say_json(&SurfaceReport::from(&landscape));
@@ -21,9 +24,11 @@ pub fn landscape(args: &LandscapeArgs) -> anyhow::Result<()> {
     if args.rows {
         return say(&rows(&landscape));
     }
-    let path = args.output.clone().unwrap_or_else(|| PathBuf::from("landscape.svg"));
     let title = format!("The loss landscape · N = {}, L = {}", args.context.n, args.context.labels);
-    write(&landscape.figure(&title)?, &path)?;
+    put_figure(&path, &landscape.figure(&title)?, args.force)?;
+    if is_stdout(&path) {
+        return Ok(());
+    }
     let mut lines = vec![match landscape.t50 {
         Some(t50) => format!("the flow falls over the cliff at t = {t50:.6} (p(correct) = 1/2)"),
         None => "the flow does not reach p(correct) = 1/2".to_owned(),

@@ -2,13 +2,13 @@
 
 use precipice::theory::Over;
 use precipice_lab::reports::scaling::{FittedExponent, ScalingReport, ScalingRow};
-use precipice_lab::run_figures::write;
 
 use crate::args::{OverArg, ScalingArgs};
 use crate::numbers::fixed;
-use crate::output::{say, say_json};
+use crate::output::{check_place, put_figure, say, say_json};
 
 pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
+    args.output.as_deref().map_or(Ok(()), check_place)?;
     let (over, default): (Over, &[f64]) = match args.over {
         OverArg::N => {
             let over = Over::Exemplars { labels_per_exemplar: args.labels_per_exemplar };
@@ -26,7 +26,7 @@ pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
     };
     let report = ScalingReport::new(over, if args.values.is_empty() { default } else { &args.values })?;
     if let Some(path) = &args.output {
-        write(&report.figure()?, path)?;
+        put_figure(path, &report.figure()?, args.force)?;
     }
     if args.json {
         return say_json(&report);

@@ -140,6 +140,7 @@ fn panel(heading: String, runs: &[&SweepRow]) -> Result<BandPanel, LabError> {
         )?,
         references: guesses(runs)?,
         marks: Vec::new(),
+        mark_words: String::new(),
     })
 }
 

@@ -71,6 +71,7 @@ pub(super) fn reference(settings: &Settings, watcher: &mut Lookout<'_>) -> Resul
         series: aligned_curves(&all, &named)?,
         references: guesses(&all)?,
         marks: Vec::new(),
+        mark_words: String::new(),
     };
     let title = "In-context classification · median and range of the seeds that jump".to_owned();
     let figure = swept.draw("reddy-1", bands(&Bands { title, x_name: Some(OVER.to_owned()), panels: vec![panel] }))?;
@@ -145,6 +146,7 @@ pub(super) fn progress(settings: &Settings, watcher: &mut Lookout<'_>) -> Result
         series,
         references,
         marks: Vec::new(),
+        mark_words: String::new(),
     };
     let accuracy = aligned_curves(&all, &[("novel classes (ic)", metric::ACCURACY.on("ic_"))])?;
     let panels = vec![

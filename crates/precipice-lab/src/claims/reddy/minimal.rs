@@ -64,6 +64,7 @@ fn panel(heading: &str, runs: &[&SweepRow]) -> Result<BandPanel, LabError> {
         series: aligned_curves(runs, &named)?,
         references: guesses(runs)?,
         marks: Vec::new(),
+        mark_words: String::new(),
     })
 }
 

@@ -1,0 +1,71 @@
+//! What a command writes where the user says: nothing that is there is lost.
+
+use std::path::Path;
+
+use super::atomic;
+use super::run_dir::{FIGURES, RunDir};
+use crate::error::{LabError, OutputProblem};
+
+/// Names in the folder of a sweep that are the sweep's own.
+pub const OF_SWEEPS: [&str; 5] = ["sweep.json", "runs.parquet", "ensemble.svg", "phase-diagram.svg", "dependence.svg"];
+
+/// Writes a file, whole or not at all. One that has this content is left as it is; devices and pipes are written to.
+///
+/// # Errors
+/// If another file is there and `may_replace` is not set, or if the place belongs to a run or a sweep.
+///
+/// ```
+/// use precipice_lab::store::output;
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("table.csv");
+/// output::write(&path, b"one", false)?;
+/// output::write(&path, b"one", false)?;
+/// assert!(output::write(&path, b"two", false).is_err());
+/// output::write(&path, b"two", true)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write(path: &Path, bytes: &[u8], may_replace: bool) -> Result<(), LabError> {
+    check_place(path)?;
+    if path.is_file() && atomic::read(path)? == bytes {
+        return Ok(());
+    }
+    check_free(path, may_replace)?;
+    // What a killed command left there before.
+    let _ =
+        path.parent().map(|folder| atomic::sweep(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }));
+    atomic::write(path, bytes)
+}
+
+/// Whether a file whose content is not known yet may be written there.
+///
+/// # Errors
+/// As [`write`].
+pub fn check_free(path: &Path, may_replace: bool) -> Result<(), LabError> {
+    check_place(path)?;
+    if path.is_file() && !may_replace { Err(LabError::output(path, OutputProblem::Exists)) } else { Ok(()) }
+}
+
+/// Whether a file may be written there at all, which can be asked before the work is done.
+///
+/// # Errors
+/// If the place is a folder, or belongs to a run or a sweep.
+pub fn check_place(path: &Path) -> Result<(), LabError> {
+    if path.is_dir() {
+        return Err(LabError::output(path, OutputProblem::IsAFolder));
+    }
+    let target = path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(run) = RunDir::around(&target) {
+        let figures = run.figures();
+        let folder = target.parent().and_then(|folder| folder.canonicalize().ok());
+        let is_beside_figures = folder.is_some_and(|folder| folder == figures) && !FIGURES.contains(&&*name);
+        if !is_beside_figures {
+            return Err(LabError::output(path, OutputProblem::InsideARun { run: run.root().to_owned() }));
+        }
+    }
+    let is_of_sweep = || target.with_file_name(OF_SWEEPS[0]).is_file();
+    if OF_SWEEPS.contains(&&*name) && is_of_sweep() {
+        return Err(LabError::output(path, OutputProblem::OfASweep));
+    }
+    Ok(())
+}

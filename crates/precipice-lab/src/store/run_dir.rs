@@ -1,0 +1,226 @@
+//! Where everything is in a run directory, and how it is read: never without a check.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use precipice::model::Layout;
+use precipice::record::Row;
+use precipice::run;
+use precipice::spec::RunSpec;
+
+use super::checkpoint::{self, Saved};
+use super::manifest::{self, Manifest};
+use super::spec_text::{self, Header};
+use super::{atomic, log};
+use crate::error::{LabError, RunDirProblem};
+
+/// Places in a run directory.
+///
+/// ```
+/// use precipice::spec::RunSpec;
+/// use precipice_lab::store::{RunDir, Standing};
+/// # let folder = tempfile::tempdir()?;
+/// # let root = folder.path().join("run");
+/// let spec = RunSpec { name: "mine".to_owned(), ..RunSpec::default() };
+/// let run_dir = RunDir::new(root);
+/// assert!(matches!(run_dir.standing(&spec)?, Standing::Empty));
+/// run_dir.make_folders()?;
+/// run_dir.write_spec(&spec)?;
+/// assert!(matches!(run_dir.standing(&spec)?, Standing::Unfinished));
+/// assert_eq!(run_dir.spec()?.hash(), spec.hash());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    root: PathBuf,
+}
+
+/// Files in the folder of figures that are the run's own.
+pub const FIGURES: [&str; 10] = [
+    "learning-curve.svg",
+    "attention.svg",
+    "interactions.svg",
+    "order-parameters.svg",
+    "contexts.svg",
+    "landscape.svg",
+    "theory-over-measurement.svg",
+    "argument.svg",
+    "generalization.svg",
+    "roll-out.svg",
+];
+
+impl RunDir {
+    /// The directory at a path, which need not exist.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// `runs/<name>-<hash8>`.
+    pub fn default_for(spec: &RunSpec) -> Self {
+        Self::new(Path::new("runs").join(format!("{}-{}", spec.name, &spec.hash()[..8])))
+    }
+
+    /// The run directory that a path lies in or is.
+    pub fn around(path: &Path) -> Option<Self> {
+        let absolute = std::path::absolute(path).ok()?;
+        // A link may lead into a run. What does not exist yet has no links.
+        let whole = absolute.canonicalize().ok();
+        let known = || absolute.ancestors().skip(1).find_map(|folder| folder.canonicalize().ok());
+        let whole = whole.or_else(known)?;
+        let is_run = |folder: &&Path| Header::read(&folder.join("spec.toml")).is_some();
+        whole.ancestors().find(is_run).map(Self::new)
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Resolved spec.
+    pub fn spec_path(&self) -> PathBuf {
+        self.root.join("spec.toml")
+    }
+
+    /// Rows.
+    pub fn log_path(&self) -> PathBuf {
+        self.root.join("log.jsonl")
+    }
+
+    /// Rows as a table.
+    pub fn parquet_path(&self) -> PathBuf {
+        self.root.join("metrics.parquet")
+    }
+
+    /// Outcome.
+    pub fn manifest_path(&self) -> PathBuf {
+        self.root.join("manifest.json")
+    }
+
+    /// Saved states.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
+    /// Figures.
+    pub fn figures(&self) -> PathBuf {
+        self.root.join("figures")
+    }
+
+    /// The spec of the run that stands here.
+    ///
+    /// # Errors
+    /// If there is none, or it is not the one that was written.
+    pub fn spec(&self) -> Result<RunSpec, LabError> {
+        if !self.spec_path().is_file() {
+            return Err(LabError::run_dir(&self.root, RunDirProblem::NotARunDirectory));
+        }
+        spec_text::read(&self.spec_path())
+    }
+
+    /// The manifest of the run of this spec; none if it is not finished.
+    ///
+    /// # Errors
+    /// If it is damaged, or that of another run.
+    pub fn manifest(&self, spec: &RunSpec) -> Result<Option<Manifest>, LabError> {
+        let path = self.manifest_path();
+        if path.is_file() { Manifest::read(&path, &spec.hash()).map(Some) } else { Ok(None) }
+    }
+
+    /// All rows: of a finished run those that the manifest vouches for, of another those that are whole.
+    ///
+    /// # Errors
+    /// If the log is damaged, or lacks rows that were measured.
+    pub fn rows(&self) -> Result<Vec<Row>, LabError> {
+        let (spec, path) = (self.spec()?, self.log_path());
+        if let Some(manifest) = self.manifest(&spec)? {
+            let bytes = manifest::read_named(&self.root, "log.jsonl")?;
+            manifest.check_file(&self.root, "log.jsonl", &bytes)?;
+            return log::parse(&bytes, &spec.hash()).rows(&path);
+        }
+        // Looked at first, because the run may be going on.
+        let saved = checkpoint::steps(&self.checkpoints())?.into_iter().rfind(|&step| step <= spec.train.steps);
+        let rows = log::read(&path, &spec.hash())?.rows(&path)?;
+        match saved {
+            Some(step) if (rows.len() as u64) < run::n_rows_due(&spec, step) => {
+                Err(LabError::run_dir(&path, RunDirProblem::LostRows { step }))
+            }
+            _ => Ok(rows),
+        }
+    }
+
+    /// Steps that have a checkpoint, rising: of a finished run those that its manifest names, whether they are still
+    /// there or not.
+    ///
+    /// # Errors
+    /// If one is missing that an unfinished run had written.
+    pub fn checkpoint_steps(&self, spec: &RunSpec) -> Result<Vec<u64>, LabError> {
+        if let Some(manifest) = self.manifest(spec)? {
+            return Ok(manifest.checkpoints());
+        }
+        // Looked at first, because the run may be going on.
+        let measured = log::read(&self.log_path(), &spec.hash())?.entries.last().map_or(0, |entry| entry.row.step);
+        let mut steps = checkpoint::steps(&self.checkpoints())?;
+        steps.retain(|&step| step <= spec.train.steps);
+        // A run of a sweep has none but the last.
+        let (Some(&first), Some(&last)) = (steps.first(), steps.last()) else { return Ok(steps) };
+        let was_written = |step: &u64| first < spec.train.steps && (*step <= last || *step < measured);
+        let mut due = run::checkpoints_due(spec).take_while(was_written);
+        match due.find(|step| steps.binary_search(step).is_err()) {
+            Some(step) => Err(LabError::run_dir(&self.root.join(named(step)), RunDirProblem::MissingCheckpoint)),
+            None => Ok(steps),
+        }
+    }
+
+    /// The bytes of a checkpoint, and what they hold.
+    ///
+    /// # Errors
+    /// If there is no such checkpoint, listing those there are, or it is not the one that was written.
+    pub fn checkpoint(&self, spec: &RunSpec, step: u64, layout: &Arc<Layout>) -> Result<(Vec<u8>, Saved), LabError> {
+        let (name, manifest) = (named(step), self.manifest(spec)?);
+        let path = self.root.join(&name);
+        let is_named = manifest.as_ref().is_some_and(|manifest| manifest.files.contains_key(&name));
+        if !path.is_file() && !is_named {
+            let there_are = checkpoint::steps(&self.checkpoints())?;
+            return Err(LabError::run_dir(&self.root, RunDirProblem::NoCheckpoint { step, there_are }));
+        }
+        let bytes = manifest::read_named(&self.root, &name)?;
+        if let Some(manifest) = manifest {
+            manifest.check_file(&self.root, &name, &bytes)?;
+        }
+        let saved = checkpoint::parse(&path, &bytes, layout, &spec.hash())?;
+        Ok((bytes, saved))
+    }
+
+    /// Writes a figure of the run's own, and enters its digest where the run is finished.
+    ///
+    /// # Errors
+    /// If the system refuses, or the manifest cannot be read.
+    pub fn write_figure(&self, spec: &RunSpec, name: &str, bytes: &[u8]) -> Result<PathBuf, LabError> {
+        let path = self.figures().join(name);
+        std::fs::create_dir_all(self.figures()).map_err(LabError::io("create", &self.figures()))?;
+        if !self.manifest_path().is_file() {
+            return atomic::write(&path, bytes).map(|()| path);
+        }
+        let _lock = self.lock_soon()?;
+        let manifest = self.manifest(spec)?;
+        atomic::write(&path, bytes)?;
+        if let Some(mut manifest) = manifest {
+            manifest.files.insert(format!("figures/{name}"), manifest::digest_of(bytes));
+            manifest.write(&self.manifest_path())?;
+        }
+        Ok(path)
+    }
+
+    /// Writes the spec that the rest belongs to.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn write_spec(&self, spec: &RunSpec) -> Result<(), LabError> {
+        atomic::write(&self.spec_path(), spec_text::to_text(spec).as_bytes())
+    }
+}
+
+/// A checkpoint, as a manifest names it.
+fn named(step: u64) -> String {
+    format!("checkpoints/{}", checkpoint::file_name(step))
+}

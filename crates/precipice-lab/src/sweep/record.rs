@@ -1,0 +1,164 @@
+//! What a folder of runs was asked for: every sweep that writes there enters its runs, so that all of them can be
+//! told of together.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use precipice::spec::RunSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::grid::Job;
+use super::report::SweepRow;
+use crate::error::{LabError, RunDirProblem};
+use crate::store::{Lock, RunDir, atomic, output, seal, spec_text};
+
+/// The runs of a folder, in the order in which they were asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    format: u32,
+    runs: Vec<Planned>,
+}
+
+/// One run that was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Planned {
+    run: String,
+    swept: Map<String, Value>,
+    seed: u64,
+}
+
+/// Name of the file.
+const FILE: &str = output::OF_SWEEPS[0];
+
+/// The directory of a run in the folder, `<name>-<hash12>`: a million runs share no such name.
+pub(super) fn name_of(spec: &RunSpec) -> String {
+    format!("{}-{}", spec.name, &spec.hash()[..12])
+}
+
+impl Record {
+    /// Whether a folder is that of a sweep.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(FILE).is_file()
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// If there is none, or it is damaged.
+    pub fn read(folder: &Path) -> Result<Self, LabError> {
+        let path = folder.join(FILE);
+        let error = |problem| LabError::run_dir(&path, problem);
+        let text = String::from_utf8(atomic::read(&path)?).ok();
+        let sealed = text.as_deref().and_then(|text| seal::unseal(text.strip_suffix('\n')?, ""));
+        let (object, _) = sealed.ok_or_else(|| error(RunDirProblem::DamagedRecord))?;
+        let found: Self = serde_json::from_str(&object).map_err(|_| error(RunDirProblem::DamagedRecord))?;
+        if found.format != spec_text::FORMAT {
+            let (found, expected) = (found.format.to_string(), spec_text::FORMAT.to_string());
+            return Err(error(RunDirProblem::OtherFormat { found, expected }));
+        }
+        Ok(found)
+    }
+
+    /// Enters the runs of a sweep, beside those that stand there.
+    ///
+    /// # Errors
+    /// If the folder is no place for a sweep, or cannot be written.
+    pub(super) fn enter(folder: &Path, jobs: &[Job]) -> Result<(), LabError> {
+        let error = |problem| LabError::run_dir(folder, problem);
+        RunDir::check_outside(folder)?;
+        let taken = output::OF_SWEEPS.into_iter().find(|name| folder.join(name).exists());
+        if let (Some(name), false) = (taken, Self::is_in(folder)) {
+            return Err(error(RunDirProblem::NotOfASweep { name: name.to_owned() }));
+        }
+        let _lock = lock(folder)?;
+        atomic::sweep(folder)?;
+        let mut all = if Self::is_in(folder) {
+            Self::read(folder)?
+        } else {
+            Self { format: spec_text::FORMAT, runs: Vec::new() }
+        };
+        let known: HashMap<String, usize> =
+            all.runs.iter().enumerate().map(|(i, planned)| (planned.run.clone(), i)).collect();
+        for Job { spec, swept, seed } in jobs {
+            let run = name_of(spec);
+            match known.get(&run) {
+                Some(&i) => all.runs[i].swept.extend(swept.clone()),
+                None => all.runs.push(Planned { run, swept: swept.clone(), seed: *seed }),
+            }
+        }
+        let text = serde_json::to_string_pretty(&all).expect("a record is plain data");
+        atomic::write(&folder.join(FILE), (seal::seal(&text, "").0 + "\n").as_bytes())
+    }
+
+    /// Runs that were asked for.
+    pub fn n_runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// All runs that have ended, whichever sweep made them.
+    ///
+    /// # Errors
+    /// If one of them is damaged.
+    pub fn ended(&self, folder: &Path) -> Result<Vec<SweepRow>, LabError> {
+        let mut rows = Vec::new();
+        for Planned { run, swept, seed } in &self.runs {
+            let run_dir = RunDir::new(folder.join(run));
+            // Without a manifest it may not have been begun.
+            if !run_dir.manifest_path().is_file() {
+                continue;
+            }
+            if let Some(manifest) = run_dir.manifest(&run_dir.spec()?)? {
+                rows.push(SweepRow::new(manifest, run_dir.root(), swept.clone(), *seed));
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// The right to write the files of the folder itself; others hold it only for moments.
+///
+/// # Errors
+/// If it is not to be had.
+pub fn lock(folder: &Path) -> Result<Lock, LabError> {
+    RunDir::new(folder).lock_soon()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::{Axis, Plan};
+
+    fn jobs(seeds: Vec<u64>) -> Vec<Job> {
+        let mut plan = Plan::load("copying-small", false).unwrap();
+        plan.set_axis(Axis::of("train.batch_size", [8, 16]));
+        plan.seeds = seeds;
+        plan.jobs().unwrap()
+    }
+
+    #[test]
+    fn a_second_sweep_is_entered_beside_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        Record::enter(folder.path(), &jobs(vec![0, 1])).unwrap();
+        let first = Record::read(folder.path()).unwrap();
+        assert_eq!(first.n_runs(), 4);
+        Record::enter(folder.path(), &jobs(vec![1, 2])).unwrap();
+        let both = Record::read(folder.path()).unwrap();
+        assert_eq!((both.n_runs(), &both.runs[..4]), (6, &first.runs[..]));
+        assert!(both.ended(folder.path()).unwrap().is_empty());
+        let path = folder.path().join(FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replacen("\"seed\": 0", "\"seed\": 7", 1)).unwrap();
+        assert!(Record::enter(folder.path(), &jobs(vec![3])).unwrap_err().is_damage());
+    }
+
+    #[test]
+    fn tables_of_others_are_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("runs.parquet"), "mine").unwrap();
+        let error = Record::enter(folder.path(), &jobs(vec![0])).unwrap_err().to_string();
+        assert!(error.contains("runs.parquet") && !Record::is_in(folder.path()), "{error}");
+    }
+}
