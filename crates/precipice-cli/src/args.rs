@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use precipice_lab::run_figures::Kind;
 use precipice_lab::runs::threads;
 use precipice_lab::sweep::{self, Axis};
+use precipice_num::Arithmetic;
 
 pub use theory::{
     ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, RegressionArgs,
@@ -84,12 +85,17 @@ pub struct RunArgs {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub threads: ThreadArgs,
-    /// Go on with an unfinished run; starts from the beginning where there is none
+    /// Go on with an unfinished run, or with a finished one that had fewer steps; starts from the beginning where there
+    /// is none
     #[arg(long)]
     pub resume: bool,
     /// Compute again what is already there
     #[arg(long, conflicts_with = "resume")]
     pub force: bool,
+    /// Arithmetic of a new run: fused (as this processor has it, faster) or portable (the same on every processor)
+    /// [default: what this processor has]
+    #[arg(long, value_name = "KIND", value_parser = parse_arithmetic)]
+    pub arithmetic: Option<Arithmetic>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -141,6 +147,9 @@ pub struct ProbeArgs {
     pub step: Option<u64>,
     #[command(flatten)]
     pub threads: ThreadArgs,
+    /// File of the run's items, if it has been moved; its content must be the same
+    #[arg(long, value_name = "PATH")]
+    pub items: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -173,6 +182,9 @@ pub struct FigureArgs {
     /// No progress display
     #[arg(short, long)]
     pub quiet: bool,
+    /// File of the run's items, if it has been moved; its content must be the same
+    #[arg(long, value_name = "PATH")]
+    pub items: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -185,6 +197,10 @@ fn parse_head(text: &str) -> Result<(usize, usize), String> {
 
 fn kinds_help() -> String {
     format!("What to draw: {}", Kind::ALL.map(Kind::name).join(", "))
+}
+
+fn parse_arithmetic(text: &str) -> Result<Arithmetic, String> {
+    Arithmetic::from_name(text).ok_or_else(|| "expected fused or portable".to_owned())
 }
 
 fn parse_kind(text: &str) -> Result<Kind, String> {
@@ -213,6 +229,9 @@ pub struct ExportArgs {
     /// Replace the file
     #[arg(long)]
     pub force: bool,
+    /// File of the run's items, if it has been moved; its content must be the same
+    #[arg(long, value_name = "PATH")]
+    pub items: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -250,6 +269,9 @@ pub struct VerifyArgs {
     pub run: PathBuf,
     #[command(flatten)]
     pub threads: ThreadArgs,
+    /// File of the run's items, if it has been moved; its content must be the same
+    #[arg(long, value_name = "PATH")]
+    pub items: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -311,6 +333,10 @@ pub struct SweepArgs {
     /// Folder of the runs and the table [default: runs/sweep-<name>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Arithmetic of a new run: fused (as this processor has it, faster) or portable (the same on every processor)
+    /// [default: what this processor has]
+    #[arg(long, value_name = "KIND", value_parser = parse_arithmetic)]
+    pub arithmetic: Option<Arithmetic>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

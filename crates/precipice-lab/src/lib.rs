@@ -18,7 +18,7 @@
 //! # let root = folder.path().join("run");
 //! let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
 //! let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
-//! let options = Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results };
+//! let options = Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
 //! let report = train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
 //! assert_eq!(StoredRun::open(&root)?.rows.last().map(|row| row.step), Some(report.manifest.steps));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -23,7 +23,14 @@ fn tiny(overrides: &[&str]) -> Result<RunSpec, LabError> {
 }
 
 fn options(out: &Path) -> Options {
-    Options { out: Some(out.to_owned()), threads: 1, resume: false, force: false, keep: Keep::Results }
+    Options {
+        out: Some(out.to_owned()),
+        threads: 1,
+        resume: false,
+        force: false,
+        keep: Keep::Results,
+        arithmetic: None,
+    }
 }
 
 fn run(spec: RunSpec, out: &Path) -> Result<StoredRun, LabError> {

@@ -193,7 +193,8 @@ fn fuzz_run(name: &str, file: &str) {
         ["eval.sequences=8", "probes.sequences=2", "task.copying.d_item=2", "model.d_buffer=0", "model.d_pos=9"];
     let changes = Changes { overrides: small.map(str::to_owned).to_vec(), steps: Some(2), seed: None };
     let spec = spec_file::load("copying-small", &changes).unwrap();
-    let options = Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::All };
+    let options =
+        Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::All, arithmetic: None };
     train(spec, &options, &mut MemoryRecorder::default()).unwrap().seal().unwrap();
     let file = root.join(file);
     let whole = fs::read(&file).unwrap();

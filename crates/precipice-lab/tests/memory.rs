@@ -44,7 +44,14 @@ fn one_measured_run() {
     let Ok(of) = std::env::var(SPEC) else { return };
     let folder = tempfile::tempdir().unwrap();
     let keep = Keep::All;
-    let options = Options { out: Some(folder.path().join("run")), threads: 2, resume: false, force: false, keep };
+    let options = Options {
+        out: Some(folder.path().join("run")),
+        threads: 2,
+        resume: false,
+        force: false,
+        keep,
+        arithmetic: None,
+    };
     train_and_draw(spec(&of), &options, &mut Nobody).unwrap();
     println!("\nmeasured {}", peak());
 }

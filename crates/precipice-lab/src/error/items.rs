@@ -9,7 +9,7 @@ use super::FileProblem;
 #[non_exhaustive]
 pub enum ItemsProblem {
     /// No file of bytes.
-    #[error("{0}; expected a file of items")]
+    #[error("{0}; expected a file of items (of a stored run that was moved: --items PATH)")]
     File(#[from] FileProblem),
     /// No such file is part of the program.
     #[error("no built-in items {name:?}; there is {there_is}")]

@@ -44,7 +44,7 @@ impl StoredRun {
     /// # let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
     /// # let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
     /// # let options =
-    /// #     Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results };
+    /// #     Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
     /// # train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
     /// let run = StoredRun::open(&root)?;
     /// println!("{} rows, accuracy {}", run.rows.len(), run.rows[0].get(&metric::ACCURACY.main()));
@@ -53,7 +53,14 @@ impl StoredRun {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(root: &Path) -> Result<Self, LabError> {
-        let run_dir = RunDir::new(root);
+        Self::of(RunDir::new(root))
+    }
+
+    /// The same of a directory whose items may have been moved.
+    ///
+    /// # Errors
+    /// As [`StoredRun::open`].
+    pub fn of(run_dir: RunDir) -> Result<Self, LabError> {
         let spec = run_dir.spec()?;
         let own_metrics = run_dir.manifest(&spec)?.map_or_else(Vec::new, |manifest| manifest.own_metrics);
         Ok(Self { rows: run_dir.rows()?, spec, own_metrics, run_dir })

@@ -45,7 +45,7 @@ pub struct Verification {
 /// # let root = folder.path().join("run");
 /// # let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
 /// # let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
-/// # let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results };
+/// # let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
 /// let report = train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
 /// let again = verify(&report.run_dir, 1, &mut MemoryRecorder::default())?;
 /// assert_eq!(again.difference, None);

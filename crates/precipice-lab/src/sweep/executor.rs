@@ -147,10 +147,10 @@ enum Ending {
 const UNTIL_NEXT_LOOK: Duration = Duration::from_millis(200);
 
 fn run_one(job: &Job, folder: &Path, threads: usize, stop: &(dyn Fn() -> bool + Sync)) -> Ending {
-    let Job { spec, swept, seed } = job.clone();
+    let Job { spec, swept, seed, arithmetic } = job.clone();
     let spec_hash = spec.hash();
     let out = Some(folder.join(name_of(&spec)));
-    let options = Options { out, threads, resume: true, force: false, keep: Keep::Results };
+    let options = Options { out, threads, resume: true, force: false, keep: Keep::Results, arithmetic };
     match train(spec, &options, &mut Stop(stop)).and_then(Training::seal) {
         Ok(report) if report.manifest.outcome == RunOutcome::Stopped => Ending::Stopped,
         Ok(report) => {

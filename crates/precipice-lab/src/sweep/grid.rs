@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use precipice::spec::{RunSpec, Seeds};
+use precipice_num::Arithmetic;
 use serde_json::{Map, Value};
 
 use super::plan::{Plan, Said};
@@ -20,6 +21,8 @@ pub struct Job {
     pub swept: Map<String, Value>,
     /// Of all four.
     pub seed: u64,
+    /// Default that of this processor.
+    pub arithmetic: Option<Arithmetic>,
 }
 
 /// Runs that a sweep may have.
@@ -96,7 +99,7 @@ fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
                 let (first, second) = (text(&other), text(&(label, seed)));
                 return Err(error(SweepProblem::SameRun { first, second }));
             }
-            jobs.push(Job { spec, swept: swept.clone(), seed });
+            jobs.push(Job { spec, swept: swept.clone(), seed, arithmetic: plan.arithmetic });
         }
     }
     if jobs.is_empty() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use precipice::field::name as name_of_folder;
+use precipice_num::Arithmetic;
 use serde::Deserialize;
 
 use crate::error::{LabError, SweepProblem, excerpt};
@@ -90,6 +91,8 @@ pub struct Plan {
     pub axes: Vec<Axis>,
     /// Of every point.
     pub seeds: Vec<u64>,
+    /// Of every run; default that of this processor.
+    pub arithmetic: Option<Arithmetic>,
     /// Whether points of the grid that are no valid specs are left out.
     pub skips_invalid: bool,
     /// Whether it was made of a spec and not of a sweep file.
@@ -173,6 +176,7 @@ impl Plan {
             changes: Changes::default(),
             axes: Vec::new(),
             seeds: parse_seeds(SEEDS).expect("a valid range"),
+            arithmetic: None,
             skips_invalid: false,
             is_of_one_spec: true,
         })
@@ -196,7 +200,19 @@ impl Plan {
         name_of_folder("name", &name).map_err(|e| error(SweepProblem::Name(e)))?;
         let axes = grid.into_iter().map(axis_of).collect::<Result<Vec<_>, _>>().map_err(error)?;
         let (origin, changes) = (origin.to_owned(), Changes::default());
-        Ok(Self { name, description, origin, spec, set, changes, axes, seeds, skips_invalid, is_of_one_spec: false })
+        Ok(Self {
+            name,
+            description,
+            origin,
+            spec,
+            set,
+            changes,
+            axes,
+            seeds,
+            arithmetic: None,
+            skips_invalid,
+            is_of_one_spec: false,
+        })
     }
 
     /// Adds axes. One of fields that the sweep has an axis of replaces that one.

@@ -82,7 +82,7 @@ impl Record {
         };
         let known: HashMap<String, usize> =
             all.runs.iter().enumerate().map(|(i, planned)| (planned.run.clone(), i)).collect();
-        for Job { spec, swept, seed } in jobs {
+        for Job { spec, swept, seed, .. } in jobs {
             let run = name_of(spec);
             match known.get(&run) {
                 Some(&i) => all.runs[i].swept.extend(swept.clone()),
