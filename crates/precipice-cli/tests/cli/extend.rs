@@ -38,6 +38,27 @@ fn a_longer_run_begins_with_the_shorter_one() {
     assert!(!names(&scratch.path("65/checkpoints")).contains(&"step-00000065.safetensors".to_owned()));
 }
 
+/// Items eight times too long, which no run learns, are told by run and sweep, and mended by a field.
+#[test]
+fn items_of_another_scale_are_told() {
+    let scratch = Scratch::new();
+    // An array of 12 x 2 x 4 numbers, each 4: items of length 8.
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (12, 2, 4), }\n";
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    let numbers: Vec<u8> = (0..96).flat_map(|_| 4.0_f32.to_le_bytes()).collect();
+    scratch.write("items.npy", [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &numbers].concat());
+    let set = ["-s", "task.copying.items.file=items.npy", "-s", "task.copying.items.n_held_out=0"];
+    let small =
+        ["-s", "task.copying.d_item=4", "-s", "eval.sequences=8", "-s", "probes.sequences=4", "--steps", "1", "-q"];
+    let run =
+        |command: &[&str], more: &[&str]| scratch.run(&[command, &set[..], &small[..], more].concat()).ok().stderr;
+    for command in [&["run", "han-small"][..], &["sweep", "han-small", "--seeds", "0"]] {
+        let told = run(command, &[]);
+        assert!(told.contains("mean length of 8.000") && told.contains("items.normalize=true"), "{told}");
+        assert!(!run(command, &["-s", "task.copying.items.normalize=true"]).contains("mean length"));
+    }
+}
+
 /// Killed at any moment while it is made longer, the run goes on to the same bits by the same command.
 #[test]
 fn making_a_run_longer_can_be_interrupted_anywhere() {

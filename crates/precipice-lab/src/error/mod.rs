@@ -22,7 +22,7 @@ pub use items::{ArrayProblem, ItemsProblem};
 pub use output::OutputProblem;
 pub(crate) use precipice::field::excerpt;
 pub use run_dir::RunDirProblem;
-pub use spec::{Place, SpecProblem};
+pub use spec::SpecProblem;
 pub use sweep::SweepProblem;
 
 /// An error that names what, where, what was expected and what to do.
@@ -53,7 +53,7 @@ pub enum LabError {
     /// A spec that cannot be read or run.
     #[error("{origin}: {problem}")]
     Spec {
-        /// Built-in name, file, or override.
+        /// Built-in name, file with line and column, or override.
         origin: String,
         /// What is wrong.
         problem: SpecProblem,

@@ -38,22 +38,18 @@ pub enum SpecProblem {
         message: String,
     },
     /// A field that is not known.
-    #[error("{place}unknown field `{found}`{}", instead(.nearest, .known))]
+    #[error("unknown field `{found}`{}", instead(.nearest, .known))]
     UnknownField {
-        /// Line and column, where it stands in a file.
-        place: Place,
         /// Its path.
         found: String,
         /// The most similar paths that are known.
         nearest: Vec<String>,
         /// The fields of the table that it stands in.
-        known: Vec<&'static str>,
+        known: &'static [&'static str],
     },
     /// A choice that is not known.
-    #[error("{place}{field} = {found:?}: expected {}{}", one_of(.choices), hint(.nearest.as_deref(), |name| format!("`{name}`")))]
+    #[error("{field} = {found:?}: expected {}{}", one_of(.choices), hint(.nearest.as_deref(), |name| format!("`{name}`")))]
     UnknownChoice {
-        /// Line and column, where it stands in a file.
-        place: Place,
         /// The field.
         field: String,
         /// As written.
@@ -61,33 +57,27 @@ pub enum SpecProblem {
         /// The most similar choice, if any is similar.
         nearest: Option<String>,
         /// All choices.
-        choices: Vec<&'static str>,
+        choices: &'static [&'static str],
     },
     /// None or several of a choice.
-    #[error("{place}{field} = {found}: choose one, {}", one_of(.choices))]
+    #[error("{field} = {found}: choose one, {}", one_of(.choices))]
     NotOneChoice {
-        /// Line and column, where it stands in a file.
-        place: Place,
         /// The field.
         field: String,
         /// As written.
         found: String,
         /// All choices.
-        choices: Vec<&'static str>,
+        choices: &'static [&'static str],
     },
     /// A field that has no default.
-    #[error("{place}{field} is missing and has no default")]
+    #[error("{field} is missing and has no default")]
     MissingField {
-        /// Line and column, where it stands in a file.
-        place: Place,
         /// Its path.
         field: String,
     },
     /// A value of another kind.
-    #[error("{place}{field} = {found}: expected {expected}")]
+    #[error("{field} = {found}: expected {expected}")]
     WrongKind {
-        /// Line and column, where it stands in a file.
-        place: Place,
         /// The field.
         field: String,
         /// As written.
@@ -142,16 +132,6 @@ const SMALLER: &str = "make d_item, d_pos, n_layers, n_exemplars, n_labels or ba
 fn size(bytes: f64) -> String {
     let gib = bytes / f64::from(1 << 30);
     if gib < 1.0 { format!("{:.0} MiB", gib * 1024.0) } else { format!("{gib:.1} GiB") }
-}
-
-/// Where in a file; nowhere on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place(pub Option<(usize, usize)>);
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.map_or(Ok(()), |(line, column)| write!(f, "line {line}, column {column}: "))
-    }
 }
 
 /// "`a`, `b` or `c`".

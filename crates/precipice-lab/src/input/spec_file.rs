@@ -11,7 +11,7 @@ pub use super::built_in::{BUILT_IN_SWEEPS, BUILT_INS};
 use super::change::Assignment;
 use super::fields::{self, Fault, FieldError, dotted};
 use super::{built_in, file};
-use crate::error::{LabError, Place, SpecProblem, excerpt};
+use crate::error::{LabError, SpecProblem, excerpt};
 
 /// What the command line changes in a spec. Where two name one field, an override counts, and the later of two.
 #[derive(Clone, Debug, Default)]
@@ -139,15 +139,15 @@ pub(crate) fn text_of(path: &str) -> Result<String, LabError> {
 pub(crate) fn table_of(origin: &str, text: &str) -> Result<Table, LabError> {
     text.parse::<Table>().map_err(|e| {
         let whole = e.to_string().trim_end().to_owned();
-        let place = Place(e.span().map(|span| line_and_column(text, span.start)));
+        let place = e.span().map_or_else(String::new, |span| place_in(text, span.start));
         // The parser repeats the line, however long it is.
         let is_short = whole.len() <= MESSAGE_MAX;
         let message = if e.message().contains("mantissa") {
-            format!("{place}TOML wants a digit before and after the point, as in 0.1 and 1.0")
+            format!("{place}: TOML wants a digit before and after the point, as in 0.1 and 1.0")
         } else if is_short {
             whole
         } else {
-            format!("{place}{}", excerpt(e.message()))
+            format!("{place}: {}", excerpt(e.message()))
         };
         LabError::spec(origin, SpecProblem::Syntax { message })
     })
@@ -159,8 +159,9 @@ const MESSAGE_MAX: usize = 600;
 /// A table of a file as plain data.
 pub(crate) fn deserialize<T: DeserializeOwned>(origin: &str, text: &str, table: Table) -> Result<T, LabError> {
     fields::read(table.clone()).map_err(|e| {
-        let place = Place(place_of(text, &e).map(|at| line_and_column(text, at)));
-        LabError::spec(origin, problem_of::<T>(e, place, &table))
+        let place = place_of(text, &e).map(|at| place_in(text, at));
+        let origin = place.map_or_else(|| origin.to_owned(), |place| format!("{}: {place}", excerpt(origin)));
+        LabError::spec(&origin, problem_of::<T>(e, &table))
     })
 }
 
@@ -189,36 +190,34 @@ fn place_of(text: &str, error: &FieldError) -> Option<usize> {
     at
 }
 
-fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+fn place_in(text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.rfind('\n').map_or(0, |end| end + 1);
-    (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
+    format!("line {}, column {}", before.matches('\n').count() + 1, before[line..].chars().count() + 1)
 }
 
 /// What is wrong with a field of a table, with what is near.
-fn problem_of<T: DeserializeOwned>(FieldError { path, fault }: FieldError, place: Place, table: &Table) -> SpecProblem {
+fn problem_of<T: DeserializeOwned>(FieldError { path, fault }: FieldError, table: &Table) -> SpecProblem {
     let field = dotted(&path);
     match fault {
         Fault::UnknownField { name, known } => {
             let full = [&path[..], &[name]].concat();
             let nearest = nearest_paths(&full, &fields::known_paths::<T>(), table);
-            SpecProblem::UnknownField { place, found: dotted(&full), nearest, known: known.to_vec() }
+            SpecProblem::UnknownField { found: dotted(&full), nearest, known }
         }
         Fault::UnknownChoice { name, choices } => {
             let nearest = nearest(&name, choices.iter().copied()).map(str::to_owned);
-            SpecProblem::UnknownChoice { place, field, found: excerpt(&name), nearest, choices: choices.to_vec() }
+            SpecProblem::UnknownChoice { field, found: excerpt(&name), nearest, choices }
         }
-        Fault::NotOneChoice { found, choices } => {
-            SpecProblem::NotOneChoice { place, field, found, choices: choices.to_vec() }
-        }
-        Fault::Missing { name } => SpecProblem::MissingField { place, field: dotted(&[&path[..], &[name]].concat()) },
-        Fault::Kind { found, expected } => SpecProblem::WrongKind { place, field, found, expected },
+        Fault::NotOneChoice { found, choices } => SpecProblem::NotOneChoice { field, found, choices },
+        Fault::Missing { name } => SpecProblem::MissingField { field: dotted(&[&path[..], &[name]].concat()) },
+        Fault::Kind { found, expected } => SpecProblem::WrongKind { field, found, expected },
         Fault::ChoiceHasNoFields => {
             let expected = "the name alone: this choice has no fields".to_owned();
-            SpecProblem::WrongKind { place, found: found_at(table, &path), field, expected }
+            SpecProblem::WrongKind { found: found_at(table, &path), field, expected }
         }
         // Where a type takes several kinds it says which.
-        Fault::Other(expected) => SpecProblem::WrongKind { place, found: found_at(table, &path), field, expected },
+        Fault::Other(expected) => SpecProblem::WrongKind { found: found_at(table, &path), field, expected },
     }
 }
 
@@ -285,7 +284,7 @@ fn apply(table: Table, assignments: &[Assignment]) -> Result<RunSpec, LabError> 
 }
 
 fn from_table(table: &Table) -> Result<RunSpec, SpecProblem> {
-    fields::read(table.clone()).map_err(|e| problem_of::<RunSpec>(e, Place::default(), table))
+    fields::read(table.clone()).map_err(|e| problem_of::<RunSpec>(e, table))
 }
 
 fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), SpecProblem> {

@@ -25,6 +25,22 @@ pub struct Job {
     pub arithmetic: Option<Arithmetic>,
 }
 
+/// What is to be said of the items that runs take from files, once for each file.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn items_warnings(jobs: &[Job]) -> Result<Vec<String>, LabError> {
+    let (mut told, mut known) = (Vec::new(), Vec::new());
+    for Job { spec, .. } in jobs {
+        let Some(items) = spec.task.family().items().filter(|items| !known.contains(*items)) else { continue };
+        known.push(items.clone());
+        let mut spec = spec.clone();
+        let bank = items::load(&mut spec)?;
+        told.extend(items::warning(&spec, bank.as_ref()));
+    }
+    Ok(told)
+}
+
 /// Runs that a sweep may have.
 const JOBS_MAX: usize = 1_000_000;
 

@@ -22,7 +22,7 @@ pub use diagrams::{
     SweepFigure, SweepFigures, aligned_curves, dependence, draw, facts_of, numbers, phase_data, seed_curves,
 };
 pub use executor::{SweepWatcher, sweep};
-pub use grid::Job;
+pub use grid::{Job, items_warnings};
 pub use plan::{Axis, BUILT_IN_SWEEPS, Plan, as_json, parse_seeds, source};
 pub use record::{Record, lock};
 pub use report::{FailedRun, SweepReport, SweepRow};

@@ -245,7 +245,7 @@ fn validate_covariance(field: &str, covariance: &Covariance, d: usize) -> Result
         return Err(error(field, found, expected));
     };
     // Products of entries, inputs and labels stay far from the ends of single precision.
-    if let Some(entry) = matrix.iter().find(|entry| !(entry.abs() <= ENTRY_MAX)) {
+    if let Some(entry) = matrix.iter().find(|entry| entry.is_nan() || entry.abs() > ENTRY_MAX) {
         let expected = format!("must have entries from -{ENTRY_MAX} to {ENTRY_MAX}; input_scale scales all inputs");
         return Err(error(field, entry, expected));
     }
