@@ -24,8 +24,13 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
     }
     let mut paths = Vec::new();
     let choice = Choice { heads: args.heads.clone(), steps: args.steps.clone() };
-    if args.kind == Kind::Argument && choice != Choice::default() {
-        bail!("argument has no choice of heads or steps");
+    if choice != Choice::default() {
+        if args.kind == Kind::Argument {
+            bail!("argument has no choice of heads or steps");
+        }
+        if args.output.is_none() {
+            bail!("--head and --step make another figure than the run's own; say with -o where it goes");
+        }
     }
     if args.kind == Kind::Argument {
         let run = StoredRun::open(&args.runs[0])?;
