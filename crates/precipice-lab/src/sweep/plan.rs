@@ -11,7 +11,8 @@ use crate::input::built_in;
 pub use crate::input::built_in::BUILT_IN_SWEEPS;
 use crate::input::change::{parse_axis, parse_key, together};
 use crate::input::fields::dotted;
-use crate::input::spec_file::{self, Changes, nearest};
+use crate::input::spec_file::{self, Changes};
+use crate::input::told::{self, nearest};
 
 /// A field and the values that it takes, or fields that go together.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,7 +184,7 @@ impl Plan {
     }
 
     fn from_toml(origin: &str, text: &str, is_fast: bool) -> Result<Self, LabError> {
-        let file: SweepFile = spec_file::deserialize(origin, text, spec_file::table_of(origin, text)?)?;
+        let file: SweepFile = told::deserialize(origin, text, told::table_of(origin, text)?)?;
         let SweepFile { name, description, spec, mut seeds, mut set, mut grid, skips_invalid, fast } = file;
         let error = |problem| LabError::sweep(origin, problem);
         if is_fast {
@@ -283,7 +284,7 @@ pub fn source(name_or_path: &str) -> Result<Option<String>, LabError> {
 /// # Errors
 /// If it is no TOML.
 pub fn as_json(source: &str) -> Result<serde_json::Value, LabError> {
-    let table = spec_file::table_of("sweep", source)?;
+    let table = told::table_of("sweep", source)?;
     Ok(serde_json::to_value(table).expect("TOML is plain data"))
 }
 
