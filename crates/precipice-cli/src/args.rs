@@ -5,6 +5,7 @@ mod theory;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use precipice_figures::Theme;
 use precipice_lab::run_figures::Kind;
 use precipice_lab::runs::threads;
 use precipice_lab::sweep::{self, Axis};
@@ -97,6 +98,19 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
+/// The page that a figure is made for.
+#[derive(Debug, ClapArgs)]
+pub struct ThemeArgs {
+    /// Page of the figure: light, dark or transparent (the light colors without a page)
+    #[arg(long, value_name = "THEME", default_value = "light", value_parser = parse_theme)]
+    pub theme: Theme,
+}
+
+fn parse_theme(text: &str) -> Result<Theme, String> {
+    let found = Theme::ALL.into_iter().find(|theme| theme.name() == text);
+    found.ok_or_else(|| format!("expected one of {}", Theme::ALL.map(Theme::name).join(", ")))
+}
+
 /// Number of threads.
 #[derive(Debug, ClapArgs)]
 pub struct ThreadArgs {
@@ -167,6 +181,8 @@ pub struct FigureArgs {
     /// Stored steps that attention and contexts show [default: before, in and after the jump]
     #[arg(long = "step", value_name = "STEP,...", value_delimiter = ',')]
     pub steps: Vec<u64>,
+    #[command(flatten)]
+    pub page: ThemeArgs,
     #[command(flatten)]
     pub threads: ThreadArgs,
     /// No progress display

@@ -5,14 +5,14 @@ use precipice::measure::accuracy::Accuracy;
 use precipice::measure::attention::{AttentionScores, HeadOutput};
 use precipice::measure::interactions::{Interactions, PARTS};
 use precipice::measure::order_parameters::{OrderParameters, OrderSums};
-use precipice::measure::{Observer, Row, Scores, Tally};
+use precipice::measure::{Better, Metric, Observer, Probe, Row, Scores, Tally, Unit};
 use precipice::model::{Reads, Trace};
 use precipice::sequence::Batch;
 use precipice::spec::*;
 use precipice::task::Set;
 use precipice::theory::Context;
 use precipice::train::Trainer;
-use precipice::workers::Sequential;
+use precipice::workers::{Sequential, Workers};
 use precipice_num::Kernels;
 
 const N: usize = 4;
@@ -272,6 +272,41 @@ fn an_interaction_is_named_after_what_meets_what() {
             }
         }
     }
+}
+
+/// The number of updates, as a measure of a program's own.
+#[derive(Debug)]
+struct Age;
+
+const AGE: Metric = Metric::new("age", "age", Unit::Number, Better::Neither);
+
+impl Probe for Age {
+    fn metrics(&self) -> Vec<Metric> {
+        vec![AGE]
+    }
+
+    fn measure(&mut self, trainer: &Trainer, _: &dyn Workers, row: &mut Row) {
+        row.push(AGE.main(), trainer.state().step as f64);
+    }
+}
+
+#[test]
+fn an_own_measure_is_known_and_comes_last() {
+    let trainer = trainer(1);
+    let mut spec = RunSpec { task: TaskSpec::Copying(CopyingSpec::default()), ..RunSpec::default() };
+    (spec.eval.sequences, spec.probes.enabled, spec.train.batch_size) = (16, false, 32);
+    let mut observer = Observer::new(&spec, &trainer);
+    assert!(observer.own_metrics().is_empty());
+    observer.add(Box::new(Age));
+    assert_eq!(observer.own_metrics(), [AGE]);
+    let mut state = trainer.state().clone();
+    state.step = 7;
+    let mut later = self::trainer(1);
+    later.restore(state);
+    let row = observer.observe(&later, 0.25, &Sequential);
+    assert_eq!((row.step, row.sequences), (7, 7 * 32));
+    assert_eq!(row.columns.first(), Some(&("train_loss".to_owned(), 0.25)));
+    assert_eq!(row.columns.last(), Some(&("age".to_owned(), 7.0)));
 }
 
 /// Every set of a task has its own columns, from its own sequences.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use precipice::theory::Parameter;
 
+use super::ThemeArgs;
+
 /// `theory`
 #[derive(Debug, Subcommand)]
 pub enum TheoryCommand {
@@ -206,6 +208,8 @@ pub struct LandscapeArgs {
     /// Figure to write, .svg, .png or .pdf, or - for SVG on standard output [default: landscape.svg in the current folder]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub page: ThemeArgs,
     /// Replace the file
     #[arg(long)]
     pub force: bool,
@@ -251,6 +255,8 @@ pub struct ScalingArgs {
     /// Figure to write, .svg, .png or .pdf
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub page: ThemeArgs,
     /// Replace the file
     #[arg(long)]
     pub force: bool,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use precipice_figures::Figure;
+use precipice_figures::{Figure, Theme};
 use precipice_lab::reports::run::FiguresReport;
 use precipice_lab::run_figures::{self, Choice, Kind};
 use precipice_lab::runs::threads::Pool;
@@ -26,6 +26,9 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
     let choice = Choice { heads: args.heads.clone(), steps: args.steps.clone() };
     if args.kind == Kind::Argument && choice != Choice::default() {
         bail!("argument has no choice of heads or steps");
+    }
+    if args.output.is_none() && (choice != Choice::default() || args.page.theme != Theme::Light) {
+        bail!("--head, --step and --theme make another figure than the run's own; say with -o where it goes");
     }
     if args.kind == Kind::Argument {
         let run = StoredRun::open(&args.runs[0])?;
@@ -54,7 +57,7 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
 /// The file, unless it is standard output.
 fn write(args: &FigureArgs, run: &StoredRun, figure: &Figure) -> anyhow::Result<Option<PathBuf>> {
     let Some(path) = &args.output else { return Ok(Some(run_figures::write_own(args.kind, figure, run)?)) };
-    put_figure(path, figure, args.force)?;
+    put_figure(path, &figure.in_theme(args.page.theme), args.force)?;
     Ok((!is_stdout(path)).then(|| path.clone()))
 }
 

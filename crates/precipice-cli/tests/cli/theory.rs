@@ -236,11 +236,16 @@ fn the_formula_is_silent_about_other_networks() {
         assert_eq!(svg("one.svg").contains(head), head == "head 1.1");
     }
     assert!(svg("one.svg").contains("step 20") && svg("one.svg").contains("step 0"));
+    scratch.run(&["figure", "attention", "run", "--theme", "dark", "-o", "dark.svg"]).ok();
+    assert!(svg("all.svg").contains("#ffffff") && !svg("dark.svg").contains("#ffffff"));
     for (more, expected) in [
-        (&["attention", "run", "--head", "2.0"][..], "layers are 0 to 1, heads 0 to 1"),
-        (&["attention", "run", "--step", "7"], "has no checkpoint of step 7"),
+        (&["attention", "run", "--head", "1.0"][..], "say with -o where it goes"),
+        (&["attention", "run", "--theme", "dark"], "say with -o where it goes"),
+        (&["attention", "run", "-o", "x.svg", "--theme", "blue"], "light, dark, transparent"),
+        (&["attention", "run", "-o", "x.svg", "--head", "2.0"], "layers are 0 to 1, heads 0 to 1"),
+        (&["attention", "run", "-o", "x.svg", "--step", "7"], "has no checkpoint of step 7"),
         (&["attention", "run", "--head", "one"], "expected LAYER.HEAD"),
-        (&["learning-curve", "run", "--step", "20"], "steps for attention and contexts"),
+        (&["learning-curve", "run", "-o", "x.svg", "--step", "20"], "steps for attention and contexts"),
     ] {
         let refused = scratch.run(&[&["figure"], more].concat());
         assert!(refused.code == Some(2) && refused.stderr.contains(expected), "{more:?}: {}", refused.stderr);

@@ -25,7 +25,7 @@ pub fn landscape(args: &LandscapeArgs) -> anyhow::Result<()> {
         return say(&rows(&landscape));
     }
     let title = format!("The loss landscape · N = {}, L = {}", args.context.n, args.context.labels);
-    put_figure(&path, &landscape.figure(&title)?, args.force)?;
+    put_figure(&path, &landscape.figure(&title)?.in_theme(args.page.theme), args.force)?;
     if is_stdout(&path) {
         return Ok(());
     }

@@ -26,7 +26,7 @@ pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
     };
     let report = ScalingReport::new(over, if args.values.is_empty() { default } else { &args.values })?;
     if let Some(path) = &args.output {
-        put_figure(path, &report.figure()?, args.force)?;
+        put_figure(path, &report.figure()?.in_theme(args.page.theme), args.force)?;
     }
     if args.json {
         return say_json(&report);
