@@ -39,7 +39,7 @@ pub fn write(path: &Path, bytes: &[u8], may_replace: bool) -> Result<(), LabErro
 /// Whether a file whose content is not known yet may be written there.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn check_free(path: &Path, may_replace: bool) -> Result<(), LabError> {
     check_place(path)?;
     if path.is_file() && !may_replace { Err(LabError::output(path, OutputProblem::Exists)) } else { Ok(()) }

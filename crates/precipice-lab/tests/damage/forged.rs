@@ -89,7 +89,8 @@ fn a_repetition_finds_what_no_check_can() {
     forge(&root, "log.jsonl", &log_bytes, |_| {});
     // What the manifest says.
     let spec_bytes = fs::read(root.join("spec.toml")).unwrap();
-    let edits: [(&str, fn(&mut Manifest)); 4] = [
+    type Edit = fn(&mut Manifest);
+    let edits: [(&str, Edit); 4] = [
         ("the outcome", |manifest| manifest.outcome = RunOutcome::Lost),
         ("the last row", |manifest| drop(manifest.final_row.insert("loss".to_owned(), 0.5.into()))),
         ("the final parameters", |manifest| manifest.digest = "0".to_owned()),
