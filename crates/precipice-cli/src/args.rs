@@ -9,6 +9,7 @@ use precipice_figures::Theme;
 use precipice_lab::run_figures::Kind;
 use precipice_lab::runs::threads;
 use precipice_lab::sweep::{self, Axis};
+use precipice_num::Arithmetic;
 
 pub use theory::{
     ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, RegressionArgs,
@@ -63,13 +64,14 @@ pub struct SpecArgs {
     /// Built-in name (see `precipice specs`) or path of a TOML file
     #[arg(default_value = "copying")]
     pub spec: String,
-    /// Override a field, for example -s task.copying.n_labels=16
+    /// Override a field, for example -s task.copying.n_labels=16. It counts more than --seed and --steps, and the later
+    /// of two for one field more than the earlier
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Set all four seeds
+    /// Set all four seeds; -s seeds.data=3 on top of it sets one
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
-    /// Set train.steps
+    /// Set train.steps; -s train.steps=N counts more
     #[arg(long)]
     pub steps: Option<u64>,
 }
@@ -84,12 +86,17 @@ pub struct RunArgs {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub threads: ThreadArgs,
-    /// Go on with an unfinished run; starts from the beginning where there is none
+    /// Go on with an unfinished run, or with a finished one that had fewer steps; starts from the beginning where there
+    /// is none
     #[arg(long)]
     pub resume: bool,
     /// Compute again what is already there
     #[arg(long, conflicts_with = "resume")]
     pub force: bool,
+    /// Arithmetic of a new run: fused (as this processor has it, faster) or portable (the same on every processor)
+    /// [default: what this processor has]
+    #[arg(long, value_name = "KIND", value_parser = parse_arithmetic)]
+    pub arithmetic: Option<Arithmetic>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -154,6 +161,9 @@ pub struct ProbeArgs {
     pub step: Option<u64>,
     #[command(flatten)]
     pub threads: ThreadArgs,
+    /// File of the run's items, if it has been moved; its content must be the same
+    #[arg(long, value_name = "PATH")]
+    pub items: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -188,6 +198,9 @@ pub struct FigureArgs {
     /// No progress display
     #[arg(short, long)]
     pub quiet: bool,
+    /// File of the run's items, if it has been moved; its content must be the same
+    #[arg(long, value_name = "PATH")]
+    pub items: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -200,6 +213,10 @@ fn parse_head(text: &str) -> Result<(usize, usize), String> {
 
 fn kinds_help() -> String {
     format!("What to draw: {}", Kind::ALL.map(Kind::name).join(", "))
+}
+
+fn parse_arithmetic(text: &str) -> Result<Arithmetic, String> {
+    Arithmetic::from_name(text).ok_or_else(|| "expected fused or portable".to_owned())
 }
 
 fn parse_kind(text: &str) -> Result<Kind, String> {
@@ -228,6 +245,9 @@ pub struct ExportArgs {
     /// Replace the file
     #[arg(long)]
     pub force: bool,
+    /// File of the run's items, if it has been moved; its content must be the same
+    #[arg(long, value_name = "PATH")]
+    pub items: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -265,6 +285,9 @@ pub struct VerifyArgs {
     pub run: PathBuf,
     #[command(flatten)]
     pub threads: ThreadArgs,
+    /// File of the run's items, if it has been moved; its content must be the same
+    #[arg(long, value_name = "PATH")]
+    pub items: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -306,11 +329,12 @@ pub struct SweepArgs {
     /// Settings of a sweep file that take minutes instead of hours
     #[arg(long)]
     pub fast: bool,
-    /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid. Replaces the
-    /// values that a sweep file has for the field
-    #[arg(short = 'g', long = "grid", value_name = "KEY=V1,V2", value_parser = parse_axis)]
+    /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid. Fields that go
+    /// together: -g task.copying.n_exemplars,task.copying.n_labels=[4,16],[8,32]. Replaces the values that a sweep file
+    /// has for the field
+    #[arg(short = 'g', long = "grid", value_name = "KEY=V1,V2", value_parser = Axis::parse)]
     pub grid: Vec<Axis>,
-    /// Override a field of every run
+    /// Override a field of every run, on top of what a sweep file sets and of --steps; not one that is swept
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Set train.steps
@@ -325,6 +349,10 @@ pub struct SweepArgs {
     /// Folder of the runs and the table [default: runs/sweep-<name>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Arithmetic of a new run: fused (as this processor has it, faster) or portable (the same on every processor)
+    /// [default: what this processor has]
+    #[arg(long, value_name = "KIND", value_parser = parse_arithmetic)]
+    pub arithmetic: Option<Arithmetic>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -339,18 +367,6 @@ pub struct Seeds(pub Vec<u64>);
 
 fn parse_seeds(text: &str) -> Result<Seeds, String> {
     sweep::parse_seeds(text).map(Seeds)
-}
-
-fn parse_axis(text: &str) -> Result<Axis, String> {
-    let (key, values) = text.split_once('=').ok_or("expected KEY=V1,V2")?;
-    let values: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
-    if key.trim().is_empty() || values.iter().any(String::is_empty) {
-        return Err("expected KEY=V1,V2 with a value between the commas".to_owned());
-    }
-    if key.trim() == "seeds" || key.trim().starts_with("seeds.") {
-        return Err("seeds are given by --seeds".to_owned());
-    }
-    Ok(Axis { key: key.trim().to_owned(), values })
 }
 
 /// `bench`

@@ -9,11 +9,13 @@ mod numbers;
 mod output;
 mod progress;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::{Args, Command};
+use precipice_num::allocator::Reporting;
 
 /// What a command came to.
 pub enum Ending {
@@ -23,8 +25,26 @@ pub enum Ending {
     Failed,
 }
 
+/// Memory may end in spite of all checks, for others take some, too.
+#[global_allocator]
+static ALLOCATOR: Reporting = Reporting::new(out_of_memory);
+
+fn out_of_memory(bytes: usize) -> ! {
+    // Nobody reading it is no reason to go on.
+    let _ = writeln!(
+        std::io::stderr(),
+        "error: the system gives no more memory ({bytes} bytes were asked for); what was saved is kept, and --resume goes \
+         on from there"
+    );
+    std::process::exit(2)
+}
+
 fn main() -> ExitCode {
-    let ending = match Args::parse().command {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return output::wrong_usage(&error),
+    };
+    let ending = match args.command {
         None => cmd::welcome(),
         Some(Command::Run(args)) => cmd::run::run(args),
         Some(Command::Specs(args)) => cmd::specs::specs(args),
@@ -42,7 +62,7 @@ fn main() -> ExitCode {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::from(1),
         Err(error) => {
-            output::note(&format!("error: {error:#}"));
+            output::note(&output::bounded(&format!("error: {error:#}")));
             ExitCode::from(2)
         }
     }

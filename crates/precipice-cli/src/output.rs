@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use precipice_figures::Figure;
@@ -55,6 +56,28 @@ pub fn put_figure(path: &Path, figure: &Figure, may_replace: bool) -> anyhow::Re
 /// A line to stderr. Nobody reading it is no reason to stop.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Characters of an error that are printed, at most: what was wrong may be megabytes.
+const ERROR_MAX: usize = 4000;
+
+/// A text, or its beginning and its length.
+pub fn bounded(text: &str) -> String {
+    match text.char_indices().nth(ERROR_MAX) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
+    }
+}
+
+/// Help and the version, or what is wrong with the arguments.
+pub fn wrong_usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && error.to_string().len() > ERROR_MAX {
+        note(&bounded(&error.to_string()));
+    } else {
+        // Nobody reading it is no reason to fail.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// Swept fields as on the command line.

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use crate::error::{BenchProblem, LabError};
 use crate::input::{items, spec_file};
-use crate::runs::new_trainer;
 use crate::runs::threads::{self, Pool};
+use crate::runs::{memory, new_trainer};
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +99,7 @@ pub fn time(name: &str, mut spec: RunSpec, threads: usize, effort: Effort, limit
     let problem = |problem: BenchProblem| LabError::Bench { task: name.to_owned(), problem };
     forget_peak_memory();
     let pool = Pool::new(threads).map_err(|e| problem(BenchProblem::NoThreads { cause: e.to_string() }))?;
+    memory::check(&spec.name, memory::need(&spec, false)?, 1)?;
     let mut trainer = new_trainer(&spec, bank, Kernels::detect())?;
     let mut rates = pool
         .with(|| steps_per_s(&mut trainer, &pool, effort))

@@ -2,7 +2,7 @@
 //!
 //! # Reading order
 //!
-//! [`input`] (specs and items from files), [`store`] (the run directory), [`runs`] (train into one,
+//! [`machine`] (how much memory is left), [`input`] (specs and items from files), [`store`] (the run directory), [`runs`] (train into one,
 //! open it again, verify), [`reports`] (what is said of a run and of the theory), [`run_figures`] (what
 //! is drawn of it), [`whole_run`] (train and draw), [`sweep`] (many runs), [`claims`] (the register that
 //! `precipice reproduce` runs), [`mod@bench`], [`error`].
@@ -18,7 +18,7 @@
 //! # let root = folder.path().join("run");
 //! let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
 //! let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
-//! let options = Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results };
+//! let options = Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
 //! let report = train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
 //! assert_eq!(StoredRun::open(&root)?.rows.last().map(|row| row.step), Some(report.manifest.steps));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -29,6 +29,7 @@ pub mod bench;
 pub mod claims;
 pub mod error;
 pub mod input;
+pub mod machine;
 pub mod reports;
 pub mod run_figures;
 pub mod runs;

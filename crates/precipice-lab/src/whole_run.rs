@@ -25,7 +25,7 @@ use crate::store::RunOutcome;
 /// # let root = folder.path().join("run");
 /// let overrides = vec!["eval.sequences=64".to_owned(), "probes.enabled=false".to_owned(), "probes.ablations=[]".to_owned()];
 /// let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
-/// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::All };
+/// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::All, arithmetic: None };
 /// let report = train_and_draw(spec, &options, &mut MemoryRecorder::default())?;
 /// assert!(report.figures.iter().all(|path| path.is_file()));
 /// assert!(report.manifest.files.contains_key("figures/learning-curve.svg"));
@@ -68,7 +68,8 @@ fn drawn(training: Training, options: &Options) -> Result<Report, LabError> {
 /// As [`train_and_draw`]; if it is stopped, it can be called again.
 pub fn train_companion(run: &StoredRun, threads: usize, watch: &mut dyn Recorder) -> Result<StoredRun, LabError> {
     let companion = companion(run)?;
-    let options = Options { out: Some(companion.out), threads, resume: true, force: false, keep: Keep::All };
+    let options =
+        Options { out: Some(companion.out), threads, resume: true, force: false, keep: Keep::All, arithmetic: None };
     let report = train_and_draw(companion.spec, &options, watch)?;
     if report.manifest.outcome == RunOutcome::Stopped {
         return Err(LabError::Stopped { path: report.run_dir.root().to_owned() });

@@ -12,7 +12,8 @@ fn run(spec: &str, overrides: &[&str]) -> Report {
     let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
     let spec = spec_file::load(spec, &Changes { overrides, seed: Some(3), steps: None }).unwrap();
     let out = Some(folder.path().join("run"));
-    let options = Options { out, threads: threads::available(), resume: false, force: false, keep: Keep::All };
+    let options =
+        Options { out, threads: threads::available(), resume: false, force: false, keep: Keep::All, arithmetic: None };
     train_and_draw(spec, &options, &mut MemoryRecorder::default()).unwrap()
 }
 

@@ -23,7 +23,14 @@ fn tiny(overrides: &[&str]) -> Result<RunSpec, LabError> {
 }
 
 fn options(out: &Path) -> Options {
-    Options { out: Some(out.to_owned()), threads: 1, resume: false, force: false, keep: Keep::Results }
+    Options {
+        out: Some(out.to_owned()),
+        threads: 1,
+        resume: false,
+        force: false,
+        keep: Keep::Results,
+        arithmetic: None,
+    }
 }
 
 fn run(spec: RunSpec, out: &Path) -> Result<StoredRun, LabError> {
@@ -39,7 +46,7 @@ fn specs_that_cannot_be_read_or_run() {
     };
     match of(tiny(&["model.redout=mlp"])) {
         SpecProblem::UnknownField { found, nearest, .. } => {
-            assert_eq!((found.as_str(), nearest.as_deref()), ("redout", Some("readout")));
+            assert_eq!((found.as_str(), &nearest[0][..]), ("model.redout", "model.readout"));
         }
         other => panic!("{other:?}"),
     }
@@ -47,7 +54,7 @@ fn specs_that_cannot_be_read_or_run() {
         SpecProblem::Invalid(error) => assert_eq!(error.field, "task.copying.n_labels"),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(of(tiny(&["train.steps=many"])), SpecProblem::Syntax { .. }));
+    assert!(matches!(of(tiny(&["train.steps=many"])), SpecProblem::WrongKind { .. }));
     assert_eq!(of(tiny(&["train.steps"])), SpecProblem::NotAnAssignment);
     assert!(matches!(of(tiny(&["train.optimizer={}"])), SpecProblem::NotOneChoice { .. }));
 }
@@ -101,7 +108,7 @@ fn items_figures_and_sweeps() {
     let drawn = draw(Kind::LearningCurve, &empty, &Sequential);
     assert!(matches!(drawn, Err(LabError::Figure { problem: FigureProblem::NoRows { .. }, .. })));
     let mut plan = Plan::load("copying-small", false).unwrap();
-    plan.axes = vec![Axis { key: "train.steps".to_owned(), values: vec!["3".to_owned()] }; 2];
+    plan.axes = vec![Axis::of("train.steps", [3]); 2];
     match plan.jobs() {
         Err(LabError::Sweep { problem: SweepProblem::SweptTwice { key }, .. }) => assert_eq!(key, "train.steps"),
         other => panic!("{:?}", other.map(drop)),

@@ -53,7 +53,7 @@ fn short_run(name: &str) -> (tempfile::TempDir, StoredRun, RunReport) {
     let overrides = vec!["eval.sequences=32".to_owned(), "probes.sequences=16".to_owned()];
     let spec = spec_file::load(name, &Changes { overrides, seed: None, steps: Some(1) }).unwrap();
     let out = Some(folder.path().join("run"));
-    let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::Results };
+    let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
     let report = train(spec, &options, &mut MemoryRecorder::default()).unwrap().seal().unwrap();
     (folder, StoredRun::open(report.run_dir.root()).unwrap(), RunReport::from(&report))
 }

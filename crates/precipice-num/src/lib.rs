@@ -3,7 +3,7 @@
 //! Reading order: [`kernels`] (which instructions this processor has, and the two arithmetics),
 //! [`mat`] (views), [`gemm`] (matrix products), [`softmax`], [`elementwise`], [`math`]
 //! (exp, ln, sine and cosine), [`cholesky`] and [`eigen`] (small symmetric systems), [`minimize`],
-//! [`rng`] (counter-based random numbers), [`real`] (f32 or f64).
+//! [`rng`] (counter-based random numbers), [`real`] (f32 or f64), [`allocator`] (an error where memory ends).
 //!
 //! This is the only crate with `unsafe` code. It is optimized even in test builds, so everything
 //! here is compiled for concrete f32 and f64, never left generic for the crates above.
@@ -16,6 +16,7 @@
 //! assert_eq!(c, [11.0]);
 //! ```
 
+pub mod allocator;
 pub mod cholesky;
 pub mod eigen;
 pub mod elementwise;

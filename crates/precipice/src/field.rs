@@ -23,7 +23,41 @@ pub const WIDTH_MAX: usize = 1 << 16;
 
 /// Says which field cannot be run, and what was expected.
 pub fn error(field: &str, value: impl ToString, expected: impl Into<String>) -> SpecError {
-    SpecError { field: field.to_owned(), value: value.to_string(), expected: expected.into() }
+    SpecError { field: excerpt(field), value: excerpt(&value.to_string()), expected: expected.into() }
+}
+
+/// Characters of what was typed that an error repeats.
+const EXCERPT_MAX: usize = 160;
+
+/// A text as errors repeat it: whole, or its beginning and its length.
+///
+/// ```
+/// use precipice::field::excerpt;
+/// assert_eq!(excerpt("short"), "short");
+/// assert_eq!(excerpt(&"x".repeat(5000)), "x".repeat(80) + "… (5000 characters)");
+/// ```
+pub fn excerpt(text: &str) -> String {
+    if text.len() <= EXCERPT_MAX || text.chars().nth(EXCERPT_MAX).is_none() {
+        return text.to_owned();
+    }
+    let begin: String = text.chars().take(EXCERPT_MAX / 2).collect();
+    format!("{begin}… ({} characters)", text.chars().count())
+}
+
+/// A name of which a folder or a file is made: 1 to 80 letters, digits, `-`, `_` and `.`.
+///
+/// # Errors
+/// If it is another, so that it could stand for another place.
+pub fn name(field: &str, name: &str) -> Result<(), SpecError> {
+    if name.is_empty() {
+        return Err(error(field, "(missing)", "must be given, because it names a folder"));
+    }
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.len() > 80 || name.starts_with('.') || !name.chars().all(is_legal) {
+        let expected = "must be 1 to 80 letters, digits, '-', '_' or '.', not first a '.', because it names a folder";
+        return Err(error(field, format!("{:?}", excerpt(name)), expected));
+    }
+    Ok(())
 }
 
 /// A value from `low` to `high`.

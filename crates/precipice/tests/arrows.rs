@@ -23,6 +23,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "cholesky",
             "eigen",
             "minimize",
+            "allocator",
         ],
     ),
     (
@@ -34,7 +35,19 @@ const HOUSES: [(&str, &[&str]); 5] = [
     ),
     (
         "precipice-lab",
-        &["error", "input", "store", "runs", "bench", "reports", "run_figures", "whole_run", "sweep", "claims"],
+        &[
+            "error",
+            "machine",
+            "input",
+            "store",
+            "runs",
+            "bench",
+            "reports",
+            "run_figures",
+            "whole_run",
+            "sweep",
+            "claims",
+        ],
     ),
     (
         "precipice-figures",

@@ -42,7 +42,7 @@ fn forms() -> [RunSpec; 4] {
     regression.model = ModelSpec {
         attention: vec![AttentionKind::Linear],
         n_layers: 1,
-        d_pos: 0,
+        d_pos: Some(0),
         d_buffer: 0,
         output_projection: true,
         init_scale: Some(0.01),

@@ -30,7 +30,7 @@ fn trainer(n_heads: usize) -> Trainer {
         ..ClassificationSpec::default()
     };
     let mut spec = RunSpec { name: "by-hand".to_owned(), task: TaskSpec::Classification(task), ..RunSpec::default() };
-    (spec.model.d_pos, spec.model.d_buffer, spec.model.n_heads) = (13, 3, n_heads);
+    (spec.model.d_pos, spec.model.d_buffer, spec.model.n_heads) = (Some(13), 3, n_heads);
     // As wide as 13 + 16 + 3 for any number of heads.
     Trainer::new(&spec, spec.build_task(None).unwrap(), Kernels::detect()).unwrap()
 }

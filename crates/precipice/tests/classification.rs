@@ -14,7 +14,7 @@ fn spec(change: impl FnOnce(&mut ClassificationSpec)) -> RunSpec {
     task.n_novel_classes = 16;
     change(&mut task);
     let mut spec = RunSpec { name: "task".to_owned(), task: TaskSpec::Classification(task), ..RunSpec::default() };
-    spec.model.d_pos = 13;
+    spec.model.d_pos = Some(13);
     spec
 }
 
@@ -255,7 +255,7 @@ fn bank(n_classes: usize) -> ItemBank {
 }
 
 fn bank_spec(n_held_out: usize) -> RunSpec {
-    let items = ItemsSpec { file: "bank".to_owned(), array: "items".to_owned(), n_held_out, digest: None };
+    let items = ItemsSpec { n_held_out, ..ItemsSpec::of("bank") };
     spec(|t| (t.n_classes, t.p_novel, t.burstiness, t.items) = (16, 0.0, 2, Some(items)))
 }
 

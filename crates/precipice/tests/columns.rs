@@ -38,7 +38,7 @@ program's own task has its own:
 fn variants(family: &str) -> Vec<TaskSpec> {
     let items = || {
         let (file, array) = ("items.npz".to_owned(), "items".to_owned());
-        Some(ItemsSpec { file, array, n_held_out: 1, digest: None })
+        Some(ItemsSpec { array, n_held_out: 1, ..ItemsSpec::of(&file) })
     };
     let relations =
         [RelationKind::Commutative, RelationKind::Anticommutative, RelationKind::Mixed, RelationKind::Order];

@@ -75,7 +75,7 @@ proptest! {
         let copying = CopyingSpec { n_exemplars: n, n_labels: n + spare, d_item, items: None };
         let readout = if mlp { Readout::Mlp } else { Readout::Linear };
         let model = ModelSpec {
-            d_pos: 2 * n + 1 + room, d_buffer, scale_scores, readout, readout_layers: 2, readout_width: 7,
+            d_pos: Some(2 * n + 1 + room), d_buffer, scale_scores, readout, readout_layers: 2, readout_width: 7,
             ..ModelSpec::default()
         };
         let spec = spec_on(TaskSpec::Copying(copying), model);
@@ -100,7 +100,7 @@ proptest! {
 
 fn linear() -> ModelSpec {
     let attention = vec![AttentionKind::Linear];
-    ModelSpec { attention, n_layers: 1, d_pos: 0, d_buffer: 0, output_projection: true, ..ModelSpec::default() }
+    ModelSpec { attention, n_layers: 1, d_pos: Some(0), d_buffer: 0, output_projection: true, ..ModelSpec::default() }
 }
 
 /// Several chunks in a shard, of unequal length.
@@ -122,7 +122,7 @@ fn a_minimal_head_is_its_own_form() {
 #[test]
 fn classification_folds_too() {
     let task = ClassificationSpec { n_classes: 64, burstiness: 2, p_bursty: 0.5, p_novel: 0.3, ..Default::default() };
-    let model = ModelSpec { d_pos: 65, d_buffer: 0, readout: Readout::Mlp, ..ModelSpec::default() };
+    let model = ModelSpec { d_pos: Some(65), d_buffer: 0, readout: Readout::Mlp, ..ModelSpec::default() };
     let spec = spec_on(TaskSpec::Classification(task), model);
     compare::<f64>(&spec, 70, FormKind::Folded, 1e-11);
     compare::<f32>(&spec, 70, FormKind::Folded, 1e-4);

@@ -86,7 +86,7 @@ impl Golden {
                     "learned" => Positions::Learned,
                     _ => Positions::Sinusoidal,
                 },
-                d_pos: int(&model["d_pos"]),
+                d_pos: Some(int(&model["d_pos"])),
                 n_positions: Some(int(&model["n_positions"])),
                 d_buffer: int(&model["d_buffer"]),
                 n_layers: int(&model["n_layers"]),

@@ -22,7 +22,7 @@ fn regression(task: RegressionSpec, model: ModelSpec) -> RunSpec {
 #[test]
 fn regression_networks() {
     let linear = vec![AttentionKind::Linear];
-    let pairs = ModelSpec { d_pos: 0, d_buffer: 0, n_layers: 1, output_projection: true, ..base() };
+    let pairs = ModelSpec { d_pos: Some(0), d_buffer: 0, n_layers: 1, output_projection: true, ..base() };
     let network = |model: ModelSpec| regression(RegressionSpec::default(), model);
     // Its statistic is compared with this form in `forms.rs`.
     check_spec("one linear layer", network(ModelSpec { attention: linear.clone(), ..pairs.clone() }));
@@ -35,7 +35,7 @@ fn regression_networks() {
         ModelSpec { n_layers: 2, layer_norm: true, d_mlp: 5, activation: Activation::Gelu, d_buffer: 2, ..heads };
     check_spec("LayerNorm, MLP and a buffer", network(whole));
     let kinds = vec![AttentionKind::Softmax, AttentionKind::Linear];
-    let stream = ModelSpec { tokens: Tokens::Stream, d_pos: 12, n_layers: 2, attention: kinds, ..pairs.clone() };
+    let stream = ModelSpec { tokens: Tokens::Stream, d_pos: Some(12), n_layers: 2, attention: kinds, ..pairs.clone() };
     check_spec("a stream of tokens", network(ModelSpec { positions: Positions::Learned, ..stream }));
     let noisy = RegressionSpec { noise: 0.3, n_tasks: Some(3), ..RegressionSpec::default() };
     let embedding = Some(EmbeddingSpec { d_embed: 6, d_mlp: 7 });
@@ -58,7 +58,7 @@ fn on(task: TaskSpec, model: ModelSpec) -> RunSpec {
     let mut spec = RunSpec {
         name: "gradcheck".to_owned(),
         task,
-        model: ModelSpec { d_pos: 9, d_buffer: 3, readout_layers: 2, readout_width: 7, ..model },
+        model: ModelSpec { d_pos: Some(9), d_buffer: 3, readout_layers: 2, readout_width: 7, ..model },
         ..RunSpec::default()
     };
     spec.train.batch_size = SEQUENCES;

@@ -66,7 +66,7 @@ fn copying() -> RunSpec {
 
 fn regression() -> RunSpec {
     let attention = vec![AttentionKind::Linear];
-    let (n_layers, d_pos, d_buffer, output_projection) = (1, 0, 0, true);
+    let (n_layers, d_pos, d_buffer, output_projection) = (1, Some(0), 0, true);
     let model = ModelSpec { attention, n_layers, d_pos, d_buffer, output_projection, ..ModelSpec::default() };
     spec_of(TaskSpec::Regression(RegressionSpec::default()), model)
 }

@@ -55,7 +55,7 @@ fn the_nine_parts_add_up_to_the_scores_that_the_network_used() {
         ModelSpec { n_heads: 2, scale_scores: true, ..spec().model },
         ModelSpec { n_layers: 3, d_mlp: 10, output_projection: true, d_head: Some(9), ..spec().model },
     ] {
-        let spec = RunSpec { model: ModelSpec { d_pos: 16, ..model }, ..spec() };
+        let spec = RunSpec { model: ModelSpec { d_pos: Some(16), ..model }, ..spec() };
         let trainer = trained(&spec, 30);
         let (batch, trace, _) = look(&trainer, Set::MAIN, 16);
         let heads = vec![spec.model.n_heads - 1; spec.model.n_layers];

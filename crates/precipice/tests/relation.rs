@@ -17,7 +17,7 @@ const D: usize = 5;
 fn task(relation: RelationKind, n_exemplars: usize) -> Box<dyn Task> {
     let task = RelationSpec { relation, n_exemplars, d_half: D, p_stated: 0.5, p_balanced: 1.0 };
     let mut spec = RunSpec { name: "relation".to_owned(), task: TaskSpec::Relation(task), ..RunSpec::default() };
-    spec.model.d_pos = 2 * n_exemplars + 3;
+    spec.model.d_pos = Some(2 * n_exemplars + 3);
     spec.validate().unwrap();
     spec.build_task(None).unwrap()
 }
@@ -189,7 +189,7 @@ fn what_is_no_relation_is_refused() {
         let mut task = RelationSpec::default();
         change(&mut task);
         let mut spec = RunSpec { name: "r".to_owned(), task: TaskSpec::Relation(task), ..RunSpec::default() };
-        spec.model.d_pos = 65;
+        spec.model.d_pos = Some(65);
         spec.validate().unwrap_err().to_string()
     };
     assert!(told(|task| task.n_exemplars = 7).contains("n_exemplars = 7: must be even"));

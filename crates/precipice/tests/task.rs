@@ -9,7 +9,7 @@ use precipice_num::Kernels;
 fn spec(n_exemplars: usize, n_labels: usize, d_pos: usize) -> RunSpec {
     let mut spec = RunSpec { name: "task".to_owned(), ..RunSpec::default() };
     spec.task = TaskSpec::Copying(CopyingSpec { n_exemplars, n_labels, d_item: 16, items: None });
-    spec.model.d_pos = d_pos;
+    spec.model.d_pos = Some(d_pos);
     spec.validate().unwrap();
     spec
 }
@@ -102,7 +102,7 @@ fn bank() -> ItemBank {
 fn bank_spec(n_held_out: usize) -> RunSpec {
     let mut spec = spec(4, 6, 13);
     let TaskSpec::Copying(copying) = &mut spec.task else { unreachable!("copying") };
-    copying.items = Some(ItemsSpec { file: "bank".to_owned(), array: "items".to_owned(), n_held_out, digest: None });
+    copying.items = Some(ItemsSpec { n_held_out, ..ItemsSpec::of("bank") });
     spec
 }
 

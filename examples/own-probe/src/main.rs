@@ -15,7 +15,7 @@ fn main() -> anyhow::Result<()> {
     let spec = spec_file::load("copying-small", &Changes::default())?;
     // The spec, and by it the address, is that of a run without this probe: it gets a directory of its own.
     let out = Some("runs/copying-small-own-probe".into());
-    let options = Options { out, threads: 1, resume: true, force: false, keep: Keep::All };
+    let options = Options { out, threads: 1, resume: true, force: false, keep: Keep::All, arithmetic: None };
     let report = train_and_draw_run(spec, &build, &options, &mut MemoryRecorder::default())?;
 
     let run = StoredRun::open(report.run_dir.root())?;

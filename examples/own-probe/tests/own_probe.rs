@@ -24,7 +24,7 @@ fn small(steps: u64) -> RunSpec {
 fn columns_reach_log_table_and_figure() {
     let folder = tempfile::tempdir().unwrap();
     let out = Some(folder.path().join("run"));
-    let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::All };
+    let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::All, arithmetic: None };
     let report = train_and_draw_run(small(1200), &build, &options, &mut MemoryRecorder::default()).unwrap();
     let run = StoredRun::open(report.run_dir.root()).unwrap();
     let log = fs::read_to_string(run.run_dir.log_path()).unwrap();
@@ -57,7 +57,7 @@ fn it_looks_at_items_from_a_file() {
     let overrides = ["eval.sequences=64", "probes.sequences=16", "probes.ablations=[]"].map(str::to_owned).to_vec();
     let spec = spec_file::load("han-small", &Changes { overrides, seed: None, steps: Some(3) }).unwrap();
     let out = Some(folder.path().join("run"));
-    let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::All };
+    let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::All, arithmetic: None };
     let report = train_and_draw_run(spec, &build, &options, &mut MemoryRecorder::default()).unwrap();
     let run = StoredRun::open(report.run_dir.root()).unwrap();
     assert_eq!(run.run_at(3, &build).unwrap().state().params.digest(), report.manifest.digest);

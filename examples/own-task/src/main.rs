@@ -13,7 +13,7 @@ use precipice_lab::whole_run::train_and_draw_run;
 fn main() -> anyhow::Result<()> {
     let seed = std::env::args().nth(1).map(|seed| seed.parse()).transpose()?;
     let spec = spec(&Changes { seed, ..Changes::default() })?;
-    let options = Options { out: None, threads: 1, resume: true, force: false, keep: Keep::All };
+    let options = Options { out: None, threads: 1, resume: true, force: false, keep: Keep::All, arithmetic: None };
     let report = train_and_draw_run(spec, &build, &options, &mut MemoryRecorder::default())?;
     report.warnings.iter().for_each(|warning| eprintln!("{warning}"));
 

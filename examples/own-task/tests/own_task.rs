@@ -18,7 +18,14 @@ fn small(seed: u64, steps: u64) -> RunSpec {
 }
 
 fn into(folder: &tempfile::TempDir, name: &str) -> Options {
-    Options { out: Some(folder.path().join(name)), threads: 1, resume: true, force: false, keep: Keep::All }
+    Options {
+        out: Some(folder.path().join(name)),
+        threads: 1,
+        resume: true,
+        force: false,
+        keep: Keep::All,
+        arithmetic: None,
+    }
 }
 
 /// Stops a run at a step, as Ctrl-C would.

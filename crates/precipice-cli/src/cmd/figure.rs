@@ -1,13 +1,15 @@
 //! `precipice figure`: draw a figure of stored runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use precipice_figures::{Figure, Theme};
+use precipice_lab::error::LabError;
 use precipice_lab::reports::run::FiguresReport;
 use precipice_lab::run_figures::{self, Choice, Kind};
 use precipice_lab::runs::threads::Pool;
 use precipice_lab::runs::{StoredRun, companion};
+use precipice_lab::store::RunDir;
 use precipice_lab::whole_run::train_companion;
 
 use crate::args::FigureArgs;
@@ -31,7 +33,7 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         bail!("--head, --step and --theme make another figure than the run's own; say with -o where it goes");
     }
     if args.kind == Kind::Argument {
-        let run = StoredRun::open(&args.runs[0])?;
+        let run = open(&args, &args.runs[0])?;
         let figure = argument(&args, &run)?;
         paths.extend(write(&args, &run, &figure)?);
     } else {
@@ -40,7 +42,7 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         }
         let pool = Pool::new(args.threads.count())?;
         for root in &args.runs {
-            let run = StoredRun::open(root)?;
+            let run = open(&args, root)?;
             let figure = run_figures::draw_chosen(args.kind, &run, &choice, &pool)?;
             paths.extend(write(&args, &run, &figure)?);
         }
@@ -52,6 +54,10 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         say(&report.figures.join("\n"))?;
     }
     Ok(Ending::Done)
+}
+
+fn open(args: &FigureArgs, root: &Path) -> Result<StoredRun, LabError> {
+    StoredRun::of(RunDir::new(root).with_items(args.items.clone()))
 }
 
 /// The file, unless it is standard output.
@@ -70,7 +76,7 @@ fn argument(args: &FigureArgs, run: &StoredRun) -> anyhow::Result<Figure> {
             let mut watch = Progress::new(&spec.name, &spec, args.quiet);
             train_companion(run, args.threads.count(), &mut watch)?
         }
-        [companion] => StoredRun::open(companion)?,
+        [companion] => open(args, companion)?,
         more => bail!("argument takes a run and its companion with L = N, not {} runs", more.len() + 1),
     };
     Ok(run_figures::draw_argument(run, &companion)?)

@@ -36,7 +36,14 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
         if threads == 1 { "" } else { "s" }
     );
     let mut progress = Progress::new(&label, &spec, args.quiet).keep_curve();
-    let options = Options { out: args.out, threads, resume: args.resume, force: args.force, keep: Keep::All };
+    let options = Options {
+        out: args.out,
+        threads,
+        resume: args.resume,
+        force: args.force,
+        keep: Keep::All,
+        arithmetic: args.arithmetic,
+    };
     let report = train_and_draw(spec.clone(), &options, &mut progress);
     drop(progress);
     let report = report?;

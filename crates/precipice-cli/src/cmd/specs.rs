@@ -1,11 +1,12 @@
 //! `precipice specs` and `precipice show`: the experiments as data.
 
+use anyhow::bail;
 use precipice_lab::input::spec_file;
-use precipice_lab::sweep::{Experiment, ExperimentKind, catalog};
+use precipice_lab::sweep::{self, Experiment, ExperimentKind, catalog};
 
 use crate::Ending;
-use crate::args::{ShowArgs, SpecsArgs};
-use crate::output::{say, say_json};
+use crate::args::{ShowArgs, SpecArgs, SpecsArgs};
+use crate::output::{note, say, say_json};
 
 pub fn specs(args: SpecsArgs) -> anyhow::Result<Ending> {
     let all = catalog()?;
@@ -23,6 +24,21 @@ pub fn specs(args: SpecsArgs) -> anyhow::Result<Ending> {
 }
 
 pub fn show(args: ShowArgs) -> anyhow::Result<Ending> {
+    let SpecArgs { spec: name, set, seed, steps } = &args.spec;
+    if let Some(text) = sweep::source(name)? {
+        // What cannot be run is not worth showing.
+        sweep::Plan::load(name, false)?;
+        if !set.is_empty() || seed.is_some() || steps.is_some() {
+            bail!("{name}: is a sweep; -s, --seed and --steps change a spec, those of `precipice sweep` a sweep");
+        }
+        note(&format!("{name} is a sweep, a grid of runs: `precipice sweep {name}` makes them"));
+        if args.json {
+            say_json(&sweep::as_json(&text)?)?;
+        } else {
+            say(&text)?;
+        }
+        return Ok(Ending::Done);
+    }
     let spec = spec_file::load(&args.spec.spec, &super::run::changes(&args.spec))?;
     if args.json {
         say_json(&spec)?;

@@ -17,7 +17,8 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     let mut plan = Plan::load(&args.spec, args.fast)?;
     plan.changes.overrides.extend(args.set);
     plan.changes.steps = args.steps;
-    args.grid.into_iter().for_each(|axis| plan.set_axis(axis));
+    plan.arithmetic = args.arithmetic;
+    plan.set_axes(args.grid)?;
     plan.seeds = args.seeds.map_or(plan.seeds, |seeds| seeds.0);
     let jobs = plan.jobs()?;
     // A spec's name may have been changed.
@@ -25,6 +26,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     let folder = args.out.unwrap_or_else(|| PathBuf::from("runs").join(format!("sweep-{name}")));
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let workers = args.workers.map_or(cores, usize::from);
+    sweep::items_warnings(&jobs)?.iter().for_each(|warning| note(&format!("warning: {warning}")));
     interrupt::listen();
     let n_runs = jobs.len();
     let mut screen = SweepProgress::new(n_runs, args.quiet);

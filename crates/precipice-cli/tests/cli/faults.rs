@@ -316,3 +316,38 @@ fn links_and_devices_are_written_through() {
     let ran = scratch.run(&["export", "r", "--to", "csv", "-o", "/dev/stdout"]).ok();
     assert!(ran.stdout.starts_with("step,"));
 }
+
+/// A limit of address space stands for a small machine.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_does_not_fit_into_the_memory_is_refused_before_anything_is_written() {
+    let scratch = Scratch::new();
+    let limited = |kib: u32, args: &[&str]| {
+        let words = args.iter().map(|arg| format!("'{arg}'")).collect::<Vec<_>>().join(" ");
+        let script = format!("ulimit -v {kib}; exec {} {words}", env!("CARGO_BIN_EXE_precipice"));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).current_dir(scratch.path(""));
+        Ran::new(shell.output().unwrap())
+    };
+    let large = ["-s", "task.copying.d_item=1024", "-q"];
+    let refused = limited(300_000, &[&["run", "copying"], &large[..]].concat());
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the limit of address space (ulimit -v) leaves"), "{}", refused.stderr);
+    let pool = ["-s", "task.regression.n_tasks=16777216"];
+    let refused = limited(500_000, &[&["run", "regression", "-q"], &pool[..]].concat());
+    assert!(refused.code == Some(2) && refused.stderr.contains("would need about"), "{}", refused.stderr);
+    // One at a time fits, sixty-four do not.
+    let sweep = |workers: &str| {
+        let args = ["sweep", "copying-small", "--seeds", "0..63", "--steps", "0", "--workers", workers, "-q"];
+        limited(600_000, &[&args[..], &["-s", "task.copying.d_item=100", "-s", "eval.sequences=16"]].concat())
+    };
+    let refused = sweep("64");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("64 runs at a time") && refused.stderr.contains("--workers"), "{}", refused.stderr);
+    assert!(scratch.names().is_empty(), "{:?}", scratch.names());
+    assert_eq!(sweep("1").code, Some(0));
+    // What is not foreseen ends in an error, too.
+    let ended = limited(200_000, &["theory", "landscape", "--n", "8", "--labels", "32", "--grid", "4096", "--json"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: the system gives no more memory"), "{}", ended.stderr);
+}

@@ -2,6 +2,8 @@
 
 mod common;
 #[cfg(unix)]
+mod extend;
+#[cfg(unix)]
 mod faults;
 mod interface;
 mod stored;

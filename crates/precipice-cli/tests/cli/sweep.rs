@@ -94,6 +94,17 @@ fn what_cannot_be_swept_is_refused_before_anything_is_written() {
         (&["sweep", "copying", "-g", "task.copying.n_label=16"], "did you mean"),
         (&["sweep", "copying", "-g", "train.steps=10,10"], "the same run"),
         (&["sweep", "copying", "-g", "seeds.init=1,2"], "--seeds"),
+        (&["sweep", "copying", "-g", "\"seeds\".init=1,2"], "--seeds"),
+        (&["sweep", "copying", "-s", "\"seeds\".init=1"], "--seeds"),
+        (&["sweep", "copying", "-g", "train.batch_size=1,2", "-g", "train.batch_size=3"], "swept twice"),
+        (
+            &["sweep", "copying", "-g", "train.steps=many"],
+            "-g train.steps=many: train.steps = \"many\": expected a whole",
+        ),
+        (&["sweep", "copying", "-g", "train.steps=[1,2"], "not closed"),
+        (&["sweep", "copying", "-g", "train.steps=1", "-s", "train.steps=2"], "the field is swept"),
+        (&["sweep", "reddy-noise", "-s", "task.classification.within_class_noise=.1"], "the field is swept"),
+        (&["sweep", "copying", "-g", "train.steps,train.batch_size=1,2"], "one each for"),
         (&["sweep", "copying", "--seeds", "5..2"], "rising range"),
         (&["sweep", "copying", "--seeds", "1,1"], "twice"),
         (&["sweep", "copying", "--seeds", "x"], "0..31"),
@@ -109,6 +120,29 @@ fn what_cannot_be_swept_is_refused_before_anything_is_written() {
         assert!(ran.stderr.contains(reason), "{args:?}: {}", ran.stderr);
     }
     assert!(scratch.names().is_empty(), "{:?}", scratch.names());
+}
+
+/// Commas inside brackets are the value's, values keep their types, and fields can go together; in the table too.
+#[test]
+fn axes_of_lists_and_of_fields_that_go_together() {
+    use parquet::basic::Type::{BOOLEAN, BYTE_ARRAY, DOUBLE, INT64};
+    let scratch = Scratch::new();
+    let clamps = r#"model.clamps=[],[{layer=0,head=0,pattern="previous-token"}]"#;
+    let sizes = "task.copying.n_exemplars,task.copying.n_labels=[2,8],[4,16]";
+    let args = with(&["-g", clamps, "-g", sizes, "-g", "model.layer_norm=true,false", "--json"]);
+    let args: Vec<&str> = args.into_iter().map(|arg| if arg == "60" { "1" } else { arg }).collect();
+    let told = scratch.run(&args).ok().json();
+    let runs = told["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2 * 2 * 2 * 2, "clamps, sizes, norms, seeds");
+    let pair = |run: &Value| (run["task.copying.n_exemplars"].as_i64(), run["task.copying.n_labels"].as_i64());
+    assert!(runs.iter().all(|run| [(Some(2), Some(8)), (Some(4), Some(16))].contains(&pair(run))));
+    assert_eq!(runs[15]["model.clamps"], r#"[{ head = 0, layer = 0, pattern = "previous-token" }]"#);
+    let table = std::fs::File::open(scratch.path("out/runs.parquet")).unwrap();
+    let table = parquet::file::serialized_reader::SerializedFileReader::new(table).unwrap();
+    let schema = parquet::file::reader::FileReader::metadata(&table).file_metadata().schema_descr_ptr();
+    let kind = |name: &str| schema.columns().iter().find(|column| column.name() == name).unwrap().physical_type();
+    let names = ["task.copying.n_exemplars", "task.copying.n_labels", "model.layer_norm", "model.clamps", "t50"];
+    assert_eq!(names.map(kind), [INT64, INT64, BOOLEAN, BYTE_ARRAY, DOUBLE]);
 }
 
 #[test]

@@ -59,8 +59,14 @@ pub(super) fn run_seeds(
         let spec = spec_file::load(spec_name, &changes)?;
         let out = settings.out.join(format!("{}-{}", spec.name, &spec.hash()[..8]));
         // An interrupted check goes on where it stopped.
-        let options =
-            Options { out: Some(out), threads: settings.threads, resume: true, force: false, keep: Keep::All };
+        let options = Options {
+            out: Some(out),
+            threads: settings.threads,
+            resume: true,
+            force: false,
+            keep: Keep::All,
+            arithmetic: None,
+        };
         let mut watch = watcher.begin(&format!("{} seed {seed}", spec.name), &spec);
         let report = train_and_draw(spec.clone(), &options, watch.as_mut())?;
         if report.manifest.outcome == RunOutcome::Stopped {

@@ -1,19 +1,16 @@
 //! Files of items that cannot be used.
 
-use std::io;
-
 use precipice::task::ItemBankError;
+
+use super::FileProblem;
 
 /// What is wrong with a file of items.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ItemsProblem {
-    /// The operating system refused.
-    #[error("cannot read it: {cause}; expected an array of items")]
-    Unreadable {
-        /// Why.
-        cause: io::Error,
-    },
+    /// No file of bytes.
+    #[error("{0}; expected a file of items (of a stored run that was moved: --items PATH)")]
+    File(#[from] FileProblem),
     /// No such file is part of the program.
     #[error("no built-in items {name:?}; there is {there_is}")]
     UnknownBuiltIn {
@@ -52,6 +49,12 @@ pub enum ItemsProblem {
         /// Of what was there before.
         expected: String,
     },
+    /// Items that cannot be divided by their mean length.
+    #[error("the items have a mean length of {length}, by which they cannot be divided; leave out normalize")]
+    NoLength {
+        /// What was found.
+        length: f64,
+    },
     /// Items that do not fit the task.
     #[error(transparent)]
     Unfit(#[from] ItemBankError),
@@ -80,18 +83,22 @@ pub enum ArrayProblem {
         /// What there is.
         there_are: Vec<String>,
     },
-    /// Columns first.
-    #[error("is in Fortran order; save it in C order")]
-    FortranOrder,
-    /// Records instead of numbers.
-    #[error("has a structured dtype")]
-    Structured,
-    /// Other numbers.
-    #[error("has dtype {found}; expected {expected}")]
+    /// Other things than numbers, or complex ones.
+    #[error(
+        "has a dtype {found}; expected floats, integers or truth values of up to 64 bits, which          np.save(\"items.npy\", items.astype(np.float32)) writes"
+    )]
     Dtype {
         /// What was found.
         found: String,
-        /// What is read.
-        expected: &'static str,
+    },
+    /// More than fits into the memory.
+    #[error("needs {need_bytes} bytes of memory, and {whose} {have_bytes}")]
+    TooLarge {
+        /// Of its values.
+        need_bytes: u64,
+        /// What there is.
+        have_bytes: u64,
+        /// Who sets the limit.
+        whose: &'static str,
     },
 }

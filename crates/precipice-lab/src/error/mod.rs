@@ -4,6 +4,7 @@
 //! expected and what to do.
 
 mod figure;
+mod file;
 mod items;
 mod output;
 mod run_dir;
@@ -16,8 +17,10 @@ use std::path::{Path, PathBuf};
 use precipice::run::RunError;
 
 pub use figure::{BenchProblem, FigureProblem};
+pub use file::FileProblem;
 pub use items::{ArrayProblem, ItemsProblem};
 pub use output::OutputProblem;
+pub(crate) use precipice::field::excerpt;
 pub use run_dir::RunDirProblem;
 pub use spec::SpecProblem;
 pub use sweep::SweepProblem;
@@ -50,7 +53,7 @@ pub enum LabError {
     /// A spec that cannot be read or run.
     #[error("{origin}: {problem}")]
     Spec {
-        /// Built-in name, file, or override.
+        /// Built-in name, file with line and column, or override.
         origin: String,
         /// What is wrong.
         problem: SpecProblem,
@@ -70,6 +73,14 @@ pub enum LabError {
         path: String,
         /// What is wrong.
         problem: ItemsProblem,
+    },
+    /// A file that is not read.
+    #[error("{path}: {problem}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: FileProblem,
     },
     /// A run directory in a state that does not allow what was asked.
     #[error("{path}: {problem}")]
@@ -143,11 +154,11 @@ impl LabError {
     }
 
     pub(crate) fn spec(origin: &str, problem: SpecProblem) -> LabError {
-        LabError::Spec { origin: origin.to_owned(), problem }
+        LabError::Spec { origin: excerpt(origin), problem }
     }
 
     pub(crate) fn sweep(origin: &str, problem: SweepProblem) -> LabError {
-        LabError::Sweep { origin: origin.to_owned(), problem }
+        LabError::Sweep { origin: excerpt(origin), problem }
     }
 
     pub(crate) fn figure(kind: &str, problem: impl Into<FigureProblem>) -> LabError {

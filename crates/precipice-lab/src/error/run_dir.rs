@@ -148,6 +148,23 @@ pub enum RunDirProblem {
         /// What this version reads.
         expected: String,
     },
+    /// A run in another arithmetic than was asked for.
+    #[error("is a run in {stored} arithmetic, not {asked}; leave out --arithmetic, or choose another --out")]
+    OtherArithmetic {
+        /// That of the run.
+        stored: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// A run without items from a file.
+    #[error("has no items from a file; leave out --items")]
+    NoItems,
+    /// A run that cannot be gone on with under the spec that was asked for.
+    #[error("cannot be extended: {why}")]
+    CannotExtend {
+        /// Why its beginning is another.
+        why: String,
+    },
     /// An arithmetic that this version does not know.
     #[error("unknown arithmetic {name:?}")]
     UnknownArithmetic {

@@ -1,8 +1,8 @@
 //! Specs that cannot be read or run.
 
-use precipice::spec::{SpecError, TaskSpec};
+use precipice::spec::SpecError;
 
-use super::hint;
+use super::{FileProblem, hint};
 
 /// What is wrong with a spec, a file of one, or an override.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -16,42 +16,74 @@ pub enum SpecProblem {
         /// All built-ins.
         there_are: Vec<&'static str>,
     },
-    /// A directory was named.
-    #[error("is a directory; expected a TOML file or a built-in spec")]
-    IsADirectory,
     /// Not UTF-8.
     #[error("is not a text file; expected TOML")]
     NotText,
     /// Nothing but blanks.
     #[error("is empty; expected a TOML spec like the one that `precipice show copying` prints")]
     Empty,
-    /// No TOML, or a value of another type.
+    /// A sweep was named where a spec was expected.
+    #[error("is a sweep, a grid of runs: `precipice sweep {name}` makes them, `precipice show {name}` prints it")]
+    IsASweep {
+        /// As it was named.
+        name: String,
+    },
+    /// Not a file of bytes, or one that is larger than any spec.
+    #[error(transparent)]
+    File(#[from] FileProblem),
+    /// No TOML.
     #[error("{message}")]
     Syntax {
         /// What the parser says, with the place.
         message: String,
     },
-    /// A field or a choice that is not known.
-    #[error("{message}{}", hint(.nearest.as_deref(), |name| format!("`{name}`")))]
+    /// A field that is not known.
+    #[error("unknown field `{found}`{}", instead(.nearest, .known))]
     UnknownField {
-        /// What was found.
+        /// Its path.
         found: String,
-        /// The most similar of what was expected, if any is similar.
-        nearest: Option<String>,
-        /// What the parser says, with the place.
-        message: String,
+        /// The most similar paths that are known.
+        nearest: Vec<String>,
+        /// The fields of the table that it stands in.
+        known: &'static [&'static str],
     },
-    /// A field that has no default.
-    #[error("{message}")]
-    MissingField {
-        /// What the parser says, with the place.
-        message: String,
+    /// A choice that is not known.
+    #[error("{field} = {found:?}: expected {}{}", one_of(.choices), hint(.nearest.as_deref(), |name| format!("`{name}`")))]
+    UnknownChoice {
+        /// The field.
+        field: String,
+        /// As written.
+        found: String,
+        /// The most similar choice, if any is similar.
+        nearest: Option<String>,
+        /// All choices.
+        choices: &'static [&'static str],
     },
     /// None or several of a choice.
-    #[error("{message}; choose one, for example `sgd` or `adam` for an optimizer, {} for a task", families())]
+    #[error("{field} = {found}: choose one, {}", one_of(.choices))]
     NotOneChoice {
-        /// What the parser says, with the place.
-        message: String,
+        /// The field.
+        field: String,
+        /// As written.
+        found: String,
+        /// All choices.
+        choices: &'static [&'static str],
+    },
+    /// A field that has no default.
+    #[error("{field} is missing and has no default")]
+    MissingField {
+        /// Its path.
+        field: String,
+    },
+    /// A value of another kind.
+    #[error("{field} = {found}: expected {expected}")]
+    WrongKind {
+        /// The field.
+        field: String,
+        /// As written.
+        found: String,
+        /// The kind that the field takes.
+        expected: String,
     },
     /// An override without "=".
     #[error("expected key.sub=value")]
@@ -76,26 +108,47 @@ pub enum SpecProblem {
     Invalid(#[from] SpecError),
     /// A run that would not fit into this machine.
     #[error(
-        "the run would need about {:.1} GiB of memory, and this machine has {:.1} GiB; \
-         make d_item, d_pos, n_layers, n_exemplars or n_labels smaller",
-        gib(*.need_bytes),
-        gib(*.have_bytes)
+        "{} would need about {} of memory, and {whose} {}; {}",
+        if *.n_runs == 1 { "the run".to_owned() } else { format!("{n_runs} runs at a time") },
+        size(*.need_bytes),
+        size(*.have_bytes),
+        if *.n_runs == 1 { SMALLER.to_owned() } else { format!("take fewer --workers, or {SMALLER}") }
     )]
     TooMuchMemory {
-        /// What the run would need.
+        /// What the run, or the runs at a time, would need.
         need_bytes: f64,
-        /// What the machine has.
+        /// What there is.
         have_bytes: f64,
+        /// Who sets the limit.
+        whose: &'static str,
+        /// Runs at a time.
+        n_runs: usize,
     },
 }
 
-fn gib(bytes: f64) -> f64 {
-    bytes / f64::from(1 << 30)
+const SMALLER: &str = "make d_item, d_pos, n_layers, n_exemplars, n_labels or batch_size smaller";
+
+/// Bytes in words.
+fn size(bytes: f64) -> String {
+    let gib = bytes / f64::from(1 << 30);
+    if gib < 1.0 { format!("{:.0} MiB", gib * 1024.0) } else { format!("{gib:.1} GiB") }
 }
 
-/// The built-in families, in words.
-fn families() -> String {
-    let quoted = TaskSpec::FAMILIES.map(|family| format!("`{family}`"));
-    let [first @ .., last] = &quoted;
-    format!("{} or {last}", first.join(", "))
+/// "`a`, `b` or `c`".
+fn one_of(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match &quoted[..] {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        all => all.join(""),
+    }
+}
+
+/// The nearest paths, or else the fields that there are.
+fn instead(nearest: &[String], known: &[&str]) -> String {
+    let nearest: Vec<&str> = nearest.iter().map(String::as_str).collect();
+    if nearest.is_empty() {
+        format!("; there are {}", known.join(", "))
+    } else {
+        format!("; did you mean {}?", one_of(&nearest))
+    }
 }

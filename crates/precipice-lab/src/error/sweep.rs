@@ -1,7 +1,9 @@
 //! Grids of runs that cannot be made.
 
+use precipice::spec::SpecError;
+
 /// What is wrong with a sweep.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepProblem {
     /// Neither a sweep, nor a spec, nor a file, and similar to a sweep.
@@ -30,6 +32,31 @@ pub enum SweepProblem {
     #[error("grid: {key} has no values")]
     NoValues {
         /// Its field.
+        key: String,
+    },
+    /// An axis that cannot be read.
+    #[error("grid: {key}: {expected}")]
+    Axis {
+        /// Its fields.
+        key: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// A name that could stand for another folder.
+    #[error(transparent)]
+    Name(SpecError),
+    /// An axis was replaced in part.
+    #[error("{key} is swept together with others; name all of {together}")]
+    GoesTogether {
+        /// The field that was not named.
+        key: String,
+        /// All fields of the axis.
+        together: String,
+    },
+    /// A field that is swept and set.
+    #[error("-s {key}: the field is swept; give its values by -g, or leave it out")]
+    SetAndSwept {
+        /// The field.
         key: String,
     },
     /// More runs than a sweep may have.

@@ -1,26 +1,17 @@
 //! Real items from a file: an array classes x instances x D in `.npz`, `.npy` or `.safetensors`.
 
-use std::fs;
-use std::io::{Cursor, Read};
+use std::path::Path;
 use std::sync::Arc;
 
-use half::{bf16, f16};
-use npyz::{NpyFile, TypeChar};
 use precipice::spec::{ItemsSpec, RunSpec};
 use precipice::task::ItemBank;
-use safetensors::{Dtype, SafeTensors};
 
+use super::arrays::{self, Array};
 use crate::error::{ArrayProblem, ItemsProblem, LabError};
 
 /// Files that are part of the program.
 pub const BUILT_IN_PREFIX: &str = "builtin:";
 const HAN_GLYPHS: &[u8] = include_bytes!("../../../../data/han-glyphs.npz");
-
-/// An array of any shape, as f32.
-struct Array {
-    shape: Vec<usize>,
-    values: Vec<f32>,
-}
 
 /// Reads the items of a spec, if it takes them from a file, and writes their digest into the spec.
 ///
@@ -29,16 +20,37 @@ struct Array {
 pub fn load(spec: &mut RunSpec) -> Result<Option<ItemBank>, LabError> {
     let Some(items) = spec.task.family_mut().items_mut() else { return Ok(None) };
     let error = |problem: ItemsProblem| LabError::Items { path: items.file.clone(), problem };
-    let array = read_array(items, &items.array)?;
-    let [n_classes, n_instances, d_item] = array.shape[..] else {
-        return Err(error(ItemsProblem::Shape { array: items.array.clone(), shape: array.shape }));
+    let accept = |shape: &[usize]| match shape {
+        [_, _, _] => Ok(()),
+        _ => Err(ItemsProblem::Shape { array: items.array.clone(), shape: shape.to_vec() }),
     };
+    let array = read_array(items, &items.array, accept, |value| value as f32).map_err(error)?;
     let digest = digest(&array);
     if let Some(expected) = items.digest.as_ref().filter(|expected| **expected != digest) {
         return Err(error(ItemsProblem::OtherContent { found: digest, expected: expected.clone() }));
     }
+    let Array { shape, values } = array;
+    let mut bank = ItemBank { values: Arc::new(values), n_classes: shape[0], n_instances: shape[1], d_item: shape[2] };
+    if items.normalize {
+        bank.normalize().map_err(|length| error(ItemsProblem::NoLength { length }))?;
+    }
     items.digest = Some(digest);
-    Ok(Some(ItemBank { values: Arc::new(array.values), n_classes, n_instances, d_item }))
+    Ok(Some(bank))
+}
+
+/// Mean lengths that the networks are made for.
+const LENGTHS: std::ops::RangeInclusive<f64> = 0.5..=2.0;
+
+/// What is to be said of items that are far longer or shorter than 1, with which runs fail silently.
+pub fn warning(spec: &RunSpec, bank: Option<&ItemBank>) -> Option<String> {
+    let (items, length) = (spec.task.family().items()?, bank?.mean_length());
+    let field = format!("task.{}.items.normalize", spec.facts().family);
+    (!LENGTHS.contains(&length)).then(|| {
+        format!(
+            "{}: items have a mean length of {length:.3}, and networks are made for about 1; -s {field}=true divides by it",
+            items.file
+        )
+    })
 }
 
 /// Pictures of the items, `[classes, instances, height, width]`, where the file has them.
@@ -46,16 +58,41 @@ pub fn load(spec: &mut RunSpec) -> Result<Option<ItemBank>, LabError> {
 /// # Errors
 /// If the file cannot be read, or its `thumbnails` have another shape.
 pub fn thumbnails(items: &ItemsSpec) -> Result<([usize; 4], Vec<u8>), LabError> {
-    let array = read_array(items, "thumbnails")?;
-    let shape = <[usize; 4]>::try_from(&array.shape[..]).map_err(|_| LabError::Items {
-        path: items.file.clone(),
-        problem: ItemsProblem::ThumbnailShape { shape: array.shape.clone() },
-    })?;
-    Ok((shape, array.values.into_iter().map(|value| value as u8).collect()))
+    let error = |problem: ItemsProblem| LabError::Items { path: items.file.clone(), problem };
+    let accept = |shape: &[usize]| match shape {
+        [_, _, _, _] => Ok(()),
+        _ => Err(ItemsProblem::ThumbnailShape { shape: shape.to_vec() }),
+    };
+    let array = read_array(items, "thumbnails", accept, |value| value as u8).map_err(error)?;
+    let shape = <[usize; 4]>::try_from(&array.shape[..]).expect("the shape was looked at");
+    Ok((shape, array.values))
+}
+
+/// Bytes that the items of a spec will take, and those of their pictures where the file has some.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn bytes(items: &ItemsSpec) -> Result<f64, LabError> {
+    // Read again when they are drawn.
+    let n_items = size(items, &items.array).map_err(|problem| LabError::Items { path: items.file.clone(), problem })?;
+    Ok(8.0 * n_items + size(items, "thumbnails").unwrap_or(0.0))
+}
+
+/// Numbers in an array, by its header.
+fn size(items: &ItemsSpec, name: &str) -> Result<f64, ItemsProblem> {
+    let mut n = 0.0;
+    let look = |shape: &[usize]| {
+        n = shape.iter().map(|&size| size as f64).product();
+        Err(ItemsProblem::Shape { array: name.to_owned(), shape: shape.to_vec() })
+    };
+    match read_array(items, name, look, |value| value) {
+        Err(ItemsProblem::Shape { .. }) => Ok(n),
+        other => other.map(|_| n),
+    }
 }
 
 /// BLAKE3 of shape and values.
-fn digest(array: &Array) -> String {
+fn digest(array: &Array<f32>) -> String {
     let mut hasher = blake3::Hasher::new();
     for &size in &array.shape {
         hasher.update(&(size as u64).to_le_bytes());
@@ -66,85 +103,37 @@ fn digest(array: &Array) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-fn read_array(items: &ItemsSpec, name: &str) -> Result<Array, LabError> {
-    let error = |problem: ItemsProblem| LabError::Items { path: items.file.clone(), problem };
-    let bytes = match items.file.strip_prefix(BUILT_IN_PREFIX) {
-        Some("han-glyphs") => HAN_GLYPHS.to_vec(),
+fn read_array<T: Clone>(
+    items: &ItemsSpec,
+    name: &str,
+    accept: impl FnOnce(&[usize]) -> Result<(), ItemsProblem>,
+    convert: impl Fn(f64) -> T,
+) -> Result<Array<T>, ItemsProblem> {
+    let source = match items.file.strip_prefix(BUILT_IN_PREFIX) {
+        Some("han-glyphs") => arrays::built_in(HAN_GLYPHS),
         Some(name) => {
             let there_is = "builtin:han-glyphs";
-            return Err(error(ItemsProblem::UnknownBuiltIn { name: name.to_owned(), there_is }));
+            return Err(ItemsProblem::UnknownBuiltIn { name: name.to_owned(), there_is });
         }
-        None => fs::read(&items.file).map_err(|cause| error(ItemsProblem::Unreadable { cause }))?,
+        None => arrays::open(Path::new(&items.file))?,
     };
     let extension = items.file.rsplit('.').next().unwrap_or_default();
-    let array = match extension {
-        "npy" => from_npy(&bytes),
-        "safetensors" => from_safetensors(&bytes, name),
-        _ if bytes.starts_with(b"PK") => from_npz(&bytes, name),
-        _ => Err(ArrayProblem::NotAnArrayFile),
-    };
-    array.map_err(|problem| error(ItemsProblem::Array { array: name.to_owned(), problem }))
+    arrays::read(source, extension, name, |shape| accept(shape).map_err(Rejected::Items), convert).map_err(
+        |e| match e {
+            Rejected::Array(problem) => ItemsProblem::Array { array: name.to_owned(), problem },
+            Rejected::Items(problem) => problem,
+        },
+    )
 }
 
-fn damaged(cause: impl ToString) -> ArrayProblem {
-    ArrayProblem::Damaged { cause: cause.to_string() }
+/// Why an array was not read.
+enum Rejected {
+    Array(ArrayProblem),
+    Items(ItemsProblem),
 }
 
-fn from_npz(bytes: &[u8], name: &str) -> Result<Array, ArrayProblem> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
-    let names = archive.file_names().filter_map(|file| Some(file.ok()?.trim_end_matches(".npy").to_owned()));
-    let names: Vec<String> = names.collect();
-    let mut file = archive.by_name(&format!("{name}.npy")).map_err(|_| ArrayProblem::Missing {
-        what: "array",
-        name: name.to_owned(),
-        there_are: names,
-    })?;
-    let mut content = Vec::new();
-    file.read_to_end(&mut content).map_err(damaged)?;
-    from_npy(&content)
-}
-
-fn from_npy(bytes: &[u8]) -> Result<Array, ArrayProblem> {
-    let file = NpyFile::new(bytes).map_err(damaged)?;
-    if file.order() != npyz::Order::C {
-        return Err(ArrayProblem::FortranOrder);
+impl From<ArrayProblem> for Rejected {
+    fn from(problem: ArrayProblem) -> Self {
+        Self::Array(problem)
     }
-    let shape: Vec<usize> = file.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
-    let npyz::DType::Plain(kind) = file.dtype() else { return Err(ArrayProblem::Structured) };
-    macro_rules! read {
-        ($t:ty, $convert:expr) => {
-            file.into_vec::<$t>().map(|values| values.into_iter().map($convert).collect())
-        };
-    }
-    let values: Result<Vec<f32>, _> = match (kind.type_char(), kind.size_field()) {
-        (TypeChar::Float, 2) => read!(f16, f16::to_f32),
-        (TypeChar::Float, 4) => read!(f32, |x| x),
-        (TypeChar::Float, 8) => read!(f64, |x| x as f32),
-        (TypeChar::Uint, 1) => read!(u8, f32::from),
-        _ => {
-            let expected = "float16, float32 or float64";
-            return Err(ArrayProblem::Dtype { found: kind.to_string(), expected });
-        }
-    };
-    Ok(Array { shape, values: values.map_err(damaged)? })
-}
-
-fn from_safetensors(bytes: &[u8], name: &str) -> Result<Array, ArrayProblem> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let there_are = || tensors.names().into_iter().map(str::to_owned).collect();
-    let missing = |_| ArrayProblem::Missing { what: "tensor", name: name.to_owned(), there_are: there_are() };
-    let tensor = tensors.tensor(name).map_err(missing)?;
-    let data = tensor.data();
-    let values = match tensor.dtype() {
-        Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-        Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::F16 => data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::BF16 => data.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::U8 => data.iter().map(|&x| f32::from(x)).collect(),
-        other => {
-            let expected = "F16, BF16, F32 or F64";
-            return Err(ArrayProblem::Dtype { found: format!("{other:?}"), expected });
-        }
-    };
-    Ok(Array { shape: tensor.shape().to_vec(), values })
 }

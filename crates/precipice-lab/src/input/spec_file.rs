@@ -1,36 +1,19 @@
 //! Specs from built-ins, TOML files and `key=value` overrides.
 
-use std::fs;
 use std::path::Path;
 
-use precipice::spec::{RunSpec, Seeds};
+use precipice::spec::RunSpec;
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use crate::error::{LabError, SpecProblem};
+pub use super::built_in::{BUILT_IN_SWEEPS, BUILT_INS};
+use super::change::Assignment;
+use super::fields::{self, Fault, FieldError, dotted};
+use super::{built_in, file};
+use crate::error::{LabError, SpecProblem, excerpt};
 
-/// A built-in experiment: its name and its TOML.
-pub const BUILT_INS: [(&str, &str); 18] = [
-    ("copying", include_str!("../../../../specs/copying.toml")),
-    ("copying-small", include_str!("../../../../specs/copying-small.toml")),
-    ("copying-no-curriculum", include_str!("../../../../specs/copying-no-curriculum.toml")),
-    ("minimal-head", include_str!("../../../../specs/minimal-head.toml")),
-    ("regression", include_str!("../../../../specs/regression.toml")),
-    ("regression-two-layers", include_str!("../../../../specs/regression-two-layers.toml")),
-    ("regression-rank-one", include_str!("../../../../specs/regression-rank-one.toml")),
-    ("regression-stream", include_str!("../../../../specs/regression-stream.toml")),
-    ("regression-sine", include_str!("../../../../specs/regression-sine.toml")),
-    ("classification", include_str!("../../../../specs/classification.toml")),
-    ("classification-fast", include_str!("../../../../specs/classification-fast.toml")),
-    ("classification-minimal", include_str!("../../../../specs/classification-minimal.toml")),
-    ("classification-han", include_str!("../../../../specs/classification-han.toml")),
-    ("relation-marries", include_str!("../../../../specs/relation-marries.toml")),
-    ("relation-order", include_str!("../../../../specs/relation-order.toml")),
-    ("relation-mixed", include_str!("../../../../specs/relation-mixed.toml")),
-    ("han", include_str!("../../../../specs/han.toml")),
-    ("han-small", include_str!("../../../../specs/han-small.toml")),
-];
-
-/// What the command line changes in a spec.
+/// What the command line changes in a spec. Where two name one field, an override counts, and the later of two.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// `key.sub=value`, in order.
@@ -41,6 +24,21 @@ pub struct Changes {
     pub steps: Option<u64>,
 }
 
+impl Changes {
+    /// The options that stand for fields, then the overrides, which count more.
+    pub(crate) fn assignments(&self) -> Result<Vec<Assignment>, LabError> {
+        let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+        let seeds = self.seed.map(|seed| {
+            let all = ["world", "init", "data", "eval"].map(|name| (name.to_owned(), number(seed)));
+            Assignment::of(format!("--seed {seed}"), &["seeds"], Table::from_iter(all))
+        });
+        let steps =
+            self.steps.map(|steps| Assignment::of(format!("--steps {steps}"), &["train", "steps"], number(steps)));
+        let options = seeds.into_iter().chain(steps).map(Ok);
+        options.chain(self.overrides.iter().map(|text| Assignment::parse("-s", text))).collect()
+    }
+}
+
 /// Reads a built-in or a file, applies the changes, and validates.
 ///
 /// # Errors
@@ -48,32 +46,40 @@ pub struct Changes {
 ///
 /// ```
 /// use precipice_lab::input::spec_file::{Changes, load};
-/// let overrides = vec!["task.copying.n_labels=16".to_owned()];
+/// let overrides = vec!["task.copying.n_labels=16".to_owned(), "seeds.data=3".to_owned()];
 /// let spec = load("copying-small", &Changes { overrides, seed: Some(7), steps: Some(2) })?;
-/// assert_eq!((spec.facts().n_labels(), spec.train.steps, spec.seeds.init), (16, 2, 7));
+/// assert_eq!((spec.facts().n_labels(), spec.train.steps), (16, 2));
+/// assert_eq!((spec.seeds.init, spec.seeds.data), (7, 3), "what is set counts more than what is short for it");
 /// # Ok::<(), precipice_lab::error::LabError>(())
 /// ```
 pub fn load(name_or_path: &str, changes: &Changes) -> Result<RunSpec, LabError> {
+    load_with(name_or_path, &changes.assignments()?)
+}
+
+/// The same with fields that were set here and there; later ones count.
+pub(crate) fn load_with(name_or_path: &str, assignments: &[Assignment]) -> Result<RunSpec, LabError> {
     let built_in = BUILT_INS.iter().find(|(name, _)| *name == name_or_path);
     let (text, folder) = match built_in {
         Some((_, text)) => ((*text).to_owned(), None),
         None => (read(name_or_path)?, Path::new(name_or_path).parent().map(Path::to_owned)),
     };
-    let mut spec = parse(name_or_path, &text)?;
-    if !changes.overrides.is_empty() {
-        let table = text.parse::<Table>().map_err(|e| toml_error(name_or_path, &e))?;
-        spec = apply(table, &changes.overrides)?;
+    let table = table_of(name_or_path, &text)?;
+    if is_sweep(&table) {
+        return Err(LabError::spec(name_or_path, SpecProblem::IsASweep { name: excerpt(name_or_path) }));
     }
-    anchor_items(&mut spec, folder.as_deref(), changes)?;
-    if let Some(seed) = changes.seed {
-        spec.seeds = Seeds::all(seed);
+    let mut spec = deserialize(name_or_path, &text, table.clone())?;
+    if !assignments.is_empty() {
+        spec = apply(table, assignments)?;
     }
-    if let Some(steps) = changes.steps {
-        spec.train.steps = steps;
-    }
+    anchor_items(&mut spec, folder.as_deref(), assignments)?;
     let spec = finish(name_or_path, spec)?;
-    check_memory(name_or_path, &spec)?;
+    spec.validate_use().map_err(|e| LabError::spec(name_or_path, e.into()))?;
     Ok(spec)
+}
+
+/// Whether a TOML file is a sweep and not a spec.
+pub(crate) fn is_sweep(table: &Table) -> bool {
+    table.contains_key("grid") || table.contains_key("spec")
 }
 
 /// The resolved spec that a run directory holds; `origin` is where the text stands.
@@ -81,7 +87,7 @@ pub fn load(name_or_path: &str, changes: &Changes) -> Result<RunSpec, LabError> 
 /// # Errors
 /// If it is no spec.
 pub fn parse_stored(origin: &str, text: &str) -> Result<RunSpec, LabError> {
-    finish(origin, parse(origin, text)?)
+    finish(origin, deserialize(origin, text, table_of(origin, text)?)?)
 }
 
 /// The TOML of a spec with every default filled in.
@@ -104,23 +110,24 @@ fn finish(origin: &str, mut spec: RunSpec) -> Result<RunSpec, LabError> {
     Ok(spec)
 }
 
-/// Whether a name is that of a spec that is part of the program.
-pub fn is_built_in(name: &str) -> bool {
-    BUILT_INS.iter().any(|(built_in, _)| *built_in == name)
-}
-
 fn read(path: &str) -> Result<String, LabError> {
     let error = |problem| LabError::spec(path, problem);
-    let file = Path::new(path);
-    if file.is_dir() {
-        return Err(error(SpecProblem::IsADirectory));
-    }
-    if !file.exists() {
+    let place = Path::new(path);
+    if !place.exists() {
+        if built_in::sweep(path).is_some() {
+            return Err(error(SpecProblem::IsASweep { name: path.to_owned() }));
+        }
         let there_are = BUILT_INS.map(|(name, _)| name).to_vec();
         let nearest = nearest(path, there_are.iter().copied()).map(str::to_owned);
         return Err(error(SpecProblem::Unknown { nearest, there_are }));
     }
-    let bytes = fs::read(file).map_err(LabError::io("read", file))?;
+    text_of(path)
+}
+
+/// The text of a spec or a sweep.
+pub(crate) fn text_of(path: &str) -> Result<String, LabError> {
+    let error = |problem| LabError::spec(path, problem);
+    let bytes = file::bytes(Path::new(path), file::TEXT_MAX, "a spec").map_err(|problem| error(problem.into()))?;
     let text = String::from_utf8(bytes).map_err(|_| error(SpecProblem::NotText))?;
     if text.trim().is_empty() {
         return Err(error(SpecProblem::Empty));
@@ -128,45 +135,140 @@ fn read(path: &str) -> Result<String, LabError> {
     Ok(text)
 }
 
-fn parse(origin: &str, text: &str) -> Result<RunSpec, LabError> {
-    toml::from_str(text).map_err(|e| toml_error(origin, &e))
+/// The TOML of a text.
+pub(crate) fn table_of(origin: &str, text: &str) -> Result<Table, LabError> {
+    text.parse::<Table>().map_err(|e| {
+        let whole = e.to_string().trim_end().to_owned();
+        let place = e.span().map_or_else(String::new, |span| place_in(text, span.start));
+        // The parser repeats the line, however long it is.
+        let is_short = whole.len() <= MESSAGE_MAX;
+        let message = if e.message().contains("mantissa") {
+            format!("{place}: TOML wants a digit before and after the point, as in 0.1 and 1.0")
+        } else if is_short {
+            whole
+        } else {
+            format!("{place}: {}", excerpt(e.message()))
+        };
+        LabError::spec(origin, SpecProblem::Syntax { message })
+    })
 }
 
-/// A TOML error with the place, and the nearest of the names that were expected.
-pub(crate) fn toml_error(origin: &str, error: &toml::de::Error) -> LabError {
-    LabError::spec(origin, parsed(error.message(), error.to_string().trim_end().to_owned()))
+/// Bytes of a parser's message that are printed.
+const MESSAGE_MAX: usize = 600;
+
+/// A table of a file as plain data.
+pub(crate) fn deserialize<T: DeserializeOwned>(origin: &str, text: &str, table: Table) -> Result<T, LabError> {
+    fields::read(table.clone()).map_err(|e| {
+        let place = place_of(text, &e).map(|at| place_in(text, at));
+        let origin = place.map_or_else(|| origin.to_owned(), |place| format!("{}: {place}", excerpt(origin)));
+        LabError::spec(&origin, problem_of::<T>(e, &table))
+    })
 }
 
-/// The kind of serde's message; `whole` says the place, too.
-fn parsed(message: &str, whole: String) -> SpecProblem {
-    if message.contains("wanted exactly 1 element") {
-        return SpecProblem::NotOneChoice { message: whole };
+/// Where a field stands, or the table that lacks it.
+fn place_of(text: &str, error: &FieldError) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let (mut at, mut here) = (None, DeValue::Table(table.get_ref().clone()));
+    let unknown = match &error.fault {
+        Fault::UnknownField { name, .. } => Some(name),
+        _ => None,
+    };
+    for name in error.path.iter().chain(unknown) {
+        let (start, inner) = match &here {
+            DeValue::Table(table) => {
+                let (key, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+                (key.span().start, value.get_ref().clone())
+            }
+            DeValue::Array(list) => {
+                let value = list.get(name.trim_matches(['[', ']']).parse::<usize>().ok()?)?;
+                (value.span().start, value.get_ref().clone())
+            }
+            _ => break,
+        };
+        (at, here) = (Some(start), inner);
     }
-    if message.contains("missing field") {
-        return SpecProblem::MissingField { message: whole };
-    }
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match &quoted[..] {
-        [found, expected @ ..] if message.starts_with("unknown") => {
-            let nearest = nearest(found, expected.iter().copied()).map(str::to_owned);
-            SpecProblem::UnknownField { found: (*found).to_owned(), nearest, message: whole }
+    at
+}
+
+fn place_in(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.rfind('\n').map_or(0, |end| end + 1);
+    format!("line {}, column {}", before.matches('\n').count() + 1, before[line..].chars().count() + 1)
+}
+
+/// What is wrong with a field of a table, with what is near.
+fn problem_of<T: DeserializeOwned>(FieldError { path, fault }: FieldError, table: &Table) -> SpecProblem {
+    let field = dotted(&path);
+    match fault {
+        Fault::UnknownField { name, known } => {
+            let full = [&path[..], &[name]].concat();
+            let nearest = nearest_paths(&full, &fields::known_paths::<T>(), table);
+            SpecProblem::UnknownField { found: dotted(&full), nearest, known }
         }
-        _ => SpecProblem::Syntax { message: whole },
+        Fault::UnknownChoice { name, choices } => {
+            let nearest = nearest(&name, choices.iter().copied()).map(str::to_owned);
+            SpecProblem::UnknownChoice { field, found: excerpt(&name), nearest, choices }
+        }
+        Fault::NotOneChoice { found, choices } => SpecProblem::NotOneChoice { field, found, choices },
+        Fault::Missing { name } => SpecProblem::MissingField { field: dotted(&[&path[..], &[name]].concat()) },
+        Fault::Kind { found, expected } => SpecProblem::WrongKind { field, found, expected },
+        Fault::ChoiceHasNoFields => {
+            let expected = "the name alone: this choice has no fields".to_owned();
+            SpecProblem::WrongKind { found: found_at(table, &path), field, expected }
+        }
+        // Where a type takes several kinds it says which.
+        Fault::Other(expected) => SpecProblem::WrongKind { found: found_at(table, &path), field, expected },
     }
 }
+
+/// What stands at a path, as typed.
+fn found_at(table: &Table, path: &[String]) -> String {
+    let value = match path {
+        [] => None,
+        [first, rest @ ..] => rest.iter().try_fold(table.get(first), |at, name| {
+            let at = at?;
+            Some(at.get(name).or_else(|| at.get(name.trim_matches(['[', ']']).parse::<usize>().ok()?)))
+        }),
+    };
+    value.flatten().map_or_else(|| "another value".to_owned(), fields::shown)
+}
+
+/// Known paths near an unknown one: those whose last names are spelled alike, first of tables that are in use.
+fn nearest_paths(unknown: &[String], known: &[Vec<String>], table: &Table) -> Vec<String> {
+    let is_used = |path: &[String]| {
+        let tables = path[..path.len() - 1].iter().try_fold(table, |table, name| table.get(name)?.as_table());
+        tables.is_some()
+    };
+    let last = unknown.last().map_or("", String::as_str);
+    if unknown.join(".").len() > NAME_MAX {
+        return Vec::new();
+    }
+    let scored = known.iter().filter_map(|path| {
+        let of_last = strsim::jaro_winkler(last, path.last()?);
+        let of_whole = strsim::jaro_winkler(&unknown.join("."), &path.join("."));
+        (of_last > 0.8).then_some((2.0 * of_last + of_whole + if is_used(path) { 0.5 } else { 0.0 }, path))
+    });
+    let mut near: Vec<(f64, &Vec<String>)> = scored.collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let best = near.first().map_or(0.0, |(score, _)| *score);
+    near.into_iter().take_while(|(score, _)| *score > best - 0.1).take(3).map(|(_, path)| dotted(path)).collect()
+}
+
+/// Longer names resemble none, and to find that out takes long.
+const NAME_MAX: usize = 200;
 
 /// The most similar name, if any is similar.
 pub fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let names = names.filter(|_| found.len() <= NAME_MAX);
     let scored = names.map(|name| (strsim::jaro_winkler(found, name), name));
     scored.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
-fn apply(table: Table, overrides: &[String]) -> Result<RunSpec, LabError> {
+fn apply(table: Table, assignments: &[Assignment]) -> Result<RunSpec, LabError> {
     let (mut changed, mut first_at_fault) = (table, None);
-    for text in overrides {
-        let error = |problem| LabError::spec(&format!("-s {text}"), problem);
-        let (path, value) = parse_override(text).map_err(error)?;
-        set(&mut changed, &path, value).map_err(error)?;
+    for Assignment { origin, path, value } in assignments {
+        let error = |problem| LabError::spec(origin, problem);
+        set(&mut changed, path, value.clone()).map_err(error)?;
         // A field may still be missing here because a later override gives it.
         let problem = from_table(&changed).err().filter(|problem| !matches!(problem, SpecProblem::MissingField { .. }));
         first_at_fault = first_at_fault.or_else(|| problem.map(error));
@@ -174,34 +276,15 @@ fn apply(table: Table, overrides: &[String]) -> Result<RunSpec, LabError> {
     match (from_table(&changed), first_at_fault) {
         (Ok(spec), _) => Ok(spec),
         (Err(_), Some(error)) => Err(error),
-        (Err(problem), None) => Err(LabError::spec(&format!("-s {}", overrides.join(" -s ")), problem)),
+        (Err(problem), None) => {
+            let origins: Vec<&str> = assignments.iter().map(|assignment| assignment.origin.as_str()).collect();
+            Err(LabError::spec(&origins.join(" "), problem))
+        }
     }
-}
-
-/// The parts of the key, which may be quoted as in TOML, and the value: TOML, or else a string, so
-/// that `model.readout=mlp` needs no quotes.
-fn parse_override(text: &str) -> Result<(Vec<String>, Value), SpecProblem> {
-    let (key, value) = text.split_once('=').ok_or(SpecProblem::NotAnAssignment)?;
-    let parsed = format!("{key} = 0").parse::<Table>();
-    let mut table = parsed.map_err(|_| SpecProblem::NotAKey { key: key.to_owned() })?;
-    let mut path = Vec::new();
-    while let Some((name, inner)) = table.into_iter().next() {
-        path.push(name);
-        table = match inner {
-            Value::Table(inner) => inner,
-            _ => Table::new(),
-        };
-    }
-    let toml = format!("value = {}", value.trim()).parse::<Table>();
-    let toml = toml.ok().and_then(|mut table| table.remove("value"));
-    Ok((path, toml.unwrap_or_else(|| Value::String(value.trim().to_owned()))))
 }
 
 fn from_table(table: &Table) -> Result<RunSpec, SpecProblem> {
-    serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|e| {
-        let message = e.inner().message();
-        parsed(message, format!("{}: {message}", e.path()))
-    })
+    fields::read(table.clone()).map_err(|e| problem_of::<RunSpec>(e, table))
 }
 
 fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), SpecProblem> {
@@ -221,35 +304,20 @@ fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), SpecProbl
 
 /// Makes the path of items absolute, so that the stored spec works from any folder. In a spec file
 /// it is relative to the file, on the command line to the current folder.
-fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, changes: &Changes) -> Result<(), LabError> {
+fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, assignments: &[Assignment]) -> Result<(), LabError> {
     let family = spec.facts().family;
-    let is_items = |text: &String| {
-        let key = text.split('=').next().unwrap_or_default().trim();
-        key == format!("task.{family}.items") || key == format!("task.{family}.items.file")
+    let is_items = |assignment: &Assignment| {
+        let path: Vec<&str> = assignment.path.iter().map(String::as_str).collect();
+        let file = ["task", &family, "items", "file"];
+        path[..] == file || path[..] == file[..3] || path[..] == file[..2] || path[..] == file[..1]
     };
     let Some(items) = spec.task.family_mut().items_mut() else { return Ok(()) };
     if items.file.starts_with(crate::input::items::BUILT_IN_PREFIX) {
         return Ok(());
     }
-    let folder = folder.filter(|_| !changes.overrides.iter().any(is_items)).unwrap_or(Path::new(""));
+    let folder = folder.filter(|_| !assignments.iter().any(is_items)).unwrap_or(Path::new(""));
     let path = folder.join(&items.file);
     let absolute = std::path::absolute(&path).map_err(LabError::io("find", &path))?;
     items.file = absolute.display().to_string();
     Ok(())
-}
-
-fn check_memory(origin: &str, spec: &RunSpec) -> Result<(), LabError> {
-    let (need_bytes, have_bytes) = (precipice::memory::bytes(spec), memory_of_machine());
-    if need_bytes <= have_bytes {
-        return Ok(());
-    }
-    Err(LabError::spec(origin, SpecProblem::TooMuchMemory { need_bytes, have_bytes }))
-}
-
-/// Bytes of main memory, or 64 GiB where the system does not say.
-fn memory_of_machine() -> f64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
-    kib.map_or(64.0 * f64::from(1 << 30), |kib| kib * 1024.0)
 }

@@ -206,7 +206,7 @@ mod tests {
         let overrides = vec!["eval.sequences=8".to_owned(), "probes.sequences=8".to_owned()];
         let spec = spec_file::load("regression", &Changes { overrides, steps: Some(1), seed: None }).unwrap();
         let out = Some(folder.path().join("run"));
-        let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::Results };
+        let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
         let report = train(spec, &options, &mut MemoryRecorder::default()).unwrap().seal().unwrap();
         let run = StoredRun::open(report.run_dir.root()).unwrap();
         for kind in [Kind::Generalization, Kind::RollOut] {

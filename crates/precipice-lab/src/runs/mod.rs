@@ -4,6 +4,8 @@
 //! is there afterwards), `verify`, `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
 
 mod companion;
+mod extend;
+pub mod memory;
 mod options;
 mod resume;
 mod session;

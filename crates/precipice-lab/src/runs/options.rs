@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use precipice_num::{Arithmetic, Kernels};
+
+use crate::error::RunDirProblem;
+
 /// How to run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -15,6 +19,8 @@ pub struct Options {
     pub force: bool,
     /// What to write.
     pub keep: Keep,
+    /// The arithmetic of a new run; default that of this processor. A stored run keeps its own.
+    pub arithmetic: Option<Arithmetic>,
 }
 
 /// What a run directory holds.
@@ -24,4 +30,21 @@ pub enum Keep {
     All,
     /// The log, the last checkpoint and the manifest: one run of many. Interrupted, it starts again.
     Results,
+}
+
+impl Options {
+    /// Refuses to go on in another arithmetic than that of a stored run.
+    pub(super) fn agrees(&self, stored: &str) -> Result<(), RunDirProblem> {
+        match self.arithmetic.map(Arithmetic::name) {
+            Some(asked) if asked != stored => {
+                Err(RunDirProblem::OtherArithmetic { stored: stored.to_owned(), asked: asked.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The kernels of a new run.
+    pub(super) fn kernels(&self) -> Kernels {
+        self.arithmetic.map_or_else(Kernels::detect, Kernels::with_arithmetic)
+    }
 }

@@ -9,13 +9,13 @@ use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::run::{Outcome, Run, RunError};
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
-use precipice_num::Kernels;
 
-use super::options::Options;
+use super::options::{Keep, Options};
 use super::stored::StoredRun;
 use super::threads::Pool;
 use super::trainer::{Build, explained};
 use super::writer::Writer;
+use super::{extend, memory};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::{Manifest, RunDir, RunOutcome, Standing, manifest, spec_text};
@@ -105,7 +105,7 @@ impl Unsealed {
 /// # let root = folder.path().join("run");
 /// let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
 /// let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
-/// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results };
+/// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
 /// let report = train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
 /// assert_eq!(report.manifest.steps, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -145,7 +145,7 @@ pub fn train(spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Resu
 /// # let root = folder.path().join("run");
 /// let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
 /// let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
-/// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results };
+/// let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
 /// let build = |spec: &_, bank, kernels| {
 ///     let mut run = Run::new(spec, bank, kernels)?;
 ///     run.observe(Box::new(Largest));
@@ -161,17 +161,22 @@ pub fn train_run(
     options: &Options,
     watch: &mut dyn Recorder,
 ) -> Result<Training, LabError> {
+    memory::check_run(&spec, options.keep == Keep::All)?;
     let bank = items::load(&mut spec)?;
     let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
     // Shapes and groups are checked here, before anything is created.
-    let detected = Kernels::detect();
+    let detected = options.kernels();
     let mut run = make(detected)?;
     let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
+    if options.resume {
+        extend::extend(&run_dir, options.out.is_none(), &spec, &make)?;
+    }
     if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {
         return Ok(Training::Ended(Box::new(report)));
     }
     let lock = run_dir.lock()?;
     let mut writer = Writer::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
+    writer.warnings.extend(items::warning(&spec, bank.as_ref()));
     let kernels = writer.kernels;
     if kernels != detected {
         run = make(kernels)?;
@@ -238,6 +243,7 @@ fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Res
         Standing::Finished if !options.force => {
             // Gone since it was looked for: the run begins again.
             let Some(manifest) = run_dir.manifest(spec)? else { return Ok(None) };
+            options.agrees(&manifest.arithmetic).map_err(|problem| LabError::run_dir(run_dir.root(), problem))?;
             let figures = manifest.files.keys().filter(|file| file.starts_with("figures/"));
             let (figures, gone): (Vec<_>, Vec<_>) =
                 figures.map(|file| run_dir.root().join(file)).partition(|path| path.is_file());

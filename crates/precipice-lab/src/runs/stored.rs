@@ -9,6 +9,7 @@ use precipice::spec::RunSpec;
 use precipice::train::Trainer;
 use precipice_num::Kernels;
 
+use super::memory;
 use super::trainer::{Build, explained, new_trainer};
 use crate::error::LabError;
 use crate::input::items;
@@ -43,7 +44,7 @@ impl StoredRun {
     /// # let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
     /// # let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
     /// # let options =
-    /// #     Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results };
+    /// #     Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
     /// # train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
     /// let run = StoredRun::open(&root)?;
     /// println!("{} rows, accuracy {}", run.rows.len(), run.rows[0].get(&metric::ACCURACY.main()));
@@ -52,7 +53,14 @@ impl StoredRun {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(root: &Path) -> Result<Self, LabError> {
-        let run_dir = RunDir::new(root);
+        Self::of(RunDir::new(root))
+    }
+
+    /// The same of a directory whose items may have been moved.
+    ///
+    /// # Errors
+    /// As [`StoredRun::open`].
+    pub fn of(run_dir: RunDir) -> Result<Self, LabError> {
         let spec = run_dir.spec()?;
         let own_metrics = run_dir.manifest(&spec)?.map_or_else(Vec::new, |manifest| manifest.own_metrics);
         Ok(Self { rows: run_dir.rows()?, spec, own_metrics, run_dir })
@@ -72,6 +80,7 @@ impl StoredRun {
     /// As [`at_step`].
     pub fn run_at(&self, step: u64, build: &Build<'_>) -> Result<Run, LabError> {
         let mut spec = self.spec.clone();
+        memory::check_run(&spec, false)?;
         // The digest of items is part of the address.
         let bank = items::load(&mut spec)?;
         let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
@@ -94,6 +103,7 @@ impl StoredRun {
 /// If there is no such checkpoint, listing those there are.
 pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, LabError> {
     let mut spec = spec.clone();
+    memory::check_run(&spec, false)?;
     let bank = items::load(&mut spec)?;
     let detected = Kernels::detect();
     let mut trainer = new_trainer(&spec, bank.clone(), detected)?;

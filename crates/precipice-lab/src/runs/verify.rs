@@ -10,6 +10,7 @@ use precipice::spec::RunSpec;
 use precipice::train::{TrainState, Trainer};
 use precipice_num::{Arithmetic, Kernels};
 
+use super::memory;
 use super::session::{Both, reported, unwrap_record};
 use super::threads::Pool;
 use super::trainer::{Build, explained};
@@ -44,7 +45,7 @@ pub struct Verification {
 /// # let root = folder.path().join("run");
 /// # let overrides = vec!["eval.sequences=64".to_owned(), "probes.sequences=16".to_owned()];
 /// # let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None })?;
-/// # let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results };
+/// # let options = Options { out: Some(root), threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
 /// let report = train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
 /// let again = verify(&report.run_dir, 1, &mut MemoryRecorder::default())?;
 /// assert_eq!(again.difference, None);
@@ -80,6 +81,7 @@ fn compare(
     found: &mut Verification,
 ) -> Result<(), LabError> {
     let mut spec = run_dir.spec()?;
+    memory::check_run(&spec, false)?;
     let not_finished = || LabError::run_dir(run_dir.root(), RunDirProblem::NotFinished);
     let manifest = run_dir.manifest(&spec)?.ok_or_else(not_finished)?;
     found.stored_digest = Some(manifest.digest.clone());

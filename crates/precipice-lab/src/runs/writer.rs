@@ -65,13 +65,20 @@ impl Writer {
             Standing::Unfinished if !options.resume => {
                 return Err(LabError::run_dir(run_dir.root(), RunDirProblem::BegunMeanwhile));
             }
-            Standing::Unfinished => resume::kept(run_dir, spec, layout, options.keep)?,
+            Standing::Unfinished => {
+                let kept = resume::kept(run_dir, spec, layout, options.keep)?;
+                let stored = kept.saved.as_ref().map_or(Ok(()), |saved| options.agrees(saved.arithmetic.name()));
+                stored.map_err(|problem| LabError::run_dir(run_dir.root(), problem))?;
+                // The same run, whose items may lie elsewhere now.
+                run_dir.write_spec(spec)?;
+                kept
+            }
         };
         run_dir.make_folders()?;
         let Kept { saved, entries, warnings } = kept;
         let spec_hash = spec.hash();
         let log = Log::open(&run_dir.log_path(), entries.last(), &spec_hash)?;
-        let kernels = saved.as_ref().map_or(Kernels::detect(), |saved| Kernels::with_arithmetic(saved.arithmetic));
+        let kernels = saved.as_ref().map_or(options.kernels(), |saved| Kernels::with_arithmetic(saved.arithmetic));
         let (start, rows) = (saved.map(|saved| saved.state), entries.into_iter().map(|entry| entry.row).collect());
         let (run_dir, spec) = (run_dir.clone(), spec.clone());
         Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep: options.keep, lock })

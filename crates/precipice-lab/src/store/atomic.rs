@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::error::LabError;
+use crate::machine;
 
 /// Prefix of files that are being written; left over after a crash, ignored by readers.
 pub const TEMPORARY: &str = ".tmp-";
@@ -34,8 +35,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), LabError> {
 /// If the system refuses, or it is a device or a pipe.
 pub fn read(path: &Path) -> Result<Vec<u8>, LabError> {
     let whole = || {
-        if !fs::metadata(path)?.is_file() {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a file"));
+        }
+        if metadata.len() as f64 > machine::memory().bytes {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "is larger than the memory that is left"));
         }
         fs::read(path)
     };

@@ -33,6 +33,8 @@ use crate::error::{LabError, RunDirProblem};
 #[derive(Clone, Debug)]
 pub struct RunDir {
     root: PathBuf,
+    /// Where the file of items is, if it is no longer where the spec says.
+    items: Option<PathBuf>,
 }
 
 /// Files in the folder of figures that are the run's own.
@@ -52,7 +54,12 @@ pub const FIGURES: [&str; 10] = [
 impl RunDir {
     /// The directory at a path, which need not exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), items: None }
+    }
+
+    /// The same run, whose file of items has been moved; what it holds must be what it was.
+    pub fn with_items(self, items: Option<PathBuf>) -> Self {
+        Self { items, ..self }
     }
 
     /// `runs/<name>-<hash8>`.
@@ -114,7 +121,14 @@ impl RunDir {
         if !self.spec_path().is_file() {
             return Err(LabError::run_dir(&self.root, RunDirProblem::NotARunDirectory));
         }
-        spec_text::read(&self.spec_path())
+        let mut spec = spec_text::read(&self.spec_path())?;
+        if let Some(moved) = &self.items {
+            let no_items = || LabError::run_dir(&self.root, RunDirProblem::NoItems);
+            let items = spec.task.family_mut().items_mut().ok_or_else(no_items)?;
+            let absolute = std::path::absolute(moved).map_err(LabError::io("find", moved))?;
+            items.file = absolute.display().to_string();
+        }
+        Ok(spec)
     }
 
     /// The manifest of the run of this spec; none if it is not finished.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use npyz::WriterBuilder;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -88,6 +88,9 @@ impl Table {
                 Column::Int(values) => {
                     column.typed::<Int64Type>().write_batch(values, None, None)?;
                 }
+                Column::Bool(values) => {
+                    column.typed::<BoolType>().write_batch(values, None, None)?;
+                }
                 Column::Real(values) => {
                     let defined: Vec<i16> = values.iter().map(|value| i16::from(!value.is_nan())).collect();
                     let values: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
@@ -112,6 +115,7 @@ impl Table {
         for i in 0..self.n_rows() {
             let cell = |(_, column): &(String, Column)| match column {
                 Column::Int(values) => values[i].to_string(),
+                Column::Bool(values) => values[i].to_string(),
                 Column::Real(values) if values[i].is_nan() => String::new(),
                 Column::Real(values) => values[i].to_string(),
                 Column::Text(values) => quoted(&values[i]),
@@ -132,6 +136,7 @@ impl Table {
             archive.start_file(format!("{name}.npy"), options).map_err(std::io::Error::other)?;
             archive.write_all(&match column {
                 Column::Int(values) => npy(values)?,
+                Column::Bool(values) => npy(values)?,
                 Column::Real(values) => npy(values)?,
                 Column::Text(values) => npy_text(values),
             })?;
@@ -145,6 +150,8 @@ impl Table {
 pub enum Column {
     /// int64
     Int(Vec<i64>),
+    /// boolean
+    Bool(Vec<bool>),
     /// double, null where it is NaN
     Real(Vec<f64>),
     /// UTF-8
@@ -155,6 +162,7 @@ impl Column {
     fn len(&self) -> usize {
         match self {
             Column::Int(values) => values.len(),
+            Column::Bool(values) => values.len(),
             Column::Real(values) => values.len(),
             Column::Text(values) => values.len(),
         }
@@ -163,6 +171,7 @@ impl Column {
     fn field(&self, name: &str) -> Result<Arc<Type>, ParquetError> {
         let (physical, repetition, logical) = match self {
             Column::Int(_) => (Physical::INT64, Repetition::REQUIRED, None),
+            Column::Bool(_) => (Physical::BOOLEAN, Repetition::REQUIRED, None),
             Column::Real(_) => (Physical::DOUBLE, Repetition::OPTIONAL, None),
             Column::Text(_) => (Physical::BYTE_ARRAY, Repetition::REQUIRED, Some(LogicalType::String)),
         };

@@ -11,11 +11,11 @@ use precipice_figures::{
 };
 use serde_json::Value;
 
-use super::grid::as_json;
+use super::grid::{as_json, as_typed};
 use super::plan::Axis;
 use super::report::{SweepReport, SweepRow};
 use super::summary::{by_point, observations, quantile, summarize};
-use crate::error::{FigureProblem, LabError};
+use crate::error::{FigureProblem, LabError, excerpt};
 use crate::store::RunDir;
 
 /// A figure and the stem of its file.
@@ -47,7 +47,7 @@ pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFig
     let facts = facts_of(report)?;
     let (curves, n_left_out) = learning_curves(title, report, &facts)?;
     let mut figures = vec![SweepFigure { name: "ensemble", figure: ensemble(&curves).map_err(problem)? }];
-    let is_swept = |axis: &&Axis| axis.values.len() > 1;
+    let is_swept = |axis: &&Axis| axis.points.len() > 1;
     match axes.iter().filter(is_swept).collect::<Vec<_>>()[..] {
         [y, x] => {
             let figure = phase_diagram(&phase_data(title, x, y, report, &facts)).map_err(problem)?;
@@ -89,11 +89,11 @@ pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport, facts: 
     let (points, summaries) = (by_point(&report.runs), summarize(report));
     let at = |i: usize, j: usize| {
         let is_here = |axis: &Axis, k: usize, run: &SweepRow| {
-            run.swept.get(&axis.key).is_some_and(|value| plain(value) == as_shown(&axis.values[k]))
+            axis.keys.iter().zip(&axis.points[k]).all(|(key, value)| run.swept.get(key) == Some(&as_json(value)))
         };
         points.iter().position(|runs| is_here(x, i, runs[0]) && is_here(y, j, runs[0]))
     };
-    let grid = || (0..y.values.len()).flat_map(|j| (0..x.values.len()).map(move |i| (i, j)));
+    let grid = || (0..y.points.len()).flat_map(|j| (0..x.points.len()).map(move |i| (i, j)));
     let accuracy = |(name, column): (String, Column)| {
         let cell = |(i, j): (usize, usize)| match at(i, j) {
             Some(at) => PhaseCell::Value(median(points[at].iter().map(|run| last(run, &column))), String::new()),
@@ -112,7 +112,7 @@ pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport, facts: 
     };
     let mut maps: Vec<PhaseMap> = measured(facts).into_iter().map(accuracy).collect();
     maps.push(PhaseMap { name: "t50".to_owned(), unit: PhaseUnit::Steps, cells: grid().map(time).collect() });
-    let shown = |axis: &Axis| (short_key(&axis.key).to_owned(), axis.values.iter().map(|v| as_shown(v)).collect());
+    let shown = |axis: &Axis| (short_name(axis), axis.points.iter().map(|values| as_shown(values)).collect());
     let seeds = points.iter().map(Vec::len).max().unwrap_or(0);
     let note = format!(
         "Medians of {seeds} seed{} at the end. t50 is the step of the jump to in-context answers (Kaplan–Meier \
@@ -129,7 +129,7 @@ pub fn dependence(title: &str, x: &Axis, report: &SweepReport, facts: &Facts) ->
         let at = |runs: &Vec<&SweepRow>| {
             let values = || runs.iter().map(|run| last(run, &column));
             let (low, high) = (values().fold(f64::NAN, f64::min), values().fold(f64::NAN, f64::max));
-            let x = runs[0].swept.get(&x.key).and_then(Value::as_f64).unwrap_or(f64::NAN);
+            let x = runs[0].swept.get(&x.keys[0]).and_then(Value::as_f64).unwrap_or(f64::NAN);
             (x, [low, median(values()), high])
         };
         let mut at: Vec<_> = points.iter().map(at).collect();
@@ -145,12 +145,12 @@ pub fn dependence(title: &str, x: &Axis, report: &SweepReport, facts: &Facts) ->
         marks: Vec::new(),
         mark_words: String::new(),
     };
-    Bands { title: title.to_owned(), x_name: Some(short_key(&x.key).to_owned()), panels: vec![panel] }
+    Bands { title: title.to_owned(), x_name: Some(short_name(x)), panels: vec![panel] }
 }
 
-/// The values of an axis, where all are numbers.
-fn numbers(axis: &Axis) -> Option<Vec<f64>> {
-    axis.values.iter().map(|value| value.parse::<f64>().ok()).collect()
+/// The values of an axis, where all are numbers; of fields that go together those of the first.
+pub fn numbers(axis: &Axis) -> Option<Vec<f64>> {
+    axis.points.iter().map(|values| as_json(&values[0]).as_f64()).collect()
 }
 
 /// Accuracy over training with quantile bands, and the share of runs that have not jumped.
@@ -252,9 +252,14 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A value of an axis as it stands in a report.
-fn as_shown(value: &str) -> String {
-    plain(&as_json(value))
+/// The last names of an axis' fields.
+fn short_name(axis: &Axis) -> String {
+    axis.keys.iter().map(|key| short_key(key)).collect::<Vec<_>>().join(", ")
+}
+
+/// The values of a point of an axis.
+fn as_shown(values: &[toml::Value]) -> String {
+    values.iter().map(|value| excerpt(&as_typed(value))).collect::<Vec<_>>().join(", ")
 }
 
 /// Quantiles of the accuracy, at every step over the runs that came so far.

@@ -14,7 +14,7 @@ use super::record::{Record, name_of};
 use super::report::{FailedRun, SweepReport, SweepRow};
 use crate::error::{LabError, RunDirProblem};
 use crate::runs::threads::THREADS_MAX;
-use crate::runs::{Keep, Options, Training, train};
+use crate::runs::{Keep, Options, Training, memory, train};
 use crate::store::RunOutcome;
 
 /// Someone who is told of every run that ends, and may stop the sweep.
@@ -40,7 +40,7 @@ pub trait SweepWatcher: Send {
 /// # let folder = tempfile::tempdir()?;
 /// let mut plan = Plan::load("copying-small", false)?;
 /// plan.changes.overrides = ["train.steps=2", "eval.sequences=64", "probes.sequences=16"].map(str::to_owned).to_vec();
-/// plan.set_axis(Axis { key: "train.batch_size".to_owned(), values: vec!["8".to_owned(), "16".to_owned()] });
+/// plan.set_axis(Axis::of("train.batch_size", [8, 16]));
 /// plan.seeds = vec![0];
 /// let report = sweep(plan.jobs()?, folder.path(), 1, &|| false, &mut Quiet)?;
 /// assert_eq!(summarize(&report).len(), 2);
@@ -53,6 +53,7 @@ pub fn sweep(
     stop: &(dyn Fn() -> bool + Sync),
     watcher: &mut dyn SweepWatcher,
 ) -> Result<SweepReport, LabError> {
+    check_memory(&jobs, workers)?;
     Record::enter(folder, &jobs)?;
     // Few runs leave threads over, which then share each run.
     let threads = (workers / jobs.len().max(1)).clamp(1, THREADS_MAX);
@@ -110,6 +111,24 @@ pub fn sweep(
     Ok(report)
 }
 
+/// Refuses more workers than there is memory for: the largest runs may be made at one time.
+fn check_memory(jobs: &[Job], workers: usize) -> Result<(), LabError> {
+    let (mut needs, mut before): (Vec<f64>, Option<&Job>) = (Vec::with_capacity(jobs.len()), None);
+    for job in jobs {
+        // Seeds need nothing.
+        let need = match (needs.last(), before.filter(|other| other.swept == job.swept)) {
+            (Some(&need), Some(_)) => need,
+            _ => memory::need(&job.spec, false)?,
+        };
+        needs.push(need);
+        before = Some(job);
+    }
+    needs.sort_by(|a, b| b.total_cmp(a));
+    needs.truncate(workers.max(1));
+    let name = jobs.first().map_or("", |job| &job.spec.name);
+    memory::check(name, needs.iter().sum(), needs.len())
+}
+
 fn next(queue: &Mutex<VecDeque<(usize, Job)>>) -> Option<(usize, Job)> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
@@ -128,10 +147,10 @@ enum Ending {
 const UNTIL_NEXT_LOOK: Duration = Duration::from_millis(200);
 
 fn run_one(job: &Job, folder: &Path, threads: usize, stop: &(dyn Fn() -> bool + Sync)) -> Ending {
-    let Job { spec, swept, seed } = job.clone();
+    let Job { spec, swept, seed, arithmetic } = job.clone();
     let spec_hash = spec.hash();
     let out = Some(folder.join(name_of(&spec)));
-    let options = Options { out, threads, resume: true, force: false, keep: Keep::Results };
+    let options = Options { out, threads, resume: true, force: false, keep: Keep::Results, arithmetic };
     match train(spec, &options, &mut Stop(stop)).and_then(Training::seal) {
         Ok(report) if report.manifest.outcome == RunOutcome::Stopped => Ending::Stopped,
         Ok(report) => {

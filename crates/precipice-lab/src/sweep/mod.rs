@@ -18,10 +18,12 @@ mod summary;
 mod tables;
 
 pub use catalog::{Experiment, ExperimentKind, catalog};
-pub use diagrams::{SweepFigure, SweepFigures, aligned_curves, dependence, draw, facts_of, phase_data, seed_curves};
+pub use diagrams::{
+    SweepFigure, SweepFigures, aligned_curves, dependence, draw, facts_of, numbers, phase_data, seed_curves,
+};
 pub use executor::{SweepWatcher, sweep};
-pub use grid::Job;
-pub use plan::{Axis, BUILT_IN_SWEEPS, Plan, parse_seeds};
+pub use grid::{Job, items_warnings};
+pub use plan::{Axis, BUILT_IN_SWEEPS, Plan, as_json, parse_seeds, source};
 pub use record::{Record, lock};
 pub use report::{FailedRun, SweepReport, SweepRow};
 pub use summary::{PointSummary, SweepSummary, observations, summarize};

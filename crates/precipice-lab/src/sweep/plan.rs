@@ -1,38 +1,75 @@
 //! What a sweep runs: from the command line, a sweep file, or a sweep that is built in.
 
-use std::fs;
 use std::path::Path;
 
+use precipice::field::name as name_of_folder;
+use precipice_num::Arithmetic;
 use serde::Deserialize;
 
-use crate::error::{LabError, SweepProblem};
-use crate::input::spec_file::{self, Changes, nearest, toml_error};
+use crate::error::{LabError, SweepProblem, excerpt};
+use crate::input::built_in;
+pub use crate::input::built_in::BUILT_IN_SWEEPS;
+use crate::input::change::{parse_axis, parse_key, together};
+use crate::input::fields::dotted;
+use crate::input::spec_file::{self, Changes, nearest};
 
-/// Sweeps that are part of the program.
-pub const BUILT_IN_SWEEPS: [(&str, &str); 14] = [
-    ("reddy-reference", include_str!("../../../../specs/sweeps/reddy-reference.toml")),
-    ("reddy-frozen-biases", include_str!("../../../../specs/sweeps/reddy-frozen-biases.toml")),
-    ("reddy-classes-burstiness", include_str!("../../../../specs/sweeps/reddy-classes-burstiness.toml")),
-    ("reddy-noise", include_str!("../../../../specs/sweeps/reddy-noise.toml")),
-    ("reddy-zipf", include_str!("../../../../specs/sweeps/reddy-zipf.toml")),
-    ("reddy-minimal", include_str!("../../../../specs/sweeps/reddy-minimal.toml")),
-    ("reddy-minimal-classes", include_str!("../../../../specs/sweeps/reddy-minimal-classes.toml")),
-    ("reddy-bursty-novel", include_str!("../../../../specs/sweeps/reddy-bursty-novel.toml")),
-    ("reddy-exemplars-labels", include_str!("../../../../specs/sweeps/reddy-exemplars-labels.toml")),
-    ("reddy-interventions", include_str!("../../../../specs/sweeps/reddy-interventions.toml")),
-    ("oswald-exemplars", include_str!("../../../../specs/sweeps/oswald-exemplars.toml")),
-    ("oswald-heads", include_str!("../../../../specs/sweeps/oswald-heads.toml")),
-    ("oswald-misread", include_str!("../../../../specs/sweeps/oswald-misread.toml")),
-    ("han-classes-burstiness", include_str!("../../../../specs/sweeps/han-classes-burstiness.toml")),
-];
-
-/// A field and the values that it takes.
+/// A field and the values that it takes, or fields that go together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
     /// `key.sub`, as in `-s`.
-    pub key: String,
-    /// As typed.
-    pub values: Vec<String>,
+    pub keys: Vec<String>,
+    /// For each point of the axis the values of its fields.
+    pub points: Vec<Vec<toml::Value>>,
+    /// Where it was said, for errors.
+    pub(super) said: Said,
+}
+
+/// Where an axis was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// By `-g`.
+    OnTheCommandLine,
+    /// In `[[grid]]`.
+    InTheFile,
+}
+
+impl Axis {
+    /// One field.
+    pub fn of(key: &str, values: impl IntoIterator<Item = impl Into<toml::Value>>) -> Self {
+        let points = values.into_iter().map(|value| vec![value.into()]).collect();
+        Self { keys: vec![key.to_owned()], points, said: Said::OnTheCommandLine }
+    }
+
+    /// `KEY=V1,V2`, or `KEY1,KEY2=[A1,B1],[A2,B2]` of fields that go together, as typed.
+    ///
+    /// # Errors
+    /// What was expected.
+    ///
+    /// ```
+    /// use precipice_lab::sweep::Axis;
+    /// assert_eq!(Axis::parse("train.steps=3,4")?, Axis::of("train.steps", [3, 4]));
+    /// let axis = Axis::parse("task.copying.n_exemplars,task.copying.n_labels=[4,16],[8,32]")?;
+    /// assert_eq!((axis.keys.len(), axis.points.len()), (2, 2));
+    /// # Ok::<(), String>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (keys, points) = parse_axis(text)?;
+        Self { keys, points, said: Said::OnTheCommandLine }.checked()
+    }
+
+    /// Seeds have an option of their own, and no field stands twice in an axis.
+    fn checked(self) -> Result<Self, String> {
+        for (i, key) in self.keys.iter().enumerate() {
+            let path = parse_key(key).map_err(|problem| problem.to_string())?;
+            if path[0] == "seeds" {
+                return Err("seeds are given by --seeds".to_owned());
+            }
+            if self.keys[..i].contains(key) {
+                return Err(format!("{} is named twice", excerpt(key)));
+            }
+        }
+        Ok(self)
+    }
 }
 
 /// A grid of runs.
@@ -42,14 +79,20 @@ pub struct Plan {
     pub name: String,
     /// One sentence.
     pub description: String,
+    /// Built-in name or path of the sweep file, or of the spec where there is none.
+    pub origin: String,
     /// Built-in name or path.
     pub spec: String,
-    /// Of every run.
+    /// What a sweep file sets in every run.
+    pub set: Vec<String>,
+    /// What else is changed in every run.
     pub changes: Changes,
     /// The grid.
     pub axes: Vec<Axis>,
     /// Of every point.
     pub seeds: Vec<u64>,
+    /// Of every run; default that of this processor.
+    pub arithmetic: Option<Arithmetic>,
     /// Whether points of the grid that are no valid specs are left out.
     pub skips_invalid: bool,
     /// Whether it was made of a spec and not of a sweep file.
@@ -87,7 +130,9 @@ struct FastPart {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GridAxis {
-    key: String,
+    key: Option<String>,
+    #[serde(default)]
+    keys: Vec<String>,
     values: Vec<toml::Value>,
 }
 
@@ -108,19 +153,14 @@ impl Plan {
     /// # Ok::<(), precipice_lab::error::LabError>(())
     /// ```
     pub fn load(name_or_path: &str, is_fast: bool) -> Result<Self, LabError> {
-        let built_in = BUILT_IN_SWEEPS.iter().find(|(name, _)| *name == name_or_path);
-        let text = match built_in {
-            Some((_, text)) => Some((*text).to_owned()),
-            None => sweep_file(Path::new(name_or_path)),
-        };
-        if let Some(text) = text {
+        if let Some(text) = source(name_or_path)? {
             return Self::from_toml(name_or_path, &text, is_fast);
         }
         let error = |problem| LabError::sweep(name_or_path, problem);
         if is_fast {
             return Err(error(SweepProblem::NotASweepFile));
         }
-        let is_spec = Path::new(name_or_path).exists() || spec_file::is_built_in(name_or_path);
+        let is_spec = Path::new(name_or_path).exists() || built_in::is_built_in(name_or_path);
         let names = || BUILT_IN_SWEEPS.iter().map(|(name, _)| *name);
         if let (false, Some(name)) = (is_spec, nearest(name_or_path, names())) {
             let there_are = names().collect();
@@ -130,17 +170,20 @@ impl Plan {
         Ok(Self {
             name: spec.name,
             description: spec.description,
+            origin: name_or_path.to_owned(),
             spec: name_or_path.to_owned(),
+            set: Vec::new(),
             changes: Changes::default(),
             axes: Vec::new(),
             seeds: parse_seeds(SEEDS).expect("a valid range"),
+            arithmetic: None,
             skips_invalid: false,
             is_of_one_spec: true,
         })
     }
 
     fn from_toml(origin: &str, text: &str, is_fast: bool) -> Result<Self, LabError> {
-        let file: SweepFile = toml::from_str(text).map_err(|e| toml_error(origin, &e))?;
+        let file: SweepFile = spec_file::deserialize(origin, text, spec_file::table_of(origin, text)?)?;
         let SweepFile { name, description, spec, mut seeds, mut set, mut grid, skips_invalid, fast } = file;
         let error = |problem| LabError::sweep(origin, problem);
         if is_fast {
@@ -152,32 +195,96 @@ impl Plan {
         let seeds =
             parse_seeds(&seeds).map_err(|expected| error(SweepProblem::Seeds { text: seeds.clone(), expected }))?;
         // A path is relative to the file that names it.
-        let folder = Path::new(origin).parent().filter(|_| !spec_file::is_built_in(&spec));
+        let folder = Path::new(origin).parent().filter(|_| !built_in::is_built_in(&spec));
         let spec = folder.map_or(spec.clone(), |folder| folder.join(&spec).display().to_string());
-        let as_typed = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let axis = |axis: GridAxis| Axis { key: axis.key, values: axis.values.iter().map(as_typed).collect() };
-        let axes: Vec<Axis> = grid.into_iter().map(axis).collect();
-        if let Some(empty) = axes.iter().find(|axis| axis.values.is_empty()) {
-            return Err(error(SweepProblem::NoValues { key: empty.key.clone() }));
-        }
-        let changes = Changes { overrides: set, ..Changes::default() };
-        Ok(Self { name, description, spec, changes, axes, seeds, skips_invalid, is_of_one_spec: false })
+        name_of_folder("name", &name).map_err(|e| error(SweepProblem::Name(e)))?;
+        let axes = grid.into_iter().map(axis_of).collect::<Result<Vec<_>, _>>().map_err(error)?;
+        let (origin, changes) = (origin.to_owned(), Changes::default());
+        Ok(Self {
+            name,
+            description,
+            origin,
+            spec,
+            set,
+            changes,
+            axes,
+            seeds,
+            arithmetic: None,
+            skips_invalid,
+            is_of_one_spec: false,
+        })
     }
 
-    /// Replaces the values of an axis, or adds one.
-    pub fn set_axis(&mut self, axis: Axis) {
-        match self.axes.iter_mut().find(|other| other.key == axis.key) {
-            Some(other) => *other = axis,
-            None => self.axes.push(axis),
+    /// Adds axes. One of fields that the sweep has an axis of replaces that one.
+    ///
+    /// # Errors
+    /// If a field is named by two of them, or a field that goes together with a replaced one by none.
+    pub fn set_axes(&mut self, axes: Vec<Axis>) -> Result<(), LabError> {
+        let error = |problem| Err(LabError::sweep(&self.origin, problem));
+        for (i, axis) in axes.iter().enumerate() {
+            let is_named = |key: &&String| axes[..i].iter().any(|other| other.keys.contains(key));
+            if let Some(key) = axis.keys.iter().find(is_named) {
+                return error(SweepProblem::SweptTwice { key: excerpt(key) });
+            }
+            for replaced in self.axes.iter().filter(|other| other.keys.iter().any(|key| axis.keys.contains(key))) {
+                if let Some(key) = replaced.keys.iter().find(|key| !axis.keys.contains(key)) {
+                    let together = replaced.keys.join(",");
+                    return error(SweepProblem::GoesTogether { key: key.clone(), together });
+                }
+            }
         }
+        axes.into_iter().for_each(|axis| self.set_axis(axis));
+        Ok(())
+    }
+
+    /// Replaces the axes that have fields of this one, or adds it.
+    pub fn set_axis(&mut self, axis: Axis) {
+        let is_replaced = |other: &Axis| other.keys.iter().any(|key| axis.keys.contains(key));
+        let place = self.axes.iter().position(is_replaced).unwrap_or(self.axes.len());
+        self.axes.retain(|other| !is_replaced(other));
+        self.axes.insert(place, axis);
     }
 }
 
-/// The text of a file that is a sweep and not a spec.
-fn sweep_file(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    let table = text.parse::<toml::Table>().ok()?;
-    (table.contains_key("grid") || table.contains_key("spec")).then_some(text)
+fn axis_of(GridAxis { key, keys, values }: GridAxis) -> Result<Axis, SweepProblem> {
+    let keys: Vec<String> = key.into_iter().chain(keys).collect();
+    let problem = |expected| SweepProblem::Axis { key: excerpt(&keys.join(", ")), expected };
+    if keys.is_empty() {
+        return Err(problem("expected a key, or keys of fields that go together".to_owned()));
+    }
+    if values.is_empty() {
+        return Err(SweepProblem::NoValues { key: excerpt(&keys.join(", ")) });
+    }
+    // As typed on the command line, so that both mean the same.
+    let bare = keys.iter().map(|key| parse_key(key).map(|path| dotted(&path))).collect::<Result<Vec<_>, _>>();
+    let bare = bare.map_err(|e| problem(e.to_string()))?;
+    let points = values.into_iter().map(|value| together(&bare, value)).collect::<Result<_, _>>();
+    let points = points.map_err(problem)?;
+    Axis { keys: bare, points, said: Said::InTheFile }.checked().map_err(problem)
+}
+
+/// The text of a sweep that is built in, or of a file that is a sweep and not a spec.
+///
+/// # Errors
+/// If there is such a file and it is no text.
+pub fn source(name_or_path: &str) -> Result<Option<String>, LabError> {
+    if let Some(text) = built_in::sweep(name_or_path) {
+        return Ok(Some(text.to_owned()));
+    }
+    if built_in::is_built_in(name_or_path) || !Path::new(name_or_path).exists() {
+        return Ok(None);
+    }
+    let text = spec_file::text_of(name_or_path)?;
+    Ok(text.parse::<toml::Table>().is_ok_and(|table| spec_file::is_sweep(&table)).then_some(text))
+}
+
+/// The same as JSON.
+///
+/// # Errors
+/// If it is no TOML.
+pub fn as_json(source: &str) -> Result<serde_json::Value, LabError> {
+    let table = spec_file::table_of("sweep", source)?;
+    Ok(serde_json::to_value(table).expect("TOML is plain data"))
 }
 
 /// Seeds that a sweep may have.
@@ -242,18 +349,14 @@ mod tests {
 
     #[test]
     fn points_that_are_no_specs_are_left_out_where_that_is_asked_for() {
-        let axis = |key: &str, values: &[&str]| Axis {
-            key: key.to_owned(),
-            values: values.iter().map(|value| (*value).to_owned()).collect(),
-        };
         let mut plan = Plan::load("copying-small", false).unwrap();
-        plan.set_axis(axis("task.copying.n_exemplars", &["2", "4"]));
-        plan.set_axis(axis("task.copying.n_labels", &["2", "4"]));
+        plan.set_axis(Axis::of("task.copying.n_exemplars", [2, 4]));
+        plan.set_axis(Axis::of("task.copying.n_labels", [2, 4]));
         assert!(plan.jobs().unwrap_err().to_string().contains("n_labels"));
         plan.skips_invalid = true;
         assert_eq!(plan.jobs().unwrap().len(), 3 * 8);
         // A misspelled field is a mistake, not a point without a spec.
-        plan.set_axis(axis("train.step", &["4"]));
+        plan.set_axis(Axis::of("train.step", [4]));
         assert!(plan.jobs().unwrap_err().to_string().contains("did you mean"));
     }
 }

@@ -82,7 +82,7 @@ impl Record {
         };
         let known: HashMap<String, usize> =
             all.runs.iter().enumerate().map(|(i, planned)| (planned.run.clone(), i)).collect();
-        for Job { spec, swept, seed } in jobs {
+        for Job { spec, swept, seed, .. } in jobs {
             let run = name_of(spec);
             match known.get(&run) {
                 Some(&i) => all.runs[i].swept.extend(swept.clone()),
@@ -133,7 +133,7 @@ mod tests {
 
     fn jobs(seeds: Vec<u64>) -> Vec<Job> {
         let mut plan = Plan::load("copying-small", false).unwrap();
-        plan.set_axis(Axis { key: "train.batch_size".to_owned(), values: vec!["8".to_owned(), "16".to_owned()] });
+        plan.set_axis(Axis::of("train.batch_size", [8, 16]));
         plan.seeds = seeds;
         plan.jobs().unwrap()
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::report::SweepRow;
 use crate::error::LabError;
 use crate::store::RunDir;
-use crate::store::tables::Column::{self, Int, Real, Text};
+use crate::store::tables::Column::{self, Bool, Int, Real, Text};
 use crate::store::tables::Table;
 
 /// A row for each run: address, swept fields, seed, outcome, the jump, and the last row of its log.
@@ -57,10 +57,13 @@ fn swept(rows: &[SweepRow], n_rows: impl Fn(usize) -> usize) -> Vec<(String, Col
     names(rows, |row| &row.swept).into_iter().map(column).collect()
 }
 
-/// Whole numbers, numbers, or text; a run that has no such field has an undefined number or empty text.
+/// Whole numbers, truth values, numbers, or text; a run that has no such field has an undefined number or empty text.
 fn column_of(values: &[Option<&Value>]) -> Column {
     if let Some(ints) = values.iter().map(|value| value.and_then(Value::as_i64)).collect() {
         return Int(ints);
+    }
+    if let Some(truths) = values.iter().map(|value| value.and_then(Value::as_bool)).collect() {
+        return Bool(truths);
     }
     if values.iter().all(|value| value.is_none_or(Value::is_number)) {
         return Real(values.iter().map(|value| value.and_then(Value::as_f64).unwrap_or(f64::NAN)).collect());

@@ -28,7 +28,7 @@ pub fn spec(seed: u64) -> RunSpec {
 }
 
 pub fn options(root: &Path) -> Options {
-    Options { out: Some(root.to_owned()), threads: 1, resume: false, force: false, keep: Keep::All }
+    Options { out: Some(root.to_owned()), threads: 1, resume: false, force: false, keep: Keep::All, arithmetic: None }
 }
 
 /// The stored result, as `run` repeats it.

@@ -19,7 +19,7 @@ fn sweep(folder: &Path) -> Result<SweepReport, LabError> {
     let mut plan = Plan::load("copying-small", false)?;
     let overrides = ["train.steps=8", "train.batch_size=8", "eval.every=4", "eval.sequences=16", "probes.sequences=8"];
     plan.changes.overrides = overrides.map(str::to_owned).to_vec();
-    plan.set_axis(Axis { key: "task.copying.d_item".to_owned(), values: vec!["6".to_owned(), "8".to_owned()] });
+    plan.set_axis(Axis::of("task.copying.d_item", [6, 8]));
     plan.seeds = vec![0, 1];
     sweep::sweep(plan.jobs()?, folder, 1, &|| false, &mut Quiet)
 }

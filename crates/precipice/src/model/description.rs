@@ -403,7 +403,7 @@ mod tests {
         spec.model = ModelSpec {
             attention: vec![AttentionKind::Linear],
             n_layers: 1,
-            d_pos: 0,
+            d_pos: Some(0),
             d_buffer: 0,
             output_projection: true,
             ..ModelSpec::default()
@@ -451,7 +451,7 @@ mod tests {
             |model| model.n_heads = 4,
             |model| model.layer_norm = true,
             |model| model.d_mlp = 8,
-            |model| model.d_pos = 0,
+            |model| model.d_pos = Some(0),
             |model| model.tied_layers = true,
             |model| model.clamps = vec![ClampSpec { layer: 0, head: 0, pattern: ClampPattern::PreviousToken }],
         ];

@@ -197,15 +197,19 @@ impl RunSpec {
         kinds.get(if kinds.len() == 1 { 0 } else { layer }).copied().unwrap_or_default()
     }
 
-    /// Width of the position code; a minimal head has none.
+    /// Width of the position code; a minimal head has none. By default as wide as a sequence is long.
     pub fn d_pos(&self) -> usize {
-        if self.model.minimal.is_some() { 0 } else { self.model.d_pos }
+        if self.model.minimal.is_some() {
+            return 0;
+        }
+        let default = || if self.facts().geometry.has_pairs() { 0 } else { self.n_tokens() };
+        self.model.d_pos.unwrap_or_else(default)
     }
 
     /// Width of the residual stream; a minimal head's is content and a buffer of the same width.
     pub fn d_model(&self) -> usize {
         let d_content = self.d_content();
-        if self.model.minimal.is_some() { 2 * d_content } else { self.model.d_pos + d_content + self.model.d_buffer }
+        if self.model.minimal.is_some() { 2 * d_content } else { self.d_pos() + d_content + self.model.d_buffer }
     }
 
     /// Columns of the query's row that the readout reads: all, or the buffer alone where a linear
@@ -219,7 +223,7 @@ impl RunSpec {
 
     /// Positions that a sequence may start in, plus its length.
     pub fn n_positions(&self) -> usize {
-        let default = if self.model.minimal.is_some() { self.n_tokens() } else { self.model.d_pos };
+        let default = if self.model.minimal.is_some() { self.n_tokens() } else { self.d_pos() };
         self.model.n_positions.unwrap_or(default)
     }
 
@@ -233,8 +237,10 @@ impl RunSpec {
 
     /// Fills in every default that depends on other fields.
     pub fn resolve(&mut self) {
+        let has_maps = self.model.minimal.is_none();
+        self.model.d_pos = has_maps.then(|| self.d_pos()).or(self.model.d_pos);
         self.model.n_positions = Some(self.n_positions());
-        self.model.d_head = self.model.minimal.is_none().then(|| self.d_head());
+        self.model.d_head = has_maps.then(|| self.d_head());
     }
 
     /// The canonical form: JSON of what differs from the defaults, without the description.

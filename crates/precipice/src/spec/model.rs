@@ -10,8 +10,9 @@ use crate::sequence::Tokens;
 pub struct ModelSpec {
     /// How positions are written into the residual stream.
     pub positions: Positions,
-    /// Width of the position subspace.
-    pub d_pos: usize,
+    /// Width of the position subspace. Default T, the length of a sequence; 0 where tokens are pairs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_pos: Option<usize>,
     /// Positions in all; a sequence starts at a random one that leaves room. Default `d_pos`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_positions: Option<usize>,
@@ -161,7 +162,7 @@ impl Default for ModelSpec {
     fn default() -> Self {
         Self {
             positions: Positions::OneHot,
-            d_pos: 17,
+            d_pos: None,
             n_positions: None,
             d_buffer: 64,
             n_layers: 2,

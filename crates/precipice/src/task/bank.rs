@@ -17,13 +17,27 @@ pub struct ItemsSpec {
     /// The last classes, never trained on, that form the `ic` evaluation set.
     #[serde(default)]
     pub n_held_out: usize,
+    /// Whether all items are divided by their mean length.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub normalize: bool,
     /// BLAKE3 of the array's shape and values; filled in when the file is read, checked when given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn default_array() -> String {
     "items".to_owned()
+}
+
+impl ItemsSpec {
+    /// The array `items` of a file, of which all classes are trained on.
+    pub fn of(file: &str) -> Self {
+        Self { file: file.to_owned(), array: default_array(), n_held_out: 0, normalize: false, digest: None }
+    }
 }
 
 /// Real items, classes x instances x D.
@@ -32,7 +46,7 @@ fn default_array() -> String {
 /// use precipice::spec::{CopyingSpec, ItemsSpec, RunSpec, TaskSpec};
 /// use precipice::task::{ItemBank, Set};
 /// let bank = ItemBank { values: vec![0.5; 20 * 3 * 16].into(), n_classes: 20, n_instances: 3, d_item: 16 };
-/// let items = ItemsSpec { file: "items.npz".to_owned(), array: "items".to_owned(), n_held_out: 10, digest: None };
+/// let items = ItemsSpec { n_held_out: 10, ..ItemsSpec::of("items.npz") };
 /// let task = CopyingSpec { d_item: 16, items: Some(items), ..CopyingSpec::default() };
 /// let spec = RunSpec { task: TaskSpec::Copying(task), ..RunSpec::default() };
 /// let held_out = spec.build_task(Some(bank))?.batch(Set::Eval(1), 0, 4);
@@ -158,6 +172,35 @@ impl ItemBank {
             let (class, instance, column) = (at / (n_instances * d_item), at / d_item % n_instances, at % d_item);
             return Err(ItemBankError::NotFinite { class, instance, column, value: self.values[at] });
         }
+        Ok(())
+    }
+
+    /// Mean of the items' lengths; NaN where there are none.
+    ///
+    /// ```
+    /// use precipice::task::ItemBank;
+    /// let mut bank = ItemBank { values: vec![3.0, 4.0, 0.0, 1.0].into(), n_classes: 1, n_instances: 2, d_item: 2 };
+    /// assert_eq!(bank.mean_length(), 3.0);
+    /// assert_eq!(bank.normalize(), Ok(()));
+    /// assert_eq!(*bank.values, [1.0, 4.0 / 3.0, 0.0, 1.0 / 3.0]);
+    /// ```
+    pub fn mean_length(&self) -> f64 {
+        let square = |item: &[f32]| item.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+        let items = self.values.chunks_exact(self.d_item.max(1));
+        let n = items.len() as f64;
+        items.map(|item| square(item).sqrt()).sum::<f64>() / n
+    }
+
+    /// Divides all items by their mean length.
+    ///
+    /// # Errors
+    /// With the length, if it is 0 or not finite.
+    pub fn normalize(&mut self) -> Result<(), f64> {
+        let length = self.mean_length();
+        if !(length.is_finite() && length > 0.0) {
+            return Err(length);
+        }
+        Arc::make_mut(&mut self.values).iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
         Ok(())
     }
 

@@ -152,7 +152,8 @@ impl Family for ClassificationSpec {
                 label_strength: 0.0,
             }),
             has_halves: false,
-            n_kept: n_classes * d_item,
+            // Means of classes and, in numbers of twice the width, how often each is drawn.
+            n_kept: n_classes * (d_item + if self.zipf_exponent == 0.0 { 0 } else { 2 }),
         }
     }
 

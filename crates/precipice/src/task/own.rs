@@ -21,7 +21,7 @@ pub struct OwnSpec {
 
 /// A parameter of a task that is not built in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "true or false, a number or a text")]
 pub enum Parameter {
     /// Yes or no.
     Switch(bool),

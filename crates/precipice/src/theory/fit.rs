@@ -118,7 +118,7 @@ impl Path {
     /// point's step. β₂ goes on as it was measured and stays where the measurement ends.
     ///
     /// # Errors
-    /// As for [`crate::theory::flow()`].
+    /// As for [`flow`](super::flow()).
     pub fn flow_from(&self, index: usize, rates: Point, steps: f64) -> Result<Flow, FlowError> {
         let origin = self.points[index];
         let measured = self.points[index..].iter().map(|p| (p.step - origin.step, p.label_strength)).collect();

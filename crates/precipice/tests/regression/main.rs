@@ -21,7 +21,7 @@ pub fn layers(n_layers: usize) -> ModelSpec {
     ModelSpec {
         attention: vec![AttentionKind::Linear],
         n_layers,
-        d_pos: 0,
+        d_pos: Some(0),
         d_buffer: 0,
         output_projection: true,
         n_positions: None,

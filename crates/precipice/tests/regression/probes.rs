@@ -96,8 +96,14 @@ fn a_copying_layer_attends_to_its_own_value() {
     let task = RegressionSpec { n_exemplars: 5, d_item: 4, ..RegressionSpec::default() };
     let kinds = vec![AttentionKind::Softmax, AttentionKind::Linear];
     // The first of two heads copies, the other sees all ten tokens evenly.
-    let stream =
-        ModelSpec { tokens: Tokens::Stream, d_pos: 11, n_heads: 2, d_head: Some(16), attention: kinds, ..layers(2) };
+    let stream = ModelSpec {
+        tokens: Tokens::Stream,
+        d_pos: Some(11),
+        n_heads: 2,
+        d_head: Some(16),
+        attention: kinds,
+        ..layers(2)
+    };
     let spec = spec(task, stream);
     let mut trainer = trainer(&spec);
     let mut state = TrainState { params: Params::zeros(trainer.model().layout().clone()), ..trainer.state().clone() };

@@ -89,7 +89,7 @@ fn a_descent_may_start_anywhere() {
 fn a_copying_layer_makes_pairs_of_a_stream() {
     let task = RegressionSpec { n_exemplars: 5, d_item: 4, ..RegressionSpec::default() };
     let kinds = vec![AttentionKind::Softmax, AttentionKind::Linear];
-    let stream = ModelSpec { tokens: Tokens::Stream, d_pos: 11, attention: kinds, ..layers(2) };
+    let stream = ModelSpec { tokens: Tokens::Stream, d_pos: Some(11), attention: kinds, ..layers(2) };
     let write = |params: &mut Params<f64>| {
         write_copying(params, 0, 11, 60.0);
         Construction::GradientDescent { rate: 3.0 }.write(params, 1, 5, 11);

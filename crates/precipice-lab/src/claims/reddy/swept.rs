@@ -63,12 +63,12 @@ impl Swept {
     }
 
     pub fn axis(&self, key: &str) -> &Axis {
-        self.plan.axes.iter().find(|axis| axis.key.ends_with(key)).expect("the sweep has this axis")
+        self.plan.axes.iter().find(|axis| axis.keys[0].ends_with(key)).expect("the sweep has this axis")
     }
 
     /// Values of an axis of numbers.
     pub fn values(&self, key: &str) -> Vec<f64> {
-        self.axis(key).values.iter().filter_map(|value| value.parse().ok()).collect()
+        sweep::numbers(self.axis(key)).unwrap_or_default()
     }
 
     /// Writes a figure into the folder.

@@ -69,9 +69,9 @@ impl RunSpec {
             return refuse("probes.ablations", found, "must be empty in regression");
         }
         within("model.misread_scale", model.misread_scale, 0.0, SCALE_MAX)?;
-        if self.facts().geometry.has_pairs() && model.d_pos != 0 {
+        if self.facts().geometry.has_pairs() && self.d_pos() != 0 {
             let expected = "must be 0 where tokens = \"pairs\": the order of the pairs says nothing";
-            return refuse("model.d_pos", model.d_pos.to_string(), expected);
+            return refuse("model.d_pos", self.d_pos().to_string(), expected);
         }
         if let Some(embedding) = model.embedding {
             within("model.embedding.d_embed", embedding.d_embed, 2, WIDTH_MAX)?;

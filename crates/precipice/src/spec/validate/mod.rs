@@ -1,9 +1,10 @@
 //! Which specs can be run, and why the others cannot.
 
 use super::{ClampPattern, ClampSpec, MinimalSpec, ModelSpec, OptimizerSpec, Positions, Readout, RunSpec};
-use crate::field::{SpecError, WIDTH_MAX, error, fraction, positive, share, within};
+use crate::field::{SpecError, WIDTH_MAX, error, fraction, name, positive, share, within};
 
 mod attention;
+mod idle;
 
 /// Soft-max arguments beyond this are certainties.
 const SCALAR_MAX: f64 = 1e3;
@@ -18,7 +19,7 @@ impl RunSpec {
     /// # Errors
     /// The first field that cannot be run.
     pub fn validate(&self) -> Result<(), SpecError> {
-        self.validate_name()?;
+        name("name", &self.name)?;
         self.task.family().validate()?;
         self.validate_model()?;
         self.validate_train()?;
@@ -34,18 +35,6 @@ impl RunSpec {
         Ok(())
     }
 
-    fn validate_name(&self) -> Result<(), SpecError> {
-        if self.name.is_empty() {
-            return Err(error("name", "(missing)", "must be given, because it names the run directory"));
-        }
-        let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if self.name.len() > 80 || self.name.starts_with('.') || !self.name.chars().all(legal) {
-            let expected = "must be 1 to 80 letters, digits, '-', '_' or '.', because it names the run directory";
-            return Err(error("name", format!("{:?}", self.name), expected));
-        }
-        Ok(())
-    }
-
     fn validate_model(&self) -> Result<(), SpecError> {
         let model = &self.model;
         self.validate_attention()?;
@@ -57,7 +46,7 @@ impl RunSpec {
             return self.validate_clamps();
         }
         self.validate_overlap()?;
-        within("model.d_pos", model.d_pos, usize::from(!self.facts().geometry.has_pairs()), WIDTH_MAX)?;
+        within("model.d_pos", self.d_pos(), usize::from(!self.facts().geometry.has_pairs()), WIDTH_MAX)?;
         within("model.d_buffer", model.d_buffer, 0, WIDTH_MAX)?;
         within("model.n_layers", model.n_layers, 1, 64)?;
         within("model.n_heads", model.n_heads, 1, 256)?;
@@ -159,14 +148,14 @@ impl RunSpec {
         if self.n_tokens() > n_positions {
             let field = if self.model.positions == Positions::OneHot { "model.d_pos" } else { "model.n_positions" };
             let expected = format!(
-                "must be at least T = {} = {}, the length of a sequence",
+                "must be at least T = {} = {}, the length of a sequence; left out, it is T",
                 facts.geometry.length_words(),
                 self.n_tokens()
             );
             return Err(error(field, n_positions, expected));
         }
-        if self.model.positions == Positions::OneHot && n_positions != self.model.d_pos {
-            let expected = format!("must equal d_pos = {} where positions are one-hot", self.model.d_pos);
+        if self.model.positions == Positions::OneHot && n_positions != self.d_pos() {
+            let expected = format!("must equal d_pos = {} where positions are one-hot", self.d_pos());
             return Err(error("model.n_positions", n_positions, expected));
         }
         Ok(())
@@ -176,7 +165,7 @@ impl RunSpec {
         let train = &self.train;
         within("train.steps", train.steps, 0, STEPS_MAX)?;
         within("train.batch_size", train.batch_size, 1, 1 << 24)?;
-        let name = match &train.optimizer {
+        let rule = match &train.optimizer {
             OptimizerSpec::Sgd(sgd) => {
                 fraction("train.optimizer.sgd.momentum", sgd.momentum)?;
                 fraction("train.optimizer.sgd.decay", sgd.decay)?;
@@ -192,7 +181,7 @@ impl RunSpec {
                 "adam"
             }
         };
-        positive(&format!("train.optimizer.{name}.learning_rate"), train.optimizer.learning_rate())?;
+        positive(&format!("train.optimizer.{rule}.learning_rate"), train.optimizer.learning_rate())?;
         for (group, &factor) in &train.rate_factors {
             positive(&format!("train.rate_factors.{group:?}"), factor)?;
         }
@@ -251,7 +240,7 @@ mod tests {
         assert_eq!(rejected(|s| s.name = "a/b".to_owned()).field, "name");
         assert_eq!(rejected(|s| task(s).n_exemplars = 0).field, "task.copying.n_exemplars");
         assert_eq!(rejected(|s| task(s).n_labels = 7).field, "task.copying.n_labels");
-        assert_eq!(rejected(|s| s.model.d_pos = 16).field, "model.d_pos");
+        assert_eq!(rejected(|s| s.model.d_pos = Some(16)).field, "model.d_pos");
         assert_eq!(rejected(|s| s.model.n_heads = 3).field, "model.d_head");
         assert_eq!(rejected(|s| s.train.batch_size = 0).field, "train.batch_size");
         assert_eq!(rejected(|s| s.train.clip_norm = Some(f64::NAN)).field, "train.clip_norm");
@@ -264,6 +253,22 @@ mod tests {
         assert_eq!(rate.to_string(), "train.optimizer.sgd.learning_rate = NaN: must be a finite number above 0");
         let head = AblationSpec { layer: 2, head: 0, mode: AblationMode::Zero };
         assert_eq!(rejected(|s| s.probes.ablations.push(head)).field, "probes.ablations.layer");
+    }
+
+    #[test]
+    fn the_position_code_follows_the_sequence() {
+        let of = |n_exemplars: usize| {
+            let mut spec = good();
+            spec.task = TaskSpec::Copying(crate::spec::CopyingSpec { n_exemplars, ..Default::default() });
+            spec.resolve();
+            spec.validate().unwrap();
+            spec
+        };
+        assert_eq!([4, 8, 16].map(|n| (of(n).d_pos(), of(n).n_positions())), [(9, 9), (17, 17), (33, 33)]);
+        let explicit = RunSpec { model: ModelSpec { d_pos: Some(17), ..ModelSpec::default() }, ..good() };
+        assert_eq!(explicit.hash(), good().hash(), "the same run, said or left out");
+        let pairs = TaskSpec::Regression(crate::spec::RegressionSpec::default());
+        assert_eq!(RunSpec { task: pairs, ..good() }.d_pos(), 0);
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl Family for RegressionSpec {
             predictors: predictors.into_iter().map(|(name, words)| PredictorName::new(name, words)).collect(),
             formula: None,
             has_halves: false,
-            n_kept: 0,
+            // A pool of functions, that of its predictor, and what each function says of a context.
+            n_kept: self.n_tasks.unwrap_or(0) * (2 * d_item + 4),
         }
     }
 

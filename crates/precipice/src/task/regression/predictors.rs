@@ -127,11 +127,13 @@ fn ridge(xs: &[f64], ys: &[f64], query: &[f64], penalty: f64) -> f64 {
     let mut side: Vec<f64> =
         if n < d { ys.to_vec() } else { (0..d).map(|i| (0..n).map(|k| row(k)[i] * ys[k]).sum()).collect() };
     // A repeated input makes the system singular; a penalty far below its scale picks the shortest solution.
-    let factor = Cholesky::new(&gram, size).unwrap_or_else(|| {
+    let factor = Cholesky::new(&gram, size).or_else(|| {
         let trace: f64 = (0..size).map(|i| gram[i * size + i]).sum();
         (0..size).for_each(|i| gram[i * size + i] += 1e-10 * trace.max(f64::MIN_POSITIVE));
-        Cholesky::new(&gram, size).expect("a Gram matrix with a ridge is positive definite")
+        Cholesky::new(&gram, size)
     });
+    // Inputs that are not finite have no answer.
+    let Some(factor) = factor else { return f64::NAN };
     factor.solve(&mut side);
     if n < d { (0..n).map(|i| side[i] * dot(row(i), query)).sum() } else { dot(&side, query) }
 }

@@ -162,7 +162,7 @@ pub enum InputKind {
 
 /// A symmetric positive definite matrix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a list of numbers, the diagonal, or a list of rows of numbers")]
 pub enum Covariance {
     /// Only its diagonal.
     Diagonal(Vec<f64>),
@@ -193,6 +193,8 @@ pub const SCALE_MAX: f64 = 1e6;
 /// Below it squares underflow.
 const SCALE_MIN: f64 = 1e-6;
 const TASKS_MAX: usize = 1 << 24;
+/// Entries of a covariance, at most.
+const ENTRY_MAX: f64 = 1e12;
 
 pub(super) fn validate(task: &RegressionSpec) -> Result<(), SpecError> {
     let field = |name: &str| format!("task.regression.{name}");
@@ -242,6 +244,11 @@ fn validate_covariance(field: &str, covariance: &Covariance, d: usize) -> Result
         let expected = format!("must have d_item = {d} numbers, its diagonal, or {d} rows of {d}");
         return Err(error(field, found, expected));
     };
+    // Products of entries, inputs and labels stay far from the ends of single precision.
+    if let Some(entry) = matrix.iter().find(|entry| entry.is_nan() || entry.abs() > ENTRY_MAX) {
+        let expected = format!("must have entries from -{ENTRY_MAX} to {ENTRY_MAX}; input_scale scales all inputs");
+        return Err(error(field, entry, expected));
+    }
     for i in 0..d {
         for j in 0..i {
             let (below, above) = (matrix[i * d + j], matrix[j * d + i]);

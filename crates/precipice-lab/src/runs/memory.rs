@@ -1,0 +1,43 @@
+//! Whether what is to be run fits into this machine, before anything is written.
+
+use precipice::memory::Memory;
+use precipice::spec::RunSpec;
+
+use crate::error::{LabError, SpecProblem};
+use crate::input::items;
+use crate::machine;
+
+/// Bytes of the program itself, with what it takes to draw.
+pub const PROGRAM: f64 = 20e6;
+
+/// Bytes that a run will need at most, without the program's own; `is_drawn` with its figures.
+///
+/// # Errors
+/// If the file of its items cannot be read.
+pub fn need(spec: &RunSpec, is_drawn: bool) -> Result<f64, LabError> {
+    let of_items = spec.task.family().items().map_or(Ok(0.0), items::bytes)?;
+    let memory = Memory::of(spec);
+    Ok(of_items + if is_drawn { memory.peak() } else { memory.running() })
+}
+
+/// Refuses what does not fit: `n_runs` at a time that together need so many bytes.
+///
+/// # Errors
+/// With what is needed, and what there is.
+pub fn check(origin: &str, need_bytes: f64, n_runs: usize) -> Result<(), LabError> {
+    let have = machine::memory();
+    // What the program has taken by now is not left any more.
+    if need_bytes + PROGRAM <= have.bytes {
+        return Ok(());
+    }
+    let (need_bytes, have_bytes, whose) = (need_bytes + PROGRAM, have.bytes, have.whose);
+    Err(LabError::spec(origin, SpecProblem::TooMuchMemory { need_bytes, have_bytes, whose, n_runs }))
+}
+
+/// The same for one run.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_run(spec: &RunSpec, is_drawn: bool) -> Result<(), LabError> {
+    check(&spec.name, need(spec, is_drawn)?, 1)
+}
