@@ -32,8 +32,8 @@ fn a_checkpoint_of_another_step_is_found_out() {
     fs::copy(from, to).unwrap();
     let name = "step-00000032.safetensors";
     refused(&scratch, &["verify", "r", "-q"], 1, &["differs", name]);
-    refused(&scratch, &["probe", "r", "--step", "32"], 2, &[name]);
-    refused(&scratch, &["export", "r", "--to", "safetensors", "--step", "32"], 2, &[name]);
+    refused(&scratch, &["probe", "r", "--step", "32"], 2, &[name, "the state of step 8"]);
+    refused(&scratch, &["export", "r", "--to", "safetensors", "--step", "32"], 2, &[name, "the state of step 8"]);
     fs::remove_file(scratch.path("r/manifest.json")).unwrap();
     refused(&scratch, &["probe", "r", "--step", "32"], 2, &[name, "the state of step 8"]);
     refused(&scratch, &["export", "r", "--to", "safetensors", "--step", "32"], 2, &[name, "the state of step 8"]);

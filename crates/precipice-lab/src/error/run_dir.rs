@@ -62,7 +62,9 @@ pub enum RunDirProblem {
     #[error("has no rows yet")]
     NoRows,
     /// A spec that is not the one that was written.
-    #[error("damaged or edited: {what}; an edited spec is another run, so copy it elsewhere and run the copy")]
+    #[error(
+        "damaged or edited: {what}; an edited spec is another run: run a copy of it, and mend this one with --force"
+    )]
     DamagedSpec {
         /// What does not match.
         what: String,

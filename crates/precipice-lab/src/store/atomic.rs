@@ -104,8 +104,15 @@ fn is_stale(name: &str, age: Duration) -> bool {
     let mut parts = name.strip_prefix(TEMPORARY).unwrap_or_default().rsplitn(3, '.');
     let [number, process] = [parts.next(), parts.next()].map(|part| part.and_then(|id| id.parse::<u64>().ok()));
     let (Some(_), Some(process), Some(machine)) = (number, process, parts.next()) else { return false };
-    let is_known = machine == host() && Path::new("/proc/self").exists();
-    age > STALE_AFTER || (is_known && !Path::new(&format!("/proc/{process}")).exists())
+    let is_known = machine == host() && Path::new("/proc/self/stat").exists();
+    age > STALE_AFTER || (is_known && !is_running(process))
+}
+
+/// Whether a process of this machine runs. One that has ended stands in the list until someone asks how it ended.
+fn is_running(process: u64) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+    // The state follows the name, which stands in parentheses and may hold some.
+    stat.is_ok_and(|stat| !stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['Z', 'X'])))
 }
 
 /// The name of this machine, as far as a file name may hold it.
@@ -136,6 +143,20 @@ mod tests {
         let bytes = read(&path).unwrap();
         assert!(bytes.len() == 10_000 && bytes.iter().all(|byte| *byte == bytes[0]));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_that_has_ended_does_not_run() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        assert!(is_running(std::process::id().into()));
+        let clock = std::time::Instant::now();
+        // Nobody has asked how it ended.
+        while is_running(child.id().into()) && clock.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!is_running(child.id().into()) && Path::new(&format!("/proc/{}", child.id())).exists());
+        child.wait().unwrap();
     }
 
     #[test]

@@ -198,10 +198,9 @@ impl RunDir {
             return Err(LabError::run_dir(&self.root, RunDirProblem::NoCheckpoint { step, there_are }));
         }
         let bytes = manifest::read_named(&self.root, &name)?;
-        if let Some(manifest) = manifest {
-            manifest.check_file(&self.root, &name, &bytes)?;
-        }
+        // What is wrong inside says more than that something is.
         let saved = checkpoint::parse(&path, &bytes, layout, &spec.hash())?;
+        manifest.map_or(Ok(()), |manifest| manifest.check_file(&self.root, &name, &bytes))?;
         Ok((bytes, saved))
     }
 
