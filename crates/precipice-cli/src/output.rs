@@ -69,10 +69,23 @@ pub fn bounded(text: &str) -> String {
     }
 }
 
+/// What Rust says of numbers, and what people do.
+const NUMBERS: [(&str, &str); 7] = [
+    ("invalid digit found in string", "expected a whole number, 0 or more"),
+    ("cannot parse integer from empty string", "expected a whole number"),
+    ("number too large to fit in target type", "the number is too large"),
+    ("number too small to fit in target type", "the number is too small"),
+    ("invalid float literal", "expected a number"),
+    ("cannot parse float from empty string", "expected a number"),
+    ("provided string was not `true` or `false`", "expected true or false"),
+];
+
 /// Help and the version, or what is wrong with the arguments.
 pub fn wrong_usage(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() && error.to_string().len() > ERROR_MAX {
-        note(&bounded(&error.to_string()));
+    let text = error.to_string();
+    let told = NUMBERS.iter().fold(text.clone(), |text, (rust, words)| text.replace(rust, words));
+    if error.use_stderr() && (told != text || text.len() > ERROR_MAX) {
+        note(&bounded(told.trim_end()));
     } else {
         // Nobody reading it is no reason to fail.
         let _ = error.print();

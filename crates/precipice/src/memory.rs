@@ -115,12 +115,12 @@ impl Memory {
         }
     }
 
-    /// Rows are kept by the run and by whoever stores it, each column with its name.
+    /// Rows are kept by the run, and by whoever stores and draws it, each column with its name.
     fn with_rows(self, spec: &RunSpec) -> Self {
         let facts = spec.facts();
         let n_columns = 6.0 * f(facts.eval_sets.len()) + if spec.probes.enabled { 70.0 } else { 4.0 };
         let n_rows = spec.train.steps as f64 / spec.eval.every as f64 + 2.0;
-        Self { rows: n_rows * n_columns * 130.0, ..self }
+        Self { rows: n_rows * n_columns * 210.0, ..self }
     }
 }
 

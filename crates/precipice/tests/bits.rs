@@ -13,7 +13,7 @@ use precipice_num::{Arithmetic, Kernels};
 fn small() -> RunSpec {
     let mut spec = RunSpec { name: "bits".to_owned(), ..RunSpec::default() };
     spec.task = TaskSpec::Copying(CopyingSpec { n_exemplars: 4, n_labels: 16, d_item: 32, items: None });
-    spec.model.d_buffer = 3;
+    (spec.model.d_pos, spec.model.d_buffer) = (Some(17), 3);
     spec.train.steps = 50;
     // Not a multiple of the shards or of the chunks.
     spec.train.batch_size = 141;

@@ -85,7 +85,7 @@ fn bad_input_is_one_clear_error_and_nothing_is_written() {
     scratch.write("items.npz", "PK not a zip");
     std::fs::create_dir(scratch.path("folder.toml")).unwrap();
     let before = scratch.names();
-    let cases: [(&[&str], &str); 72] = [
+    let cases: [(&[&str], &str); 75] = [
         (&["run", "copyin"], "did you mean \"copying\"?"),
         (&["run", "no-such-spec.toml"], "no such built-in spec or file"),
         (&["run", "empty.toml"], "is empty"),
@@ -123,6 +123,12 @@ fn bad_input_is_one_clear_error_and_nothing_is_written() {
         (&["run", "-s", "seeds.data=-1"], "seeds.data"),
         (&["run", "--seed", "99999999999999999999"], "--seed"),
         (&["run", "--threads", "0"], "--threads"),
+        (&["run", "--steps", "many"], "expected a whole number, 0 or more"),
+        (&["run", "--steps", "99999999999999999999"], "the number is too large"),
+        (
+            &["theory", "loss", "--n", "8", "--labels", "32", "--beta", "x", "--alpha", "1", "--xi", "1"],
+            "expected a number",
+        ),
         (&["run", "-s", "task.copying.d_item=30000", "-s", "model.d_pos=20000"], "GiB of memory"),
         (&["run", "han", "-s", "task.copying.items.file=items.npz"], "items.npz: damaged or truncated"),
         (&["run", "-s", "train.learning_rate=.1"], "did you mean `train.optimizer.sgd.learning_rate`?"),

@@ -17,6 +17,9 @@ pub struct Companion {
     pub out: PathBuf,
 }
 
+/// What its name ends in.
+const SUFFIX: &str = "-l-equals-n";
+
 /// The companion of a run, which need not be there yet.
 ///
 /// # Errors
@@ -26,7 +29,7 @@ pub fn companion(run: &StoredRun) -> Result<Companion, LabError> {
     let root = run.run_dir.root();
     let whole = root.canonicalize().map_err(LabError::io("find", root))?;
     let mut name = whole.file_name().unwrap_or_default().to_owned();
-    name.push("-l-equals-n");
+    name.push(SUFFIX);
     Ok(Companion { spec, out: whole.with_file_name(name) })
 }
 
@@ -40,6 +43,8 @@ fn companion_spec(run: &StoredRun) -> Result<RunSpec, LabError> {
         return Err(problem(RunDirProblem::IsACompanion));
     }
     task.n_labels = task.n_exemplars;
-    spec.name += "-l-equals-n";
+    // A name has 80 letters at most.
+    spec.name.truncate(80 - SUFFIX.len());
+    spec.name += SUFFIX;
     Ok(spec)
 }

@@ -88,7 +88,13 @@ pub fn read(path: &Path, spec_hash: &str) -> Result<Reading, LabError> {
 
 /// The same of bytes that were read.
 pub fn parse(bytes: &[u8], spec_hash: &str) -> Reading {
-    let mut found = Reading::default();
+    let mut entries = Vec::new();
+    let damaged_line = walk(bytes, spec_hash, |entry| entries.push(entry));
+    Reading { entries, damaged_line }
+}
+
+/// Hands out the whole lines up to the first that is damaged, and tells its number.
+fn walk(bytes: &[u8], spec_hash: &str, mut visit: impl FnMut(Entry)) -> Option<usize> {
     let (mut end, mut before) = (0, spec_hash.to_owned());
     for (i, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
         end += line.len() as u64;
@@ -96,17 +102,14 @@ pub fn parse(bytes: &[u8], spec_hash: &str) -> Reading {
         match line.strip_suffix(b"\n").map(read) {
             Some(Some((row, check))) => {
                 before.clone_from(&check);
-                found.entries.push(Entry { row, end, check });
+                visit(Entry { row, end, check });
             }
             // A line that was being written is the beginning of one, and no whole one with another end.
             None if line.split_last().is_none_or(|(_, line)| read(line).is_none()) => {}
-            _ => {
-                found.damaged_line = Some(i + 1);
-                break;
-            }
+            _ => return Some(i + 1),
         }
     }
-    found
+    None
 }
 
 /// The log of a run in progress.
@@ -175,8 +178,10 @@ impl Log {
     /// As [`Log::sync`], or if they are not what was written.
     pub fn sync_and_read(&self, spec_hash: &str) -> Result<(), LabError> {
         self.sync()?;
-        let last = read(&self.path, spec_hash)?.entries.pop();
-        if last.map_or(spec_hash.to_owned(), |entry| entry.check) == self.check {
+        // One row at a time: the run has them all in memory already.
+        let mut last = spec_hash.to_owned();
+        walk(&atomic::read(&self.path)?, spec_hash, |entry| last = entry.check);
+        if last == self.check {
             return Ok(());
         }
         Err(LabError::run_dir(&self.path, RunDirProblem::ChangedWhileWritten))
