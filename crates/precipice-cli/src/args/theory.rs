@@ -252,7 +252,7 @@ pub struct ScalingArgs {
     /// L where it stands still
     #[arg(long, value_name = "L", default_value_t = 32)]
     pub labels: usize,
-    /// Figure to write, .svg, .png or .pdf
+    /// Figure to write, .svg, .png or .pdf, or - for SVG on standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     #[command(flatten)]

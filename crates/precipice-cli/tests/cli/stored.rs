@@ -189,7 +189,11 @@ fn a_hyphen_is_standard_output() {
             .trim_end()
             .ends_with("</svg>")
     );
-    refused(&scratch, &["export", "a", "--to", "csv", "-o", "-", "--json"], 2, &["leave out --json"]);
+    let scaling = ["theory", "scaling", "--values", "4,8", "-o", "-"];
+    assert!(scratch.run(&scaling).ok().stdout.trim_end().ends_with("</svg>"));
+    for args in [&["export", "a", "--to", "csv", "-o", "-"][..], &["figure", "attention", "a", "-o", "-"], &scaling] {
+        refused(&scratch, &[args, &["--json"]].concat(), 2, &["leave out --json"]);
+    }
     assert_eq!(scratch.names(), ["a"]);
 }
 

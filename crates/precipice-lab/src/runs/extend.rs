@@ -6,13 +6,13 @@
 
 use std::path::Path;
 
+use precipice::record::Row;
 use precipice::run::{Run, is_row_due};
 use precipice::spec::{RunSpec, ScheduleShape};
 use precipice_num::Kernels;
 
 use crate::error::{LabError, RunDirProblem};
-use crate::store::log::{self, Log};
-use crate::store::{FIGURES, RunDir, atomic, checkpoint};
+use crate::store::{FIGURES, RunDir, atomic, checkpoint, log};
 
 /// Makes the shorter run that stands in a directory, or beside it where it is the default one, the beginning of `spec`'s.
 /// Nothing is done where there is none. `make` gives a run of `spec` at step 0.
@@ -107,7 +107,10 @@ fn copy(
     let (old, new) = (stored.hash(), spec.hash());
     let lock = to.lock()?;
     to.make_folders()?;
-    if !is_in_place {
+    if is_in_place {
+        // From now on it is an unfinished run, of the one spec or of the other.
+        remove(&to.manifest_path())?;
+    } else {
         to.write_spec(spec)?;
     }
     // An extension that was interrupted may have written some of it.
@@ -120,8 +123,11 @@ fn copy(
     let n_rows = entries.iter().take_while(|entry| is_row_due(spec, entry.row.step)).count();
     let end = entries.get(n_rows).map_or(u64::MAX, |entry| entry.row.step);
     let mut run = make(Kernels::detect())?;
-    let log_path = to.root().join(format!("{}log.jsonl", atomic::TEMPORARY));
-    let mut log = Log::open(&log_path, None, &new)?;
+    let (mut text, mut log_check) = (String::new(), new.clone());
+    let append = |row: &Row, text: &mut String, log_check: &mut String| {
+        let (line, check) = log::to_line(row, log_check);
+        (*text, *log_check) = (std::mem::take(text) + &line + "\n", check);
+    };
     let mut rows = entries.into_iter().take(n_rows).map(|entry| entry.row).peekable();
     for step in checkpoint::steps(&from.checkpoints())? {
         let path = from.checkpoints().join(checkpoint::file_name(step));
@@ -134,22 +140,20 @@ fn copy(
             continue;
         };
         while let Some(row) = rows.next_if(|row| row.step <= step) {
-            log.append(&row)?;
+            append(&row, &mut text, &mut log_check);
         }
         let kernels = Kernels::with_arithmetic(saved.arithmetic);
         if run.trainer().model().kernels().arithmetic() != saved.arithmetic {
             run = make(kernels)?;
         }
         run.restore(saved.state, Vec::new());
-        checkpoint::write(&to.checkpoints(), run.trainer(), &new, log.check())?;
+        checkpoint::write(&to.checkpoints(), run.trainer(), &new, &log_check)?;
     }
-    rows.try_for_each(|row| log.append(&row).map(drop))?;
-    log.sync()?;
-    drop(log);
-    std::fs::rename(&log_path, to.log_path()).map_err(LabError::io("write", &to.log_path()))?;
+    rows.for_each(|row| append(&row, &mut text, &mut log_check));
+    atomic::write(&to.log_path(), text.as_bytes())?;
     if is_in_place {
         let figures = FIGURES.iter().map(|name| to.figures().join(name));
-        [to.manifest_path(), to.parquet_path()].into_iter().chain(figures).try_for_each(|path| remove(&path))?;
+        std::iter::once(to.parquet_path()).chain(figures).try_for_each(|path| remove(&path))?;
         to.write_spec(spec)?;
     }
     drop(lock);

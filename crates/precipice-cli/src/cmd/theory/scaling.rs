@@ -1,14 +1,19 @@
 //! `precipice theory scaling`: when the cliff comes.
 
+use anyhow::bail;
 use precipice::theory::Over;
 use precipice_lab::reports::scaling::{FittedExponent, ScalingReport, ScalingRow};
 
 use crate::args::{OverArg, ScalingArgs};
 use crate::numbers::fixed;
-use crate::output::{check_place, put_figure, say, say_json};
+use crate::output::{check_place, is_stdout, put_figure, say, say_json};
 
 pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
     args.output.as_deref().map_or(Ok(()), check_place)?;
+    let goes_to_stdout = args.output.as_deref().is_some_and(is_stdout);
+    if goes_to_stdout && args.json {
+        bail!("-o - writes the figure to standard output; leave out --json");
+    }
     let (over, default): (Over, &[f64]) = match args.over {
         OverArg::N => {
             let over = Over::Exemplars { labels_per_exemplar: args.labels_per_exemplar };
@@ -27,6 +32,9 @@ pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
     let report = ScalingReport::new(over, if args.values.is_empty() { default } else { &args.values })?;
     if let Some(path) = &args.output {
         put_figure(path, &report.figure()?.in_theme(args.page.theme), args.force)?;
+    }
+    if goes_to_stdout {
+        return Ok(());
     }
     if args.json {
         return say_json(&report);
