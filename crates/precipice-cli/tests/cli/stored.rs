@@ -304,13 +304,41 @@ fn the_table_has_all_that_lies_there() {
     let seeds: Vec<String> = both[1..].iter().map(|line| cell(line, 2)).collect();
     assert_eq!(seeds, ["0", "1", "0", "1", "2", "3", "2", "3"]);
     assert_eq!(cell(&both[3], 1), "64");
-    // Another field swept into the same folder: the others have none.
+    // Another field swept into the same folder: of the others it has the value that they were made with.
     scratch
         .run(&[&SWEEP[..], &["-g", "train.batch_size=32", "-g", "task.copying.n_labels=8", "--seeds", "0"]].concat())
         .ok();
     let three = table(&scratch, &[]);
     assert_eq!((three.len(), cell(&three[0], 2)), (10, "task.copying.n_labels".to_owned()));
-    assert_eq!((cell(&three[1], 2), cell(&three[9], 2)), (String::new(), "8".to_owned()));
+    assert_eq!((cell(&three[1], 2), cell(&three[9], 2)), ("16".to_owned(), "8".to_owned()));
+}
+
+/// Sweeps into one folder whose specs differ in more than seeds are told apart, and not drawn as seeds of one another.
+#[test]
+fn sweeps_of_other_specs_are_not_pooled() {
+    let scratch = Scratch::new();
+    let rate = "train.optimizer.sgd.learning_rate";
+    let slow = format!("{rate}=0.0001");
+    let sweep = |steps: &str, more: &[&str], out: &str, seeds: &str| {
+        let args = SWEEP.map(|arg| if arg == "40" { steps } else { arg });
+        let args = args.map(|arg| if arg == "s" { out } else { arg });
+        scratch.run(&[&args[..], more, &["--seeds", seeds]].concat()).ok();
+        fs::read(scratch.path(&format!("{out}/ensemble.svg"))).unwrap()
+    };
+    let first = sweep("40", &[], "s", "0..1");
+    let of_rate = sweep("40", &["-s", &slow], "s", "0..1");
+    let of_steps = sweep("30", &[], "s", "0..1");
+    assert!(of_rate == sweep("40", &["-s", &slow], "rate", "0..1") && of_rate != first);
+    assert!(of_steps == sweep("30", &[], "steps", "0..1") && of_steps != first);
+    // Seeds of the first are seeds still.
+    assert!(sweep("40", &[], "s", "2") == sweep("40", &[], "first", "0..2"));
+    let lines = table(&scratch, &[]);
+    let place = |name: &str| lines[0].split(',').position(|column| column == name).unwrap();
+    let of = |name: &str| lines[1..].iter().map(|line| line.split(',').nth(place(name)).unwrap()).collect::<Vec<_>>();
+    assert_eq!(of("train.steps"), ["40", "40", "40", "40", "30", "30", "40"]);
+    let rates = of(rate);
+    assert!(rates[2..4] == ["0.0001", "0.0001"] && rates[0] != "0.0001" && rates[4..].iter().all(|r| *r == rates[0]));
+    assert_eq!(table(&scratch, &["--curves"])[0].split(',').filter(|name| [rate, "train.steps"].contains(name)).count(), 2);
 }
 
 /// The table in every format, and the curves as one long table.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::train::Trainer;
 
+use super::apart::point_of;
 use super::grid::Job;
 use super::record::{Record, name_of};
 use super::report::{FailedRun, SweepReport, SweepRow};
@@ -148,13 +149,13 @@ const UNTIL_NEXT_LOOK: Duration = Duration::from_millis(200);
 
 fn run_one(job: &Job, folder: &Path, threads: usize, stop: &(dyn Fn() -> bool + Sync)) -> Ending {
     let Job { spec, swept, seed, arithmetic } = job.clone();
-    let spec_hash = spec.hash();
+    let (spec_hash, point) = (spec.hash(), point_of(&spec));
     let out = Some(folder.join(name_of(&spec)));
     let options = Options { out, threads, resume: true, force: false, keep: Keep::Results, arithmetic };
     match train(spec, &options, &mut Stop(stop)).and_then(Training::seal) {
         Ok(report) if report.manifest.outcome == RunOutcome::Stopped => Ending::Stopped,
         Ok(report) => {
-            let row = SweepRow::new(report.manifest, report.run_dir.root(), swept, seed);
+            let row = SweepRow::new(report.manifest, report.run_dir.root(), point, swept, seed);
             Ending::Ended(Box::new(Ok(row)), report.was_stored)
         }
         Err(LabError::RunDir {

@@ -3,10 +3,11 @@
 //! Every run is a spec in a directory of its own, named by its hash. What is finished is not computed
 //! again, so that an interrupted sweep goes on where it was, and a larger one begins with the smaller.
 //!
-//! Reading order: `plan` (what to run), `grid` (its specs), `record` (what a folder was asked for), `executor` (who
-//! runs them), `report` (what became of them), `summary` (what they say together), `tables`, `diagrams`; `catalog`
+//! Reading order: `plan` (what to run), `grid` (its specs), `record` (what a folder was asked for), `apart` (what
+//! tells runs of several sweeps apart), `executor` (who runs them), `report` (what became of them), `summary` (what they say together), `tables`, `diagrams`; `catalog`
 //! (all that is built in).
 
+mod apart;
 mod catalog;
 mod diagrams;
 mod executor;

@@ -8,6 +8,7 @@ use precipice::spec::RunSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::apart::Points;
 use super::grid::Job;
 use super::report::SweepRow;
 use crate::error::{LabError, RunDirProblem};
@@ -74,8 +75,8 @@ impl Record {
             return Err(error(RunDirProblem::NotOfASweep { name: name.to_owned() }));
         }
         let _lock = lock(folder)?;
-        atomic::sweep(folder)?;
         let mut all = if Self::is_in(folder) {
+            atomic::sweep(folder)?;
             Self::read(folder)?
         } else {
             Self { format: spec_text::FORMAT, runs: Vec::new() }
@@ -98,22 +99,24 @@ impl Record {
         self.runs.len()
     }
 
-    /// All runs that have ended, whichever sweep made them.
+    /// All runs that have ended, whichever sweep made them; fields in which their specs differ stand among the swept.
     ///
     /// # Errors
     /// If one of them is damaged.
     pub fn ended(&self, folder: &Path) -> Result<Vec<SweepRow>, LabError> {
-        let mut rows = Vec::new();
+        let (mut rows, mut points) = (Vec::new(), Points::default());
         for Planned { run, swept, seed } in &self.runs {
             let run_dir = RunDir::new(folder.join(run));
             // Without a manifest it may not have been begun.
             if !run_dir.manifest_path().is_file() {
                 continue;
             }
-            if let Some(manifest) = run_dir.manifest(&run_dir.spec()?)? {
-                rows.push(SweepRow::new(manifest, run_dir.root(), swept.clone(), *seed));
+            let spec = run_dir.spec()?;
+            if let Some(manifest) = run_dir.manifest(&spec)? {
+                rows.push(SweepRow::new(manifest, run_dir.root(), points.enter(&spec), swept.clone(), *seed));
             }
         }
+        points.complete(rows.iter_mut().map(|row| (&row.point, &mut row.swept)));
         Ok(rows)
     }
 }

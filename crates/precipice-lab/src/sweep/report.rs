@@ -15,6 +15,9 @@ pub struct SweepRow {
     pub spec_hash: String,
     /// Where the run is.
     pub run_dir: String,
+    /// Address of the spec without its seeds, which all runs of a point share.
+    #[serde(skip)]
+    pub point: String,
     /// The swept fields, in the order of the grid.
     #[serde(flatten)]
     pub swept: Map<String, Value>,
@@ -67,11 +70,18 @@ pub struct SweepReport {
 
 impl SweepRow {
     /// What the manifest of a run says of it.
-    pub(super) fn new(manifest: Manifest, run_dir: &Path, swept: Map<String, Value>, seed: u64) -> Self {
+    pub(super) fn new(
+        manifest: Manifest,
+        run_dir: &Path,
+        point: String,
+        swept: Map<String, Value>,
+        seed: u64,
+    ) -> Self {
         let jump = manifest.transition;
         Self {
             spec_hash: manifest.spec_hash,
             run_dir: run_dir.display().to_string(),
+            point,
             swept,
             seed,
             outcome: manifest.outcome,
@@ -86,29 +96,27 @@ impl SweepRow {
 }
 
 impl SweepReport {
-    /// The same points with all their runs among `all`: those of this sweep, then those of others.
+    /// The same points with all their runs among `all`: those of this sweep, then those of others that differ from them
+    /// in nothing but their seeds.
     pub fn with_more_seeds(&self, all: Vec<SweepRow>) -> Self {
         let mut points: Vec<Vec<SweepRow>> = Vec::new();
         let mut place = BTreeMap::new();
         let mut known = BTreeSet::new();
         for row in &self.runs {
             known.insert(row.spec_hash.as_str());
-            let at = *place.entry(to_key(&row.swept)).or_insert(points.len());
+            let at = *place.entry(row.point.as_str()).or_insert(points.len());
             if at == points.len() {
                 points.push(Vec::new());
             }
             points[at].push(row.clone());
         }
         for row in all.into_iter().filter(|row| !known.contains(row.spec_hash.as_str())) {
-            if let Some(&at) = place.get(&to_key(&row.swept)) {
-                points[at].push(row);
+            if let Some(&at) = place.get(row.point.as_str()) {
+                let swept = points[at][0].swept.clone();
+                points[at].push(SweepRow { swept, ..row });
             }
         }
         let runs = points.into_iter().flatten().collect();
         Self { runs, skipped: self.skipped, failed: self.failed.clone(), was_stopped: self.was_stopped }
     }
-}
-
-fn to_key(swept: &Map<String, Value>) -> String {
-    Value::Object(swept.clone()).to_string()
 }

@@ -90,12 +90,14 @@ mod tests {
     use super::*;
     use crate::store::RunOutcome;
     use crate::sweep::SweepReport;
+    use crate::sweep::summary::by_point;
 
     fn row(hash: &str, swept: &Value, seed: u64, t50: Option<f64>) -> SweepRow {
         let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
         SweepRow {
             spec_hash: hash.to_owned(),
             run_dir: format!("runs/{hash}"),
+            point: hash[..1].to_owned(),
             swept: object(swept),
             seed,
             outcome: RunOutcome::Lost,
@@ -131,9 +133,13 @@ mod tests {
     fn seeds_of_other_sweeps_join_the_points_of_this_one() {
         let (a, b) = (json!({ "n": 4 }), json!({ "n": 8 }));
         let runs = vec![row("a0", &a, 0, None), row("b0", &b, 0, None)];
-        let of_others = [row("c0", &json!({ "n": 16 }), 0, None), row("a1", &a, 1, None), row("a0", &a, 0, None)];
+        // Of another point, of the first with another column, the first again, and what has its swept fields alone.
+        let more = json!({ "n": 4, "rate": 0.1 });
+        let of_others = [row("c0", &json!({ "n": 16 }), 0, None), row("a1", &more, 1, None), row("a0", &a, 0, None)];
+        let of_others = [&of_others[..], &[row("d0", &b, 0, None)]].concat();
         let report = SweepReport { runs, ..SweepReport::default() }.with_more_seeds(of_others.to_vec());
         let hashes: Vec<&str> = report.runs.iter().map(|row| row.spec_hash.as_str()).collect();
         assert_eq!(hashes, ["a0", "a1", "b0"]);
+        assert_eq!(by_point(&report.runs).iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     }
 }
