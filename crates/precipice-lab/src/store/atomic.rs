@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime};
 use crate::error::LabError;
 use crate::machine;
 
-/// Prefix of files that are being written; left over after a crash, ignored by readers.
-pub const TEMPORARY: &str = ".tmp-";
+/// Prefix of files that are being written, which no other program gives its own; left over after a crash, ignored by
+/// readers.
+pub const TEMPORARY: &str = ".precipice-tmp-";
 
 /// After so long nobody writes a file any more, whichever machine began it.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -47,7 +48,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, LabError> {
     whole().map_err(LabError::io("read", path))
 }
 
-/// Removes what interrupted writes left in a folder. A file that a living process may still be writing stays.
+/// Removes what interrupted writes left in a folder, which is that of a run or a sweep. A file that a living process may
+/// still be writing stays.
 ///
 /// # Errors
 /// If the system refuses.
@@ -57,7 +59,8 @@ pub fn sweep(folder: &Path) -> Result<(), LabError> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let age = age.and_then(|modified| SystemTime::now().duration_since(modified).ok());
-        if is_stale(&name, age.unwrap_or_default()) {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && is_stale(&name, age.unwrap_or_default()) {
             match fs::remove_file(entry.path()) {
                 // Two may clean up at once.
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(LabError::io("remove", &entry.path())(e)),
@@ -166,12 +169,14 @@ mod tests {
         // No process has this number: the largest is 2^22.
         let gone = u32::MAX;
         let names = [
-            (format!(".tmp-{}.{id}.0", host()), true),
-            (format!(".tmp-{}.1.0", host()), true),
-            (format!(".tmp-{}.{gone}.0", host()), !Path::new("/proc/self").exists()),
-            (".tmp-elsewhere.7.0".to_owned(), true),
-            (".tmp-log.jsonl".to_owned(), true),
-            (".tmp-a.b.c".to_owned(), true),
+            (format!("{TEMPORARY}{}.{id}.0", host()), true),
+            (format!("{TEMPORARY}{}.1.0", host()), true),
+            (format!("{TEMPORARY}{}.{gone}.0", host()), !Path::new("/proc/self").exists()),
+            (format!("{TEMPORARY}elsewhere.7.0"), true),
+            (format!("{TEMPORARY}log.jsonl"), true),
+            (format!("{TEMPORARY}a.b.c"), true),
+            // Of another program, which names its files so.
+            (format!(".tmp-{}.{gone}.0", host()), true),
             ("log.jsonl".to_owned(), true),
         ];
         names.iter().for_each(|(name, _)| fs::write(folder.path().join(name), "").unwrap());
@@ -181,6 +186,6 @@ mod tests {
         }
         let day = STALE_AFTER + Duration::from_secs(1);
         let are_stale: Vec<bool> = names.iter().map(|(name, _)| is_stale(name, day)).collect();
-        assert_eq!(are_stale, [true, true, true, true, false, false, false]);
+        assert_eq!(are_stale, [true, true, true, true, false, false, false, false]);
     }
 }

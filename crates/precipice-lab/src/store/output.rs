@@ -30,9 +30,6 @@ pub fn write(path: &Path, bytes: &[u8], may_replace: bool) -> Result<(), LabErro
         return Ok(());
     }
     check_free(path, may_replace)?;
-    // What a killed command left there before.
-    let _ =
-        path.parent().map(|folder| atomic::sweep(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }));
     atomic::write(path, bytes)
 }
 
@@ -68,4 +65,28 @@ pub fn check_place(path: &Path) -> Result<(), LabError> {
         return Err(LabError::output(path, OutputProblem::OfASweep));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    /// However old, and whatever its name: the folder is not ours.
+    #[test]
+    fn nothing_is_removed_from_a_folder_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [".tmp-notes.7.0".to_owned(), format!("{}notes.7.0", atomic::TEMPORARY)];
+        let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 60 * 60);
+        for name in &names {
+            File::create(folder.path().join(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+        for (content, may_replace) in [(b"one", false), (b"two", true)] {
+            write(&folder.path().join("table.csv"), content, may_replace).unwrap();
+        }
+        assert!(names.iter().all(|name| folder.path().join(name).is_file()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), names.len() + 1);
+    }
 }
