@@ -54,11 +54,8 @@ pub enum SweepProblem {
         together: String,
     },
     /// A field that is swept and set.
-    #[error("-s {key}: the field is swept; give its values by -g, or leave it out")]
-    SetAndSwept {
-        /// The field.
-        key: String,
-    },
+    #[error("the field is swept; give its values by -g, or leave it out")]
+    SetAndSwept,
     /// More runs than a sweep may have.
     #[error("the grid has more than {most} runs; sweep fewer values or seeds")]
     TooManyRuns {
@@ -72,11 +69,8 @@ pub enum SweepProblem {
         key: String,
     },
     /// An override of what the sweep sets.
-    #[error("-s {text}: a sweep sets all seeds; use --seeds")]
-    SeedIsSet {
-        /// The override.
-        text: String,
-    },
+    #[error("a sweep sets all seeds of its runs; use --seeds, or `seeds` in a sweep file")]
+    SeedIsSet,
     /// Steps that are swept and set.
     #[error("train.steps is swept; leave out --steps")]
     StepsAreSwept,

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use super::plan::{Plan, Said};
 use crate::error::{LabError, SpecProblem, SweepProblem, excerpt};
 use crate::input::change::{Assignment, parse_key};
-use crate::input::fields::dotted;
 use crate::input::{items, spec_file};
 
 /// One run to make.
@@ -135,16 +134,17 @@ fn of_every_run(plan: &Plan) -> Result<Vec<Assignment>, LabError> {
     let option = format!("{origin}: set:");
     let of_file = set.iter().map(|text| Assignment::parse(&option, text)).collect::<Result<Vec<_>, _>>()?;
     let of_command = changes.assignments()?;
+    // An assignment says itself where it stands.
     for Assignment { origin, path, .. } in of_file.iter().chain(&of_command) {
         if path[0] == "seeds" {
-            return error(SweepProblem::SeedIsSet { text: origin.clone() });
+            return Err(LabError::sweep(origin, SweepProblem::SeedIsSet));
         }
     }
     for Assignment { origin, path, .. } in &of_command {
         let covers = |key: &str| parse_key(key).is_ok_and(|swept| path.starts_with(&swept));
         match keys.iter().find(|key| covers(key)) {
             Some(_) if origin.starts_with("--steps") => return error(SweepProblem::StepsAreSwept),
-            Some(_) => return error(SweepProblem::SetAndSwept { key: dotted(path) }),
+            Some(_) => return Err(LabError::sweep(origin, SweepProblem::SetAndSwept)),
             None => {}
         }
     }
@@ -228,8 +228,14 @@ mod tests {
         assert!(refused(&[steps(), steps()], &[0]).contains("swept twice"));
         let with = |changes: Changes| expand("copying", &changes, &[steps()], &[0]).unwrap_err().to_string();
         let set = |text: &str| with(Changes { overrides: vec![text.to_owned()], ..none() });
-        assert!(set("seeds.world=3").contains("--seeds") && set("\"seeds\".world=3").contains("--seeds"));
-        assert!(set("train.steps=5").contains("swept"));
+        let use_seeds = "a sweep sets all seeds of its runs; use --seeds, or `seeds` in a sweep file";
+        assert_eq!(set("seeds.data=100"), format!("-s seeds.data=100: {use_seeds}"));
+        assert_eq!(set("\"seeds\".world=3"), format!("-s \"seeds\".world=3: {use_seeds}"));
+        let of_file = Plan { set: vec!["seeds.data=100".to_owned()], ..Plan::load("reddy-noise", false).unwrap() };
+        let told = of_file.jobs().unwrap_err().to_string();
+        assert_eq!(told, format!("reddy-noise: set: seeds.data=100: {use_seeds}"));
+        let swept = "-s train.steps=5: the field is swept; give its values by -g, or leave it out";
+        assert_eq!(set("train.steps=5"), swept);
         assert!(with(Changes { steps: Some(5), ..none() }).contains("--steps"));
         let seeds: Vec<u64> = (0..1001).collect();
         assert!(refused(&[Axis::of("train.steps", 1..1001)], &seeds).contains("more than"));
