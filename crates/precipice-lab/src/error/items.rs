@@ -84,12 +84,12 @@ pub enum ArrayProblem {
         there_are: Vec<String>,
     },
     /// Other things than numbers, or complex ones.
-    #[error(
-        "has a dtype {found}; expected floats, integers or truth values of up to 64 bits, which          np.save(\"items.npy\", items.astype(np.float32)) writes"
-    )]
+    #[error("has dtype {found}; expected floats, integers or truth values of up to 64 bits: {}", .instead.advice())]
     Dtype {
         /// What was found.
         found: String,
+        /// What its values are.
+        instead: OtherValues,
     },
     /// More than fits into the memory.
     #[error("needs {need_bytes} bytes of memory, and {whose} {have_bytes}")]
@@ -101,4 +101,67 @@ pub enum ArrayProblem {
         /// Who sets the limit.
         whose: &'static str,
     },
+}
+
+/// What an array has where numbers were expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OtherValues {
+    /// Numbers with an imaginary part.
+    Complex,
+    /// Floats of another width.
+    Floats,
+    /// Records with named fields.
+    Records,
+    /// Bytes whose meaning NumPy does not know.
+    Bytes,
+    /// Python objects, such as arrays of different lengths.
+    Objects,
+    /// Text or bytes.
+    Text,
+    /// Dates and durations.
+    Times,
+    /// Anything else.
+    Unknown,
+}
+
+impl OtherValues {
+    /// What the second half of a dtype of NumPy, as in `c8`, stands for.
+    pub(crate) fn of_numpy(name: &str) -> Self {
+        match name.as_bytes().first() {
+            Some(b'c') => Self::Complex,
+            Some(b'f') => Self::Floats,
+            Some(b'V') => Self::Bytes,
+            Some(b'O') => Self::Objects,
+            Some(b'U' | b'S' | b'a' | b'T') => Self::Text,
+            Some(b'm' | b'M') => Self::Times,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What is to be saved instead, in NumPy.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Complex => "save items.real, or np.abs(items), for an item has real numbers",
+            Self::Floats => "save items.astype(np.float32), or in PyTorch items.float()",
+            Self::Records => {
+                "save the numbers of one field, items[\"FIELD\"], or of several along a new last axis, \
+                 np.stack([items[\"A\"], items[\"B\"]], axis=-1)"
+            }
+            Self::Bytes => {
+                "NumPy wrote them without their type, as it does with bfloat16; convert the array before it is saved, \
+                 items.astype(np.float32)"
+            }
+            Self::Objects => {
+                "save np.array(items.tolist(), dtype=np.float32), which works where all items are numbers and equally \
+                 long; others must be brought to one length first"
+            }
+            Self::Text => {
+                "an item is a vector of numbers; text that spells numbers becomes them by items.astype(np.float32), words \
+                 need an embedding of your own"
+            }
+            Self::Times => "save what they count: items.astype(np.int64)",
+            Self::Unknown => "convert the values to np.float32 before they are saved",
+        }
+    }
 }

@@ -18,7 +18,7 @@ use precipice::run::RunError;
 
 pub use figure::{BenchProblem, FigureProblem};
 pub use file::FileProblem;
-pub use items::{ArrayProblem, ItemsProblem};
+pub use items::{ArrayProblem, ItemsProblem, OtherValues};
 pub use output::OutputProblem;
 pub(crate) use precipice::field::excerpt;
 pub use run_dir::RunDirProblem;

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use super::numbers::Kind;
 use super::{Declared, damaged};
-use crate::error::{ArrayProblem, excerpt};
+use crate::error::{ArrayProblem, OtherValues, excerpt};
 
 /// How a file begins.
 pub(super) const MARK: &[u8] = b"\x93NUMPY";
@@ -102,11 +102,11 @@ impl<'a> Words<'a> {
     /// `'<f4'`; a list would be the fields of records.
     fn kind(&mut self) -> Result<(Kind, bool), ArrayProblem> {
         if self.take("[") {
-            return Err(ArrayProblem::Dtype { found: "of records".to_owned() });
+            return Err(ArrayProblem::Dtype { found: "of records".to_owned(), instead: OtherValues::Records });
         }
         let text = self.text()?;
-        let other = || ArrayProblem::Dtype { found: excerpt(text) };
-        let (order, name) = text.split_at_checked(1).ok_or_else(other)?;
+        let (order, name) = text.split_at_checked(1).unwrap_or((text, ""));
+        let other = || ArrayProblem::Dtype { found: excerpt(text), instead: OtherValues::of_numpy(name) };
         let kind = match name {
             "f2" => Kind::F16,
             "f4" => Kind::F32,
@@ -178,8 +178,25 @@ mod tests {
     fn other_headers_are_refused_at_once() {
         let with =
             |descr: &str, shape: &str| of(&format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"));
-        assert!(with("'<c8'", "(1,)").unwrap_err().contains("astype(np.float32)"));
-        assert!(with("'<U5'", "(1,)").unwrap_err().contains("dtype <U5"));
+        assert_eq!(
+            with("'<c8'", "(1,)").unwrap_err(),
+            "has dtype <c8; expected floats, integers or truth values of up to 64 bits: save items.real, or \
+             np.abs(items), for an item has real numbers"
+        );
+        for (descr, advice) in [
+            ("'<U5'", "text that spells numbers becomes them by items.astype(np.float32), words need"),
+            ("'|S5'", "text that spells numbers"),
+            ("'|O'", "np.array(items.tolist(), dtype=np.float32), which works where all items are numbers and equally long"),
+            ("'<f16'", "bits: save items.astype(np.float32)"),
+            ("'|V2'", "as it does with bfloat16; convert the array before it is saved, items.astype(np.float32)"),
+            ("[('x', '<f4')]", "items[\"FIELD\"], or of several along a new last axis, np.stack"),
+            ("'<M8[s]'", "items.astype(np.int64)"),
+            ("'?'", "convert the values to np.float32"),
+        ] {
+            let told = with(descr, "(1,)").unwrap_err();
+            let is_named = descr.starts_with('[') || told.starts_with(&format!("has dtype {}; ", descr.trim_matches('\'')));
+            assert!(is_named && told.contains(advice) && !told.contains("  "), "{told}");
+        }
         assert!(with("[('x', '<f4')]", "(1,)").unwrap_err().contains("of records"));
         assert!(with(&"[".repeat(3000), "(1,)").unwrap_err().contains("of records"));
         assert!(with("'<f4'", &"(".repeat(3000)).unwrap_err().contains("whole numbers"));

@@ -8,7 +8,7 @@ use safetensors::tensor::Metadata;
 
 use super::numbers::Kind;
 use super::{Declared, NAMES_MAX, damaged};
-use crate::error::{ArrayProblem, excerpt};
+use crate::error::{ArrayProblem, OtherValues, excerpt};
 
 /// Bytes of a header, at most: some ten thousand tensors.
 const HEADER_MAX: u64 = 1 << 20;
@@ -53,7 +53,8 @@ pub(super) fn declared(
         Dtype::U32 => Kind::U32,
         Dtype::U64 => Kind::U64,
         Dtype::BOOL => Kind::Bool,
-        other => return Err(ArrayProblem::Dtype { found: format!("{other:?}") }),
+        Dtype::C64 => return Err(ArrayProblem::Dtype { found: "C64".to_owned(), instead: OtherValues::Complex }),
+        other => return Err(ArrayProblem::Dtype { found: format!("{other:?}"), instead: OtherValues::Floats }),
     };
     Ok((Declared { kind, is_big_endian: false, is_fortran: false, shape: tensor.shape.clone() }, range))
 }
