@@ -33,8 +33,8 @@ fn out_of_memory(bytes: usize) -> ! {
     // Nobody reading it is no reason to go on.
     let _ = writeln!(
         std::io::stderr(),
-        "error: the system gives no more memory ({bytes} bytes were asked for); what was saved is kept, and --resume goes \
-         on from there"
+        "error: the system gives no more memory ({bytes} bytes were asked for); what was written is kept: a run that was \
+         being made goes on by `precipice run` with --resume, a sweep by the same command"
     );
     std::process::exit(2)
 }

@@ -350,4 +350,8 @@ fn what_does_not_fit_into_the_memory_is_refused_before_anything_is_written() {
     let ended = limited(200_000, &["theory", "landscape", "--n", "8", "--labels", "32", "--grid", "4096", "--json"]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.starts_with("error: the system gives no more memory"), "{}", ended.stderr);
+    // This command has no --resume: whose it is must be said.
+    let what_goes_on =
+        "a run that was being made goes on by `precipice run` with --resume, a sweep by the same command";
+    assert!(ended.stderr.trim_end().ends_with(what_goes_on), "{}", ended.stderr);
 }
