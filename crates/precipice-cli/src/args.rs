@@ -239,7 +239,8 @@ pub struct ExportArgs {
     /// Of a sweep: the rows of all its logs with run, swept fields and seed, instead of one row a run
     #[arg(long)]
     pub curves: bool,
-    /// File to write, or - for standard output [default: <name>-<hash8>.<format> in the current folder]
+    /// File to write, or - for standard output [default: in the current folder <name>-<hash8>.<format>, with
+    /// -step-<step> before the point for parameters; of a sweep <folder>.<format> or <folder>-curves.<format>]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace the file

@@ -338,7 +338,10 @@ fn sweeps_of_other_specs_are_not_pooled() {
     assert_eq!(of("train.steps"), ["40", "40", "40", "40", "30", "30", "40"]);
     let rates = of(rate);
     assert!(rates[2..4] == ["0.0001", "0.0001"] && rates[0] != "0.0001" && rates[4..].iter().all(|r| *r == rates[0]));
-    assert_eq!(table(&scratch, &["--curves"])[0].split(',').filter(|name| [rate, "train.steps"].contains(name)).count(), 2);
+    assert_eq!(
+        table(&scratch, &["--curves"])[0].split(',').filter(|name| [rate, "train.steps"].contains(name)).count(),
+        2
+    );
 }
 
 /// The table in every format, and the curves as one long table.
@@ -364,7 +367,17 @@ fn a_sweep_is_exported() {
     }
     let archive = fs::read(scratch.path("s-curves.npz")).unwrap();
     assert!(archive.windows(9).any(|name| name == b"batch_siz"));
+    let help = scratch.run(&["export", "--help"]).ok().stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("of a sweep <folder>.<format> or <folder>-curves.<format>"), "{help}");
     refused(&scratch, &["export", "s", "--to", "safetensors"], 2, &["is a sweep"]);
+    let first = told["runs"].as_array().unwrap().iter().map(|run| run["run_dir"].as_str().unwrap()).min().unwrap();
+    let one_by_one = format!(
+        "error: s: is the folder of a sweep, whose runs are verified, probed and drawn one by one, for example `precipice verify {first}`"
+    );
+    for command in ["verify", "probe"] {
+        refused(&scratch, &[command, "s"], 2, &[&one_by_one]);
+    }
+    scratch.run(&["verify", first, "-q"]).ok();
     refused(&scratch, &["export", run, "--to", "csv", "--curves"], 2, &["--curves is for"]);
     refused(&scratch, &["export", "s", "--to", "csv", "-o", "s/runs.parquet", "--force"], 2, &["of the sweep itself"]);
     copy(&scratch, "s", "t");

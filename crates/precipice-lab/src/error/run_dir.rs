@@ -15,6 +15,15 @@ pub enum RunDirProblem {
     /// There is no run.
     #[error("is not a run directory (it has no spec.toml)")]
     NotARunDirectory,
+    /// A folder of runs where one run was expected.
+    #[error(
+        "is the folder of a sweep, whose runs are verified, probed and drawn one by one{}",
+        .run.as_ref().map_or(String::new(), |run| format!(", for example `precipice verify {}`", run.display()))
+    )]
+    IsASweep {
+        /// The first of its runs.
+        run: Option<PathBuf>,
+    },
     /// A file stands where the directory should.
     #[error("is a file; expected a directory for the run")]
     IsAFile,

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::atomic;
-use super::run_dir::{FIGURES, RunDir};
+use super::run_dir::{FIGURES, RECORD_OF_A_SWEEP, RunDir};
 use crate::error::{LabError, OutputProblem};
 
 /// Names in the folder of a sweep that are the sweep's own.
-pub const OF_SWEEPS: [&str; 5] = ["sweep.json", "runs.parquet", "ensemble.svg", "phase-diagram.svg", "dependence.svg"];
+pub const OF_SWEEPS: [&str; 5] =
+    [RECORD_OF_A_SWEEP, "runs.parquet", "ensemble.svg", "phase-diagram.svg", "dependence.svg"];
 
 /// Writes a file, whole or not at all. One that has this content is left as it is; devices and pipes are written to.
 ///

@@ -51,6 +51,9 @@ pub const FIGURES: [&str; 10] = [
     "roll-out.svg",
 ];
 
+/// The file that makes a folder that of a sweep.
+pub(super) const RECORD_OF_A_SWEEP: &str = "sweep.json";
+
 impl RunDir {
     /// The directory at a path, which need not exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -113,13 +116,22 @@ impl RunDir {
         self.root.join("figures")
     }
 
+    /// The first run directory in this one.
+    fn first_inside(&self) -> Option<PathBuf> {
+        let entries = std::fs::read_dir(&self.root).ok()?.flatten().map(|entry| entry.path());
+        entries.filter(|path| path.join("spec.toml").is_file()).min()
+    }
+
     /// The spec of the run that stands here.
     ///
     /// # Errors
     /// If there is none, or it is not the one that was written.
     pub fn spec(&self) -> Result<RunSpec, LabError> {
         if !self.spec_path().is_file() {
-            return Err(LabError::run_dir(&self.root, RunDirProblem::NotARunDirectory));
+            let is_sweep = self.root.join(RECORD_OF_A_SWEEP).is_file();
+            let problem = || RunDirProblem::IsASweep { run: self.first_inside() };
+            let problem = if is_sweep { problem() } else { RunDirProblem::NotARunDirectory };
+            return Err(LabError::run_dir(&self.root, problem));
         }
         let mut spec = spec_text::read(&self.spec_path())?;
         if let Some(moved) = &self.items {
