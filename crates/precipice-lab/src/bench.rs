@@ -99,7 +99,7 @@ pub fn time(name: &str, mut spec: RunSpec, threads: usize, effort: Effort, limit
     let problem = |problem: BenchProblem| LabError::Bench { task: name.to_owned(), problem };
     forget_peak_memory();
     let pool = Pool::new(threads).map_err(|e| problem(BenchProblem::NoThreads { cause: e.to_string() }))?;
-    memory::check(&spec.name, memory::need(&spec, false)?, 1)?;
+    memory::check(&spec, memory::need(&spec, false)?, 1)?;
     let mut trainer = new_trainer(&spec, bank, Kernels::detect())?;
     let mut rates = pool
         .with(|| steps_per_s(&mut trainer, &pool, effort))

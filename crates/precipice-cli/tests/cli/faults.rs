@@ -336,6 +336,8 @@ fn what_does_not_fit_into_the_memory_is_refused_before_anything_is_written() {
     let pool = ["-s", "task.regression.n_tasks=16777216"];
     let refused = limited(500_000, &[&["run", "regression", "-q"], &pool[..]].concat());
     assert!(refused.code == Some(2) && refused.stderr.contains("would need about"), "{}", refused.stderr);
+    let largest = "the largest part is what the task keeps: make task.regression.";
+    assert!(refused.stderr.contains(largest) && refused.stderr.contains("n_tasks"), "{}", refused.stderr);
     // One at a time fits, sixty-four do not.
     let sweep = |workers: &str| {
         let args = ["sweep", "copying-small", "--seeds", "0..63", "--steps", "0", "--workers", workers, "-q"];

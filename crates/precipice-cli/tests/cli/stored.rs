@@ -372,7 +372,8 @@ fn a_sweep_is_exported() {
     refused(&scratch, &["export", "s", "--to", "safetensors"], 2, &["is a sweep"]);
     let first = told["runs"].as_array().unwrap().iter().map(|run| run["run_dir"].as_str().unwrap()).min().unwrap();
     let one_by_one = format!(
-        "error: s: is the folder of a sweep, whose runs are verified, probed and drawn one by one, for example `precipice verify {first}`"
+        "error: s: is the folder of a sweep, whose runs are verified, probed and drawn one by one, for example \
+         `precipice verify {first}`"
     );
     for command in ["verify", "probe"] {
         refused(&scratch, &[command, "s"], 2, &[&one_by_one]);

@@ -108,11 +108,11 @@ pub enum SpecProblem {
     Invalid(#[from] SpecError),
     /// A run that would not fit into this machine.
     #[error(
-        "{} would need about {} of memory, and {whose} {}; {}",
+        "{} would need about {} of memory, and {whose} {}; the largest part is {largest}: {}",
         if *.n_runs == 1 { "the run".to_owned() } else { format!("{n_runs} runs at a time") },
         size(*.need_bytes),
         size(*.have_bytes),
-        if *.n_runs == 1 { SMALLER.to_owned() } else { format!("take fewer --workers, or {SMALLER}") }
+        if *.n_runs == 1 { advice.clone() } else { format!("take fewer --workers, or {advice}") }
     )]
     TooMuchMemory {
         /// What the run, or the runs at a time, would need.
@@ -123,10 +123,12 @@ pub enum SpecProblem {
         whose: &'static str,
         /// Runs at a time.
         n_runs: usize,
+        /// What takes most of it.
+        largest: &'static str,
+        /// Which fields make the run need less.
+        advice: String,
     },
 }
-
-const SMALLER: &str = "make d_item, d_pos, n_layers, n_exemplars, n_labels or batch_size smaller";
 
 /// Bytes in words.
 fn size(bytes: f64) -> String {

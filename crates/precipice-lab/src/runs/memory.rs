@@ -3,6 +3,7 @@
 use precipice::memory::Memory;
 use precipice::spec::RunSpec;
 
+use super::lighter;
 use crate::error::{LabError, SpecProblem};
 use crate::input::items;
 use crate::machine;
@@ -15,23 +16,28 @@ pub const PROGRAM: f64 = 20e6;
 /// # Errors
 /// If the file of its items cannot be read.
 pub fn need(spec: &RunSpec, is_drawn: bool) -> Result<f64, LabError> {
-    let of_items = spec.task.family().items().map_or(Ok(0.0), items::bytes)?;
     let memory = Memory::of(spec);
-    Ok(of_items + if is_drawn { memory.peak() } else { memory.running() })
+    Ok(of_items(spec)? + if is_drawn { memory.peak() } else { memory.running() })
 }
 
-/// Refuses what does not fit: `n_runs` at a time that together need so many bytes.
+fn of_items(spec: &RunSpec) -> Result<f64, LabError> {
+    spec.task.family().items().map_or(Ok(0.0), items::bytes)
+}
+
+/// Refuses what does not fit: `n_runs` at a time that together need so many bytes, the largest of them that of `spec`.
 ///
 /// # Errors
-/// With what is needed, and what there is.
-pub fn check(origin: &str, need_bytes: f64, n_runs: usize) -> Result<(), LabError> {
+/// With what is needed, what there is, and what makes the run need less.
+pub fn check(spec: &RunSpec, need_bytes: f64, n_runs: usize) -> Result<(), LabError> {
     let have = machine::memory();
     // What the program has taken by now is not left any more.
     if need_bytes + PROGRAM <= have.bytes {
         return Ok(());
     }
     let (need_bytes, have_bytes, whose) = (need_bytes + PROGRAM, have.bytes, have.whose);
-    Err(LabError::spec(origin, SpecProblem::TooMuchMemory { need_bytes, have_bytes, whose, n_runs }))
+    let (largest, advice) = lighter::advice(spec, of_items(spec)?);
+    let problem = SpecProblem::TooMuchMemory { need_bytes, have_bytes, whose, n_runs, largest, advice };
+    Err(LabError::spec(&spec.name, problem))
 }
 
 /// The same for one run.
@@ -39,5 +45,5 @@ pub fn check(origin: &str, need_bytes: f64, n_runs: usize) -> Result<(), LabErro
 /// # Errors
 /// As [`check`].
 pub(super) fn check_run(spec: &RunSpec, is_drawn: bool) -> Result<(), LabError> {
-    check(&spec.name, need(spec, is_drawn)?, 1)
+    check(spec, need(spec, is_drawn)?, 1)
 }

@@ -5,6 +5,7 @@
 
 mod companion;
 mod extend;
+mod lighter;
 pub mod memory;
 mod options;
 mod resume;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use precipice::spec::{ModelSpec, RunSpec, Seeds};
+use precipice::spec::{RunSpec, Seeds};
 use serde_json::{Map, Value};
 use toml::Table;
 
@@ -57,30 +57,12 @@ fn is_inside(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('.')
 }
 
-/// Removes a field that has a default that depends on others.
-type Unset = fn(&mut ModelSpec);
-
-const DERIVED: [(&str, Unset); 3] = [
-    ("model.d_pos", |model| model.d_pos = None),
-    ("model.n_positions", |model| model.n_positions = None),
-    ("model.d_head", |model| model.d_head = None),
-];
-
 /// Every field by its path, without seeds, description, and what follows from other fields.
 fn fields_of(spec: &RunSpec) -> Map<String, Value> {
     let mut spec = spec.clone();
-    spec.resolve();
-    let table = Table::try_from(&spec).expect("a spec is plain data");
+    spec.unresolve();
     let mut fields = Map::new();
-    flatten("", table, &mut fields);
-    for (name, unset) in DERIVED {
-        let mut without = spec.clone();
-        unset(&mut without.model);
-        without.resolve();
-        if without == spec {
-            fields.remove(name);
-        }
-    }
+    flatten("", Table::try_from(&spec).expect("a spec is plain data"), &mut fields);
     fields.retain(|name, _| name != "description" && !name.starts_with("seeds."));
     fields
 }
@@ -131,7 +113,8 @@ mod tests {
         let rate = "train.optimizer.sgd.learning_rate";
         let slow = format!("{rate}=0.0001");
         let usual = spec(&[]);
-        let found = completed(&[(&["seeds.data=1"], json!({})), (&[&slow], json!({})), (&["train.steps=9"], json!({}))]);
+        let found =
+            completed(&[(&["seeds.data=1"], json!({})), (&[&slow], json!({})), (&["train.steps=9"], json!({}))]);
         let precipice::spec::OptimizerSpec::Sgd(sgd) = &usual.train.optimizer else { panic!("sgd") };
         assert_eq!(found[0], json!({ rate: sgd.learning_rate, "train.steps": usual.train.steps }));
         assert_eq!(found[1], json!({ rate: 0.0001, "train.steps": usual.train.steps }));

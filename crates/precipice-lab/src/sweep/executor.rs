@@ -114,20 +114,20 @@ pub fn sweep(
 
 /// Refuses more workers than there is memory for: the largest runs may be made at one time.
 fn check_memory(jobs: &[Job], workers: usize) -> Result<(), LabError> {
-    let (mut needs, mut before): (Vec<f64>, Option<&Job>) = (Vec::with_capacity(jobs.len()), None);
+    let (mut needs, mut before): (Vec<(f64, &Job)>, Option<&Job>) = (Vec::with_capacity(jobs.len()), None);
     for job in jobs {
         // Seeds need nothing.
         let need = match (needs.last(), before.filter(|other| other.swept == job.swept)) {
-            (Some(&need), Some(_)) => need,
+            (Some(&(need, _)), Some(_)) => need,
             _ => memory::need(&job.spec, false)?,
         };
-        needs.push(need);
+        needs.push((need, job));
         before = Some(job);
     }
-    needs.sort_by(|a, b| b.total_cmp(a));
+    needs.sort_by(|a, b| b.0.total_cmp(&a.0));
     needs.truncate(workers.max(1));
-    let name = jobs.first().map_or("", |job| &job.spec.name);
-    memory::check(name, needs.iter().sum(), needs.len())
+    let Some((_, largest)) = needs.first() else { return Ok(()) };
+    memory::check(&largest.spec, needs.iter().map(|(need, _)| need).sum(), needs.len())
 }
 
 fn next(queue: &Mutex<VecDeque<(usize, Job)>>) -> Option<(usize, Job)> {

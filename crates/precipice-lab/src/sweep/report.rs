@@ -70,13 +70,7 @@ pub struct SweepReport {
 
 impl SweepRow {
     /// What the manifest of a run says of it.
-    pub(super) fn new(
-        manifest: Manifest,
-        run_dir: &Path,
-        point: String,
-        swept: Map<String, Value>,
-        seed: u64,
-    ) -> Self {
+    pub(super) fn new(manifest: Manifest, run_dir: &Path, point: String, swept: Map<String, Value>, seed: u64) -> Self {
         let jump = manifest.transition;
         Self {
             spec_hash: manifest.spec_hash,

@@ -243,6 +243,31 @@ impl RunSpec {
         self.model.d_head = has_maps.then(|| self.d_head());
     }
 
+    /// Leaves out every field that [`Self::resolve`] fills in as it is, so that it follows when others are changed.
+    ///
+    /// ```
+    /// use precipice::spec::RunSpec;
+    /// let mut spec = RunSpec::default();
+    /// spec.resolve();
+    /// spec.model.n_positions = Some(40);
+    /// spec.unresolve();
+    /// assert_eq!((spec.model.d_pos, spec.model.n_positions, spec.model.d_head), (None, Some(40), None));
+    /// ```
+    pub fn unresolve(&mut self) {
+        self.resolve();
+        let whole = self.clone();
+        let unset: [fn(&mut ModelSpec); 3] =
+            [|model| model.d_head = None, |model| model.n_positions = None, |model| model.d_pos = None];
+        for unset in unset {
+            let mut resolved = whole.clone();
+            unset(&mut resolved.model);
+            resolved.resolve();
+            if resolved == whole {
+                unset(&mut self.model);
+            }
+        }
+    }
+
     /// The canonical form: JSON of what differs from the defaults, without the description.
     ///
     /// A field that a later version adds does not change the address of runs that leave it at its

@@ -186,7 +186,10 @@ mod tests {
         for (descr, advice) in [
             ("'<U5'", "text that spells numbers becomes them by items.astype(np.float32), words need"),
             ("'|S5'", "text that spells numbers"),
-            ("'|O'", "np.array(items.tolist(), dtype=np.float32), which works where all items are numbers and equally long"),
+            (
+                "'|O'",
+                "np.array(items.tolist(), dtype=np.float32), which works where all items are numbers and equally long",
+            ),
             ("'<f16'", "bits: save items.astype(np.float32)"),
             ("'|V2'", "as it does with bfloat16; convert the array before it is saved, items.astype(np.float32)"),
             ("[('x', '<f4')]", "items[\"FIELD\"], or of several along a new last axis, np.stack"),
@@ -194,7 +197,8 @@ mod tests {
             ("'?'", "convert the values to np.float32"),
         ] {
             let told = with(descr, "(1,)").unwrap_err();
-            let is_named = descr.starts_with('[') || told.starts_with(&format!("has dtype {}; ", descr.trim_matches('\'')));
+            let is_named =
+                descr.starts_with('[') || told.starts_with(&format!("has dtype {}; ", descr.trim_matches('\'')));
             assert!(is_named && told.contains(advice) && !told.contains("  "), "{told}");
         }
         assert!(with("[('x', '<f4')]", "(1,)").unwrap_err().contains("of records"));
