@@ -43,16 +43,45 @@ fn looked_at(trainer: &Trainer, n_sequences: usize) -> (Batch, Trace<f32>) {
     (batch, trace)
 }
 
-/// The tally of all sequences, and that of two parts that are merged.
+/// The tally of all sequences, and that of two unlike parts of them that are merged.
 fn in_one_and_in_two<A: Tally>(trainer: &Trainer, batch: &Batch, trace: &Trace<f32>, empty: impl Fn() -> A) -> [A; 2] {
-    let add = |to: &mut A, trace: &Trace<f32>| to.add(trainer.model(), &trainer.state().params, batch, trace);
-    let (mut one, mut two, mut other) = (empty(), empty(), empty());
-    add(&mut one, trace);
-    add(&mut one, trace);
-    add(&mut two, trace);
-    add(&mut other, trace);
-    two.merge(other);
-    [one, two]
+    let add = |to: &mut A, batch: &Batch, trace: &Trace<f32>| {
+        to.add(trainer.model(), &trainer.state().params, batch, trace);
+    };
+    let (mut one, mut first, mut rest) = (empty(), empty(), empty());
+    add(&mut one, batch, trace);
+    let n = batch.n_sequences;
+    let (few, from) = (part(trainer, batch, trace, 0..1), part(trainer, batch, trace, 1..n));
+    add(&mut first, &few.0, &few.1);
+    add(&mut rest, &from.0, &from.1);
+    first.merge(rest);
+    [one, first]
+}
+
+/// Some sequences of a batch with their activations.
+fn part(trainer: &Trainer, batch: &Batch, trace: &Trace<f32>, range: std::ops::Range<usize>) -> (Batch, Trace<f32>) {
+    let n = range.len();
+    let (mut few, mut of_few) = (trainer.task().workspace(n), trainer.model().trace(n, Reads::All));
+    few.n_sequences = n;
+    let (d, items) = (batch.d_item, batch.n_exemplars + 1);
+    few.items = batch.items[range.start * items * d..range.end * items * d].to_vec();
+    few.item_ids = batch.item_ids[range.start * items..range.end * items].to_vec();
+    few.label_ids = batch.label_ids[range.start * N..range.end * N].to_vec();
+    few.offsets = batch.offsets[range.clone()].to_vec();
+    few.answers = batch.answers[range.clone()].to_vec();
+    few.matches = batch.matches[range.start * N..range.end * N].to_vec();
+    // The logits are those of the sequences themselves; what was written by hand comes after.
+    trainer.model().forward(&trainer.state().params, &few, &mut of_few, None);
+    for (to, from) in of_few.blocks.iter_mut().zip(&trace.blocks) {
+        let (to, from) = (&mut to.attention, &from.attention);
+        let pairs =
+            [(&mut to.q, &from.q), (&mut to.k, &from.k), (&mut to.pattern, &from.pattern), (&mut to.z, &from.z)];
+        for (to, from) in pairs {
+            let width = from.len() / batch.n_sequences;
+            to.copy_from_slice(&from[range.start * width..range.end * width]);
+        }
+    }
+    (few, of_few)
 }
 
 fn close(got: f64, want: f64, what: &str) {
@@ -151,9 +180,18 @@ fn accuracies_of_logits() {
     }
     let mut accuracy = Accuracy::default();
     accuracy.add_outputs(&logits, &batch);
-    let mut twice = accuracy;
-    twice.merge(accuracy);
-    for accuracy in [accuracy, twice] {
+    // The same one by one.
+    let mut merged = Accuracy::default();
+    for s in 0..3 {
+        let mut one = batch.clone();
+        one.n_sequences = 1;
+        one.label_ids.rotate_left(2 * s);
+        one.answers.rotate_left(s);
+        let mut alone = Accuracy::default();
+        alone.add_outputs(&logits[5 * s..5 * (s + 1)], &one);
+        merged.merge(alone);
+    }
+    for accuracy in [accuracy, merged] {
         let mut row = Row::default();
         accuracy.push_columns("iw_", &mut row);
         close(value(&row, "iw_accuracy"), 1.0 / 3.0, "accuracy");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use precipice::workers::Sequential;
 use precipice_figures::{Figure, Theme};
 use precipice_lab::error::LabError;
 use precipice_lab::reports::run::FiguresReport;
@@ -71,6 +72,8 @@ fn write(args: &FigureArgs, run: &StoredRun, figure: &Figure) -> anyhow::Result<
 fn argument(args: &FigureArgs, run: &StoredRun) -> anyhow::Result<Figure> {
     let companion = match &args.runs[1..] {
         [] => {
+            // A companion is trained only where the upper half can be drawn.
+            run_figures::draw(Kind::Landscape, run, &Sequential)?;
             interrupt::listen();
             let spec = companion(run)?.spec;
             let mut watch = Progress::new(&spec.name, &spec, args.quiet);

@@ -213,10 +213,6 @@ impl Recorder for Progress {
             self.bar.set_message(format!("{rate:.0} steps/s · {left} left · batch loss {}", fraction(loss)));
             self.bar.set_position(step);
         }
-        let next = if interrupt::requested() { Next::Stop } else { Next::Continue };
-        if step == self.n_steps {
-            interrupt::done();
-        }
-        next
+        if interrupt::requested() { Next::Stop } else { Next::Continue }
     }
 }

@@ -119,6 +119,59 @@ fn what_is_not_the_beginning_is_told() {
     assert!(before == [bytes(&scratch, "r", "log.jsonl"), bytes(&scratch, "r", "manifest.json")]);
 }
 
+/// A shorter run that is damaged, or that is asked to go on otherwise, is refused and left as it is.
+#[test]
+fn a_damaged_beginning_is_no_beginning() {
+    let scratch = Scratch::new();
+    scratch.run(&tiny("60", &["--out", "whole"])).ok();
+    let all = |run: &str| -> Vec<(String, Vec<u8>)> {
+        let files =
+            ["manifest.json", "log.jsonl", "spec.toml", "metrics.parquet", "checkpoints/step-00000032.safetensors"];
+        files
+            .iter()
+            .map(|name| (name.to_string(), fs::read(scratch.path(run).join(name)).unwrap_or_default()))
+            .collect()
+    };
+    type Damage = fn(&std::path::Path);
+    let flip = |path: &std::path::Path, at: usize| {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[at] ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    let damages: [(Damage, &[&str], &str); 6] = [
+        (|run| fs::remove_file(run.join("log.jsonl")).unwrap(), &[], "log.jsonl"),
+        (|run| fs::remove_file(run.join("checkpoints/step-00000032.safetensors")).unwrap(), &[], "step-00000032"),
+        (|_| {}, &["--arithmetic", "portable"], "arithmetic"),
+        (|run| fs::remove_file(run.join("manifest.json")).unwrap(), &["--arithmetic", "portable"], "arithmetic"),
+        (
+            |run| {
+                fs::remove_file(run.join("manifest.json")).unwrap();
+                fs::remove_file(run.join("log.jsonl")).unwrap();
+            },
+            &[],
+            "checkpoints/step-",
+        ),
+        (|_| {}, &[], "log.jsonl"),
+    ];
+    for (i, (damage, more, expected)) in damages.into_iter().enumerate() {
+        let run = format!("r{i}");
+        std::process::Command::new("cp").args(["-r", "whole", &run]).current_dir(scratch.path("")).status().unwrap();
+        damage(&scratch.path(&run));
+        if i == 5 {
+            flip(&scratch.path("r5/log.jsonl"), 400);
+        }
+        let before = all(&run);
+        let refused = scratch.run(&tiny("90", &[&["--out", &run, "--resume"], more].concat()));
+        assert!(
+            refused.code == Some(2) && refused.stderr.contains(expected),
+            "{i}: {:?} {}",
+            refused.code,
+            refused.stderr
+        );
+        assert!(all(&run) == before, "{i}: something was written");
+    }
+}
+
 #[test]
 fn runs_and_sweeps_in_a_chosen_arithmetic() {
     let scratch = Scratch::new();

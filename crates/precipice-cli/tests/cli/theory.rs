@@ -60,11 +60,11 @@ fn numbers_that_are_none_are_refused() {
         ("flow", &["--start", "1,2"], "takes three numbers"),
         ("flow", &["--until", "inf"], "must be finite"),
         ("flow", &["--start=-1e308,0,0"], "beta = -1e308: the theory computes from -350 to 350"),
-        ("flow", &["--schedule", "xi=0:0,1:1e9"], "xi = 1000000000.0"),
-        ("landscape", &["--start=1e4,0,0"], "beta = 10000.0"),
+        ("flow", &["--schedule", "xi=0:0,1:1e9"], "xi = 1e9"),
+        ("landscape", &["--start=1e4,0,0"], "beta = 10000.00"),
         ("landscape", &["--x-range=-1e308,1e308"], "from -1e308 to 1e308 must lie between -350 and 350"),
         ("landscape", &["--minimize=-1e308,1e308"], "between -350 and 350"),
-        ("landscape", &["--fix", "beta=1e9"], "beta = 1000000000.0"),
+        ("landscape", &["--fix", "beta=1e9"], "beta = 1e9"),
         ("flow", &["--schedule", "xi=0:0,0:1"], "schedule"),
         ("flow", &["--schedule", "mu=0:0,1:1"], "not one of beta, alpha, xi"),
         ("descent", &["--start", "inf,0,0"], "finite"),
@@ -198,6 +198,12 @@ fn exploded_scores_end_in_a_sentence() {
         }
         assert!(ran.stderr.contains("figure landscape: measured at step"), "{}", ran.stderr);
         assert!(ran.stderr.contains("from -350 to 350"), "{}", ran.stderr);
+        let landscape = ran.stderr.lines().find(|line| line.contains("figure landscape")).unwrap();
+        assert!(!landscape.contains(": alpha = "), "the landscape has alpha among labels: {landscape}");
+        // Nothing is trained for a figure that cannot be drawn.
+        let argument = scratch.run(&["figure", "argument", "run", "-o", "a.svg"]);
+        assert!(argument.code == Some(2) && argument.stderr.contains("measured at step"), "{}", argument.stderr);
+        assert_eq!(scratch.names(), ["run"]);
         assert!(!scratch.path("run/figures/landscape.svg").exists());
         let fit = scratch.run(&["theory", "fit", "run"]);
         assert!(fit.code == Some(2) && fit.stderr.contains("measured at step"), "{}", fit.stderr);

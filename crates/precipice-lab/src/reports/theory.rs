@@ -54,6 +54,14 @@ impl Formula {
         }
     }
 
+    /// The error with the parameter's own name: two of them are called alpha.
+    fn named(self, mut error: PathError) -> PathError {
+        if self == Formula::LabelAttention && error.out.name == "alpha" {
+            error.out.name = "alpha among labels";
+        }
+        error
+    }
+
     /// The measured path.
     ///
     /// # Errors
@@ -73,7 +81,7 @@ impl Formula {
         if path.points().is_empty() {
             return Err(NoPath::of_log(spec));
         }
-        path.check()?;
+        path.check().map_err(|e| self.named(e))?;
         Ok(path)
     }
 }

@@ -11,35 +11,54 @@ use precipice::run::{Run, is_row_due};
 use precipice::spec::{RunSpec, ScheduleShape};
 use precipice_num::Kernels;
 
+use super::options::Options;
+use super::resume::check_until;
 use crate::error::{LabError, RunDirProblem};
+use crate::store::log::Entry;
 use crate::store::{FIGURES, RunDir, atomic, checkpoint, log};
 
 /// Makes the shorter run that stands in a directory, or beside it where it is the default one, the beginning of `spec`'s.
-/// Nothing is done where there is none. `make` gives a run of `spec` at step 0.
+/// Nothing is done where there is none, and nothing is written before all that is needed was read and found whole.
+/// `make` gives a run of `spec` at step 0.
 ///
 /// # Errors
-/// If a run of this name stands there whose beginning is another, saying why.
-pub(super) fn extend(
-    run_dir: &RunDir,
-    is_default: bool,
-    spec: &RunSpec,
-    make: &dyn Fn(Kernels) -> Result<Run, LabError>,
-) -> Result<(), LabError> {
+/// If a run of this name stands there whose beginning is another, saying why, or is damaged.
+pub(super) fn extend(run_dir: &RunDir, options: &Options, spec: &RunSpec, make: &Make<'_>) -> Result<(), LabError> {
     if !run_dir.spec_path().is_file() {
-        return match shorter_beside(run_dir, spec).filter(|_| is_default) {
-            Some((shorter, stored)) => copy(&shorter, &stored, run_dir, spec, make),
-            None => Ok(()),
+        let Some((shorter, stored)) = shorter_beside(run_dir, spec).filter(|_| options.out.is_none()) else {
+            return Ok(());
         };
+        let beginning = Beginning::read(&shorter, &stored, spec, options, make)?;
+        let _lock = run_dir.lock()?;
+        run_dir.make_folders()?;
+        run_dir.write_spec(spec)?;
+        return beginning.write(&shorter, run_dir, spec, make);
     }
     // What cannot be read is told by whoever wants to write there.
-    let Ok(stored) = run_dir.spec() else { return Ok(()) };
+    if run_dir.spec().map_or(true, |stored| stored.hash() == spec.hash()) {
+        return Ok(());
+    }
+    let _lock = run_dir.lock()?;
+    // Another process may have made it longer meanwhile.
+    let stored = run_dir.spec()?;
     if stored.hash() == spec.hash() {
         return Ok(());
     }
     let cannot = |why| LabError::run_dir(run_dir.root(), RunDirProblem::CannotExtend { why });
     difference(&stored, spec).map_or(Ok(()), |why| Err(cannot(why)))?;
-    copy(run_dir, &stored, run_dir, spec, make)
+    let beginning = Beginning::read(run_dir, &stored, spec, options, make)?;
+    // From now on it is an unfinished run, of the one spec or of the other.
+    remove(&run_dir.manifest_path())?;
+    run_dir.make_folders()?;
+    beginning.write(run_dir, run_dir, spec, make)?;
+    beginning.dropped.iter().try_for_each(|step| run_dir.remove_checkpoint(*step))?;
+    let figures = FIGURES.iter().map(|name| run_dir.figures().join(name));
+    std::iter::once(run_dir.parquet_path()).chain(figures).try_for_each(|path| remove(&path))?;
+    run_dir.write_spec(spec)
 }
+
+/// A run of the longer spec at step 0.
+type Make<'a> = dyn Fn(Kernels) -> Result<Run, LabError> + 'a;
 
 /// Why a stored run is not the beginning of another; none if it is.
 fn difference(stored: &RunSpec, spec: &RunSpec) -> Option<String> {
@@ -95,69 +114,104 @@ fn shorter_beside(run_dir: &RunDir, spec: &RunSpec) -> Option<(RunDir, RunSpec)>
     stored.max_by_key(|(_, stored)| stored.train.steps)
 }
 
-/// Writes what both runs have of the shorter one under the address of the longer, the spec last where it replaces one.
-fn copy(
-    from: &RunDir,
-    stored: &RunSpec,
-    to: &RunDir,
-    spec: &RunSpec,
-    make: &dyn Fn(Kernels) -> Result<Run, LabError>,
-) -> Result<(), LabError> {
-    let is_in_place = from.root() == to.root();
-    let (old, new) = (stored.hash(), spec.hash());
-    let lock = to.lock()?;
-    to.make_folders()?;
-    if is_in_place {
-        // From now on it is an unfinished run, of the one spec or of the other.
-        remove(&to.manifest_path())?;
-    } else {
-        to.write_spec(spec)?;
-    }
-    // An extension that was interrupted may have written some of it.
-    let read = |hash: &str| log::read(&from.log_path(), hash).map(|reading| reading.entries);
-    let mut entries = read(&old)?;
-    if entries.is_empty() && is_in_place {
-        entries = read(&new)?;
-    }
-    // The last row of the shorter run may be one that the longer has not, and ends its mean of the training loss.
-    let n_rows = entries.iter().take_while(|entry| is_row_due(spec, entry.row.step)).count();
-    let end = entries.get(n_rows).map_or(u64::MAX, |entry| entry.row.step);
-    let mut run = make(Kernels::detect())?;
-    let (mut text, mut log_check) = (String::new(), new.clone());
-    let append = |row: &Row, text: &mut String, log_check: &mut String| {
-        let (line, check) = log::to_line(row, log_check);
-        (*text, *log_check) = (std::mem::take(text) + &line + "\n", check);
-    };
-    let mut rows = entries.into_iter().take(n_rows).map(|entry| entry.row).peekable();
-    for step in checkpoint::steps(&from.checkpoints())? {
-        let path = from.checkpoints().join(checkpoint::file_name(step));
-        let layout = run.trainer().model().layout().clone();
-        let saved = checkpoint::read(&path, &layout, &old).or_else(|_| checkpoint::read(&path, &layout, &new));
-        let Some(saved) = saved.ok().filter(|_| step < end) else {
-            if is_in_place {
-                to.remove_checkpoint(step)?;
+/// What both runs have of the shorter one, read and found whole.
+struct Beginning {
+    rows: Vec<Row>,
+    /// Steps of its states.
+    saved: Vec<u64>,
+    /// Steps of states that the longer run has not.
+    dropped: Vec<u64>,
+    /// The address of the shorter run.
+    hash: String,
+}
+
+impl Beginning {
+    /// An extension that was interrupted may have written some of it already, under the address of the longer run:
+    /// states one by one, then the log, the spec last.
+    fn read(
+        from: &RunDir,
+        stored: &RunSpec,
+        spec: &RunSpec,
+        options: &Options,
+        make: &Make<'_>,
+    ) -> Result<Self, LabError> {
+        let (old, new) = (stored.hash(), spec.hash());
+        let agrees = |name: &str| options.agrees(name).map_err(|problem| LabError::run_dir(from.root(), problem));
+        if let Some(manifest) = from.manifest(stored)? {
+            agrees(&manifest.arithmetic)?;
+            manifest.check_those(from.root(), |name| name == "log.jsonl" || name.starts_with("checkpoints/"))?;
+        }
+        let (entries, is_log_old) = entries(from, &old, &new)?;
+        // The last row of the shorter run may be one that the longer has not, and ends its mean of the training loss.
+        let n_rows = entries.iter().take_while(|entry| is_row_due(spec, entry.row.step)).count();
+        let end = entries.get(n_rows).map_or(u64::MAX, |entry| entry.row.step);
+        let layout = make(options.kernels())?.trainer().model().layout().clone();
+        let (mut saved, mut dropped, mut new_check, mut n_checked) = (Vec::new(), Vec::new(), new.clone(), 0);
+        for step in checkpoint::steps(&from.checkpoints())? {
+            if step >= end {
+                dropped.push(step);
+                continue;
             }
-            continue;
+            while let Some(entry) = entries[..n_rows].get(n_checked).filter(|entry| entry.row.step <= step) {
+                (new_check, n_checked) = (log::to_line(&entry.row, &new_check).1, n_checked + 1);
+            }
+            let path = from.checkpoints().join(checkpoint::file_name(step));
+            let of_old = checkpoint::read(&path, &layout, &old).map(|saved| (saved, true));
+            let (state, is_old) = match of_old {
+                Ok(read) => read,
+                Err(e) => (checkpoint::read(&path, &layout, &new).map_err(|_| e)?, false),
+            };
+            let expected = if is_old { check_until(&entries, step, &old) } else { &new_check };
+            if (is_old && !is_log_old) || state.log_check != expected {
+                return Err(LabError::run_dir(&path, RunDirProblem::CheckpointOfAnotherLog));
+            }
+            agrees(state.arithmetic.name())?;
+            saved.push(step);
+        }
+        let rows = entries.into_iter().take(n_rows).map(|entry| entry.row).collect();
+        Ok(Self { rows, saved, dropped, hash: old })
+    }
+
+    /// Under the address of the longer run: the states, then the log.
+    fn write(&self, from: &RunDir, to: &RunDir, spec: &RunSpec, make: &Make<'_>) -> Result<(), LabError> {
+        let new = spec.hash();
+        let mut run = make(Kernels::detect())?;
+        let (mut text, mut log_check) = (String::new(), new.clone());
+        let append = |row: &Row, text: &mut String, log_check: &mut String| {
+            let (line, check) = log::to_line(row, log_check);
+            text.push_str(&line);
+            text.push('\n');
+            *log_check = check;
         };
-        while let Some(row) = rows.next_if(|row| row.step <= step) {
-            append(&row, &mut text, &mut log_check);
+        let mut rows = self.rows.iter().peekable();
+        for &step in &self.saved {
+            let path = from.checkpoints().join(checkpoint::file_name(step));
+            let layout = run.trainer().model().layout().clone();
+            let saved =
+                checkpoint::read(&path, &layout, &self.hash).or_else(|_| checkpoint::read(&path, &layout, &new))?;
+            while let Some(row) = rows.next_if(|row| row.step <= step) {
+                append(row, &mut text, &mut log_check);
+            }
+            if run.trainer().model().kernels().arithmetic() != saved.arithmetic {
+                run = make(Kernels::with_arithmetic(saved.arithmetic))?;
+            }
+            run.restore(saved.state, Vec::new());
+            checkpoint::write(&to.checkpoints(), run.trainer(), &new, &log_check)?;
         }
-        let kernels = Kernels::with_arithmetic(saved.arithmetic);
-        if run.trainer().model().kernels().arithmetic() != saved.arithmetic {
-            run = make(kernels)?;
-        }
-        run.restore(saved.state, Vec::new());
-        checkpoint::write(&to.checkpoints(), run.trainer(), &new, &log_check)?;
+        rows.for_each(|row| append(row, &mut text, &mut log_check));
+        atomic::write(&to.log_path(), text.as_bytes())
     }
-    rows.for_each(|row| append(&row, &mut text, &mut log_check));
-    atomic::write(&to.log_path(), text.as_bytes())?;
-    if is_in_place {
-        let figures = FIGURES.iter().map(|name| to.figures().join(name));
-        std::iter::once(to.parquet_path()).chain(figures).try_for_each(|path| remove(&path))?;
-        to.write_spec(spec)?;
+}
+
+/// The rows of the shorter run, and whether its log is still under its own address.
+fn entries(from: &RunDir, old: &str, new: &str) -> Result<(Vec<Entry>, bool), LabError> {
+    let reading = log::read(&from.log_path(), old)?;
+    let Some(line) = reading.damaged_line else { return Ok((reading.entries, true)) };
+    let rewritten = log::read(&from.log_path(), new)?;
+    if rewritten.damaged_line.is_none() {
+        return Ok((rewritten.entries, false));
     }
-    drop(lock);
-    Ok(())
+    Err(LabError::run_dir(&from.log_path(), RunDirProblem::DamagedLog { line }))
 }
 
 fn remove(path: &Path) -> Result<(), LabError> {

@@ -82,7 +82,7 @@ fn usable(path: &Path, step: u64, entries: &[Entry], layout: &Arc<Layout>, spec_
 }
 
 /// The check of the last row up to a step.
-fn check_until<'a>(entries: &'a [Entry], step: u64, spec_hash: &'a str) -> &'a str {
+pub(super) fn check_until<'a>(entries: &'a [Entry], step: u64, spec_hash: &'a str) -> &'a str {
     let last = entries.iter().rfind(|entry| entry.row.step <= step);
     last.map_or(spec_hash, |entry| &entry.check)
 }

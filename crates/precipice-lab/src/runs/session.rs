@@ -169,7 +169,7 @@ pub fn train_run(
     let mut run = make(detected)?;
     let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
     if options.resume {
-        extend::extend(&run_dir, options.out.is_none(), &spec, &make)?;
+        extend::extend(&run_dir, options, &spec, &make)?;
     }
     if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {
         return Ok(Training::Ended(Box::new(report)));

@@ -186,7 +186,15 @@ impl Manifest {
     /// # Errors
     /// Naming the first that is missing or another.
     pub fn check_all(&self, root: &Path) -> Result<(), LabError> {
-        for name in self.files.keys() {
+        self.check_those(root, |_| true)
+    }
+
+    /// The same of the files whose names count.
+    ///
+    /// # Errors
+    /// As [`Manifest::check_all`].
+    pub fn check_those(&self, root: &Path, counts: impl Fn(&str) -> bool) -> Result<(), LabError> {
+        for name in self.files.keys().filter(|name| counts(name)) {
             self.check_file(root, name, &read_named(root, name)?)?;
         }
         Ok(())

@@ -8,12 +8,17 @@ pub const REACH: f64 = 350.0;
 
 /// A parameter that is no number, or too far from the origin.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("{name} = {value:?}: the theory computes from -{REACH} to {REACH}; its soft-maxes are 0 or 1 long before")]
+#[error("{name} = {}: the theory computes from -{REACH} to {REACH}; its soft-maxes are 0 or 1 long before", short(*.value))]
 pub struct OutOfReach {
     /// `beta`, `alpha` or `xi`.
     pub name: &'static str,
     /// Its value.
     pub value: f64,
+}
+
+/// Two decimals, or the power of ten of what would fill a line.
+fn short(value: f64) -> String {
+    if value.abs() < 1e9 { format!("{value:.2}") } else { format!("{value:e}") }
 }
 
 /// Whether the theory can compute with a value.

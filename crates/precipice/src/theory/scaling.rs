@@ -213,6 +213,10 @@ mod tests {
         let over = Over::FrozenReadout { n_exemplars: 512, n_labels: 2048 };
         let (points, fit) = fitted(over, &[16.0, 32.0, 64.0]);
         assert!((fit.value + 1.0).abs() < 0.02, "{fit:?}");
+        for point in &points {
+            let law = libm::sqrt(2.0 * std::f64::consts::PI) * 512.0 * 512.0 / point.value;
+            assert!((point.law.unwrap() / law - 1.0).abs() < 1e-12, "{point:?}");
+        }
         assert!((points[0].t50.unwrap() / points[0].law.unwrap() - 1.0).abs() < 0.05, "{points:?}");
         // With less overlap than ln(L - 1) even perfect matching is not believed.
         assert_eq!(scaling(over, &[7.0]).unwrap()[0].t50, None);
