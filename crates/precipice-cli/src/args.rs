@@ -93,16 +93,31 @@ pub struct RunArgs {
     /// Compute again what is already there
     #[arg(long, conflicts_with = "resume")]
     pub force: bool,
-    /// Arithmetic of a new run: fused (as this processor has it, faster) or portable (the same on every processor)
-    /// [default: what this processor has]
-    #[arg(long, value_name = "KIND", value_parser = parse_arithmetic)]
-    pub arithmetic: Option<Arithmetic>,
+    #[command(flatten)]
+    pub how: ArithmeticArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
     /// No progress display
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// Where the items of a stored run are now.
+#[derive(Debug, ClapArgs)]
+pub struct MovedArgs {
+    /// File of the run's items, if it has been moved; its content must be the same
+    #[arg(long, value_name = "PATH")]
+    pub items: Option<PathBuf>,
+}
+
+/// How a new run computes.
+#[derive(Debug, ClapArgs)]
+pub struct ArithmeticArgs {
+    /// Arithmetic of a new run: fused (as this processor has it, faster) or portable (the same on every processor)
+    /// [default: what this processor has]
+    #[arg(long, value_name = "KIND", value_parser = parse_arithmetic)]
+    pub arithmetic: Option<Arithmetic>,
 }
 
 /// The page that a figure is made for.
@@ -161,9 +176,8 @@ pub struct ProbeArgs {
     pub step: Option<u64>,
     #[command(flatten)]
     pub threads: ThreadArgs,
-    /// File of the run's items, if it has been moved; its content must be the same
-    #[arg(long, value_name = "PATH")]
-    pub items: Option<PathBuf>,
+    #[command(flatten)]
+    pub moved: MovedArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -198,9 +212,8 @@ pub struct FigureArgs {
     /// No progress display
     #[arg(short, long)]
     pub quiet: bool,
-    /// File of the run's items, if it has been moved; its content must be the same
-    #[arg(long, value_name = "PATH")]
-    pub items: Option<PathBuf>,
+    #[command(flatten)]
+    pub moved: MovedArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -246,9 +259,8 @@ pub struct ExportArgs {
     /// Replace the file
     #[arg(long)]
     pub force: bool,
-    /// File of the run's items, if it has been moved; its content must be the same
-    #[arg(long, value_name = "PATH")]
-    pub items: Option<PathBuf>,
+    #[command(flatten)]
+    pub moved: MovedArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -286,9 +298,8 @@ pub struct VerifyArgs {
     pub run: PathBuf,
     #[command(flatten)]
     pub threads: ThreadArgs,
-    /// File of the run's items, if it has been moved; its content must be the same
-    #[arg(long, value_name = "PATH")]
-    pub items: Option<PathBuf>,
+    #[command(flatten)]
+    pub moved: MovedArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -350,10 +361,8 @@ pub struct SweepArgs {
     /// Folder of the runs and the table [default: runs/sweep-<name>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Arithmetic of a new run: fused (as this processor has it, faster) or portable (the same on every processor)
-    /// [default: what this processor has]
-    #[arg(long, value_name = "KIND", value_parser = parse_arithmetic)]
-    pub arithmetic: Option<Arithmetic>,
+    #[command(flatten)]
+    pub how: ArithmeticArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 /// Milliseconds since [`listen`]; 0 is never.
 static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
-/// When somebody asked last, and the longest time between two questions.
+/// How often somebody asked, when last, and the longest time between two questions.
+static N_QUESTIONS: AtomicU64 = AtomicU64::new(0);
 static ASKED_AT: AtomicU64 = AtomicU64::new(0);
 static LONGEST: AtomicU64 = AtomicU64::new(0);
 static BEGIN: OnceLock<Instant> = OnceLock::new();
@@ -19,6 +20,7 @@ const ENDED: i32 = 130;
 
 /// Whether Ctrl-C was pressed; asked after every step.
 pub fn requested() -> bool {
+    N_QUESTIONS.fetch_add(1, Ordering::Relaxed);
     let now = now();
     let before = ASKED_AT.swap(now, Ordering::Relaxed);
     if before != 0 {
@@ -45,10 +47,10 @@ pub fn listen() {
 }
 
 fn end_if_nobody_asks() {
-    let requested_at = REQUESTED_AT.load(Ordering::Relaxed);
+    let n_before = N_QUESTIONS.load(Ordering::Relaxed);
     let patience = Duration::from_millis(3 * LONGEST.load(Ordering::Relaxed)).max(GRACE);
     thread::sleep(patience);
-    if ASKED_AT.load(Ordering::Relaxed) < requested_at {
+    if N_QUESTIONS.load(Ordering::Relaxed) == n_before {
         std::process::exit(ENDED);
     }
 }

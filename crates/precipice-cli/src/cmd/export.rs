@@ -36,7 +36,7 @@ pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
 
 /// What is exported of a run, and the name that it has without `-o`.
 fn of_run(args: &ExportArgs) -> anyhow::Result<(String, Vec<u8>)> {
-    let run_dir = RunDir::new(&args.run).with_items(args.items.clone());
+    let run_dir = RunDir::new(&args.run).with_items(args.moved.items.clone());
     let spec = run_dir.spec()?;
     if args.curves {
         bail!("{}: is one run, whose table is its curve; --curves is for the folder of a sweep", args.run.display());

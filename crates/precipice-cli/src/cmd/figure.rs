@@ -58,7 +58,7 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
 }
 
 fn open(args: &FigureArgs, root: &Path) -> Result<StoredRun, LabError> {
-    StoredRun::of(RunDir::new(root).with_items(args.items.clone()))
+    StoredRun::of(RunDir::new(root).with_items(args.moved.items.clone()))
 }
 
 /// The file, unless it is standard output.

@@ -16,7 +16,7 @@ use crate::numbers::{fixed, fraction};
 use crate::output::{say, say_json};
 
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
-    let run_dir = RunDir::new(&args.run).with_items(args.items);
+    let run_dir = RunDir::new(&args.run).with_items(args.moved.items);
     let spec = run_dir.spec()?;
     let steps = if args.step.is_none() { run_dir.checkpoint_steps(&spec)? } else { Vec::new() };
     let Some(step) = args.step.or(steps.last().copied()) else {

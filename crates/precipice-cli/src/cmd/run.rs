@@ -42,7 +42,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
         resume: args.resume,
         force: args.force,
         keep: Keep::All,
-        arithmetic: args.arithmetic,
+        arithmetic: args.how.arithmetic,
     };
     let report = train_and_draw(spec.clone(), &options, &mut progress);
     drop(progress);

@@ -17,7 +17,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     let mut plan = Plan::load(&args.spec, args.fast)?;
     plan.changes.overrides.extend(args.set);
     plan.changes.steps = args.steps;
-    plan.arithmetic = args.arithmetic;
+    plan.arithmetic = args.how.arithmetic;
     plan.set_axes(args.grid)?;
     plan.seeds = args.seeds.map_or(plan.seeds, |seeds| seeds.0);
     let jobs = plan.jobs()?;

@@ -12,7 +12,7 @@ use crate::output::{say, say_json};
 use crate::progress::Progress;
 
 pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
-    let run_dir = RunDir::new(&args.run).with_items(args.items);
+    let run_dir = RunDir::new(&args.run).with_items(args.moved.items);
     // A damaged spec is a difference; what cannot be read is not watched.
     let mut progress: Box<dyn Recorder> = match run_dir.spec() {
         Ok(spec) => {
