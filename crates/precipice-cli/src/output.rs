@@ -12,9 +12,11 @@ use precipice_lab::sweep::FailedRun;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::progress::screen;
+
 /// Data to stdout. A reader that has gone away is no error.
 pub fn say(text: &str) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n')) {
+    match screen::above(|| writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'))) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }
@@ -55,7 +57,7 @@ pub fn put_figure(path: &Path, figure: &Figure, may_replace: bool) -> anyhow::Re
 
 /// A line to stderr. Nobody reading it is no reason to stop.
 pub fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    screen::above(|| drop(writeln!(std::io::stderr(), "{text}")));
 }
 
 /// Characters of an error that are printed, at most: what was wrong may be megabytes.
