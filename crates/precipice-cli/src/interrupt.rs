@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::progress::screen;
+use crate::screen;
 
 /// Milliseconds since [`listen`]; 0 is never.
 static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);

@@ -8,6 +8,7 @@ mod interrupt;
 mod numbers;
 mod output;
 mod progress;
+mod screen;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use precipice_lab::sweep::FailedRun;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::progress::screen;
+use crate::screen;
 
 /// Data to stdout. A reader that has gone away is no error.
 pub fn say(text: &str) -> anyhow::Result<()> {

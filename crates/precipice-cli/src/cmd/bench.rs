@@ -59,8 +59,8 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<(String, RunSpec)>> {
     names.iter().map(find).collect()
 }
 
-const HEADING: &str =
-    "task           threads   steps/s    [slowest, fastest]    data  Mflop/step   GFLOP/s  of limit   memory";
+/// Nine columns in 79 characters.
+const HEADING: &str = "task          thr  steps/s  [slowest, fastest]  data Mflop/step GFLOP/s limit  memory";
 
 fn line(t: &Timing) -> String {
     let memory = t.max_rss_mb.map_or_else(|| "–".to_owned(), |mb| format!("{mb:.0} MB"));

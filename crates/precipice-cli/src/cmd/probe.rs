@@ -4,6 +4,7 @@ mod regression;
 
 use anyhow::{Context, bail};
 use precipice::measure::interactions::PARTS;
+use precipice_lab::meter::Metered;
 use precipice_lab::reports::network::{Interaction, NetworkReport};
 use precipice_lab::reports::regression::RegressionReport;
 use precipice_lab::runs::at_step;
@@ -14,6 +15,7 @@ use crate::Ending;
 use crate::args::ProbeArgs;
 use crate::numbers::{fixed, fraction};
 use crate::output::{say, say_json};
+use crate::progress::Working;
 
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(&args.run).with_items(args.moved.items);
@@ -22,10 +24,12 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let Some(step) = args.step.or(steps.last().copied()) else {
         bail!("{}: has no checkpoints; `precipice run --resume` makes some", args.run.display());
     };
+    let working = Working::on("measuring the network", false);
     let trainer = at_step(&run_dir, &spec, step)?;
     if spec.task.regression().is_some() {
         let pool = Pool::new(args.threads.count())?;
-        let report = RegressionReport::new(&spec, &trainer, &pool);
+        let report = RegressionReport::new(&spec, &trainer, &Metered { workers: &pool, meter: working.meter() });
+        drop(working);
         if args.json {
             say_json(&report)?;
         } else {
@@ -36,6 +40,7 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     }
     let pool = Pool::new(args.threads.count())?;
     let report = NetworkReport::new(&spec, &trainer, &pool).context("probes are enabled, but gave no report")?;
+    drop(working);
     if args.json {
         say_json(&report)?;
     } else {

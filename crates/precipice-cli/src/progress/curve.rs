@@ -5,7 +5,7 @@ use precipice::spec::RunSpec;
 use precipice::task::{EvalSet, Facts, Set};
 
 use super::lines::flow;
-use super::screen::Size;
+use crate::screen::Size;
 use crate::chart;
 use crate::numbers::{fixed, fraction};
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::screen::{self, Size};
+use crate::screen::{self, Size};
 use crate::output::note;
 
 /// What is shown of something that goes on.

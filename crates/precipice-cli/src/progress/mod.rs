@@ -1,13 +1,12 @@
 //! What a person sees while something goes on.
 //!
-//! Reading order: `screen` (the block of lines at the lower end), `live` (who draws it), `lines` (what fits into a
+//! Reading order: `live` (who draws, on what [`crate::screen`] gives), `lines` (what fits into a
 //! width), then what is shown: `curve` and `run`, `sweep`, `work`.
 
 mod curve;
 pub mod lines;
 pub mod live;
 mod run;
-pub mod screen;
 mod sweep;
 mod work;
 

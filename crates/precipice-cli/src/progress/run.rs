@@ -7,7 +7,7 @@ use precipice::train::Trainer;
 use super::curve::Curve;
 use super::lines::{bar_line, fit, left, remaining};
 use super::live::{Clock, Live, Mode, View};
-use super::screen::Size;
+use crate::screen::Size;
 use crate::interrupt;
 use crate::numbers::{commas, duration, fraction};
 use crate::output::note;

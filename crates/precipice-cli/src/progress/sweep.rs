@@ -4,7 +4,7 @@ use precipice_lab::sweep::{FailedRun, Job, Pace, SweepRow, SweepWatcher};
 
 use super::lines::{bar_line, fit, left};
 use super::live::{Clock, Live, Mode, View};
-use super::screen::Size;
+use crate::screen::Size;
 use crate::interrupt;
 use crate::numbers::commas;
 use crate::output::{failed_run, note};

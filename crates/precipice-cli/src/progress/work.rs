@@ -6,7 +6,7 @@ use precipice_lab::meter::Meter;
 
 use super::lines::{bar_line, fit, left, remaining};
 use super::live::{Clock, Live, Mode, View};
-use super::screen::Size;
+use crate::screen::Size;
 use crate::interrupt;
 use crate::numbers::duration;
 
