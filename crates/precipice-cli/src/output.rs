@@ -12,6 +12,7 @@ use precipice_lab::sweep::FailedRun;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::lines::wrap;
 use crate::screen;
 
 /// Data to stdout. A reader that has gone away is no error.
@@ -20,6 +21,11 @@ pub fn say(text: &str) -> anyhow::Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }
+}
+
+/// The same with lines that are broken between words where they are too long; what hangs over is indented.
+pub fn say_text(text: &str) -> anyhow::Result<()> {
+    say(&wrap(text, "  ", screen::text_width()))
 }
 
 /// One JSON value to stdout.
@@ -57,6 +63,8 @@ pub fn put_figure(path: &Path, figure: &Figure, may_replace: bool) -> anyhow::Re
 
 /// A line to stderr. Nobody reading it is no reason to stop.
 pub fn note(text: &str) {
+    // A file has lines of any length.
+    let text = if screen::is_live() { wrap(text, "  ", screen::size().width) } else { text.to_owned() };
     screen::above(|| drop(writeln!(std::io::stderr(), "{text}")));
 }
 

@@ -18,6 +18,8 @@ pub struct Size {
 
 /// Where nobody tells.
 const USUAL: Size = Size { width: 79, height: 24 };
+/// Of text that goes to a file.
+const TEXT_WIDTH: usize = 80;
 /// A terminal that says that it has no columns is none.
 const WIDTH_MIN: usize = 10;
 
@@ -34,6 +36,13 @@ pub fn is_live() -> bool {
 pub fn size() -> Size {
     let Some((height, width)) = TERMINAL.size_checked() else { return USUAL };
     Size { width: usize::from(width).saturating_sub(1).max(WIDTH_MIN), height: usize::from(height) }
+}
+
+/// Characters of a line of text on standard output: the terminal's, or 80.
+pub fn text_width() -> usize {
+    let terminal = Term::stdout();
+    let size = terminal.size_checked().filter(|_| terminal.is_term());
+    size.map_or(TEXT_WIDTH, |(_, width)| usize::from(width).max(WIDTH_MIN))
 }
 
 /// Draws the block in place of the one that stands there.

@@ -3,8 +3,8 @@
 use precipice::record::MemoryRecorder;
 use precipice::theory::{Context, Descent, Over, Parameter, Start, Third, flow};
 use precipice::workers::Sequential;
-use precipice_lab::meter::Meter;
 use precipice_lab::input::spec_file::{self, Changes};
+use precipice_lab::meter::Meter;
 use precipice_lab::reports::closed_forms::ClosedForms;
 use precipice_lab::reports::formula::{DescentReport, FlowReport, PointReport};
 use precipice_lab::reports::landscape::{Landscape, Request};

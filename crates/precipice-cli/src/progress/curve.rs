@@ -4,10 +4,10 @@ use precipice::measure::{Column, Metric, Row, metric};
 use precipice::spec::RunSpec;
 use precipice::task::{EvalSet, Facts, Set};
 
-use super::lines::flow;
-use crate::screen::Size;
 use crate::chart;
+use crate::lines::flow;
 use crate::numbers::{fixed, fraction};
+use crate::screen::Size;
 
 /// Rows of the chart, as the terminal is high.
 const ROWS_MIN: usize = 4;
@@ -96,7 +96,13 @@ impl Curve {
             .into_iter()
             .enumerate()
             .map(|(i, line)| {
-                let name = if i == 0 { "1 " } else if i + 1 == n_rows { "0 " } else { "" };
+                let name = if i == 0 {
+                    "1 "
+                } else if i + 1 == n_rows {
+                    "0 "
+                } else {
+                    ""
+                };
                 let note = if i + 1 == n_rows && is_floor_shown { &floor } else { "" };
                 format!("{name:>MARGIN$}{line}{note}")
             })

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::screen::{self, Size};
 use crate::output::note;
+use crate::screen::{self, Size};
 
 /// What is shown of something that goes on.
 pub trait View: Send + 'static {

@@ -1,10 +1,8 @@
 //! What a person sees while something goes on.
 //!
-//! Reading order: `live` (who draws, on what [`crate::screen`] gives), `lines` (what fits into a
-//! width), then what is shown: `curve` and `run`, `sweep`, `work`.
+//! Reading order: `live` (who draws, on what [`crate::screen`] gives), then what is shown: `curve` and `run`, `sweep`, `work`. What fits into a width says [`crate::lines`].
 
 mod curve;
-pub mod lines;
 pub mod live;
 mod run;
 mod sweep;

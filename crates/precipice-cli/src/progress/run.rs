@@ -5,12 +5,12 @@ use precipice::spec::RunSpec;
 use precipice::train::Trainer;
 
 use super::curve::Curve;
-use super::lines::{bar_line, fit, left, remaining};
 use super::live::{Clock, Live, Mode, View};
-use crate::screen::Size;
 use crate::interrupt;
+use crate::lines::{bar_line, fit, left, remaining};
 use crate::numbers::{commas, duration, fraction};
 use crate::output::note;
+use crate::screen::Size;
 
 /// Watches one run.
 pub struct Progress {

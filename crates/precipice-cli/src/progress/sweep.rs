@@ -2,12 +2,12 @@
 
 use precipice_lab::sweep::{FailedRun, Job, Pace, SweepRow, SweepWatcher};
 
-use super::lines::{bar_line, fit, left};
 use super::live::{Clock, Live, Mode, View};
-use crate::screen::Size;
 use crate::interrupt;
+use crate::lines::{bar_line, fit, left};
 use crate::numbers::commas;
 use crate::output::{failed_run, note};
+use crate::screen::Size;
 
 /// Progress over the steps of all runs.
 pub struct SweepProgress {
@@ -28,8 +28,7 @@ struct Sweeping {
 impl SweepProgress {
     /// For a sweep of `n_runs`; `is_quiet` shows nothing.
     pub fn new(n_runs: usize, is_quiet: bool) -> Self {
-        let sweeping =
-            Sweeping { pace: None, clock: Clock::start(), n_runs, n_ended: 0, n_jumped: 0, n_failed: 0 };
+        let sweeping = Sweeping { pace: None, clock: Clock::start(), n_runs, n_ended: 0, n_jumped: 0, n_failed: 0 };
         Self { live: Live::new(sweeping, Mode::of(is_quiet)), has_waited: false }
     }
 
@@ -53,11 +52,8 @@ impl Sweeping {
         let runs = format!("{}/{} runs", commas(self.n_ended as u64), commas(self.n_runs as u64));
         let Some(pace) = &self.pace else { return (0.0, vec![runs, "looking at the runs".to_owned()]) };
         let (done, total) = pace.steps();
-        let time = if interrupt::is_requested() {
-            "stopping".to_owned()
-        } else {
-            left(pace.left(self.clock.seconds()))
-        };
+        let time =
+            if interrupt::is_requested() { "stopping".to_owned() } else { left(pace.left(self.clock.seconds())) };
         let failed = if self.n_failed > 0 { format!("{} failed", commas(self.n_failed as u64)) } else { String::new() };
         let jumped = format!("{} jumped", commas(self.n_jumped as u64));
         let steps = format!("{}/{} steps", commas(done), commas(total));
@@ -138,8 +134,7 @@ mod tests {
         pace.begins(0, 0.0);
         pace.at(0, 5000, 10.0);
         let clock = Clock::start();
-        let mut view =
-            Sweeping { pace: Some(pace), clock, n_runs: 1000, n_ended: 0, n_jumped: 0, n_failed: 0 };
+        let mut view = Sweeping { pace: Some(pace), clock, n_runs: 1000, n_ended: 0, n_jumped: 0, n_failed: 0 };
         let line = view.line();
         assert!(line.starts_with("0/1,000 runs · 11") && line.contains("left") && line.contains("5,000/999,999,000"));
         view.n_failed = 7;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use precipice_lab::meter::Meter;
 
-use super::lines::{bar_line, fit, left, remaining};
 use super::live::{Clock, Live, Mode, View};
-use crate::screen::Size;
 use crate::interrupt;
+use crate::lines::{bar_line, fit, left, remaining};
 use crate::numbers::duration;
+use crate::screen::Size;
 
 /// Work that is shown while it goes on.
 pub struct Working {

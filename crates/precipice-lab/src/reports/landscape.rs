@@ -6,8 +6,8 @@ use precipice::theory::{
 };
 use precipice_figures::{self as figure, Figure, Guess};
 
-use crate::meter::Meter;
 use crate::error::LabError;
+use crate::meter::Meter;
 
 /// Two axes, what the third parameter does, and where the flow on them starts.
 #[derive(Clone, Debug)]

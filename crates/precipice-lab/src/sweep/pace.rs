@@ -48,7 +48,12 @@ struct RunPace {
 enum Stage {
     Waiting,
     /// Since when; where it began and the time of that, once its first step is made; and what of it stands in its kind.
-    Running { since: f64, first: Option<u64>, seconds: f64, share: f64 },
+    Running {
+        since: f64,
+        first: Option<u64>,
+        seconds: f64,
+        share: f64,
+    },
     Ended,
 }
 
@@ -339,7 +344,8 @@ mod tests {
     fn larger_networks_and_longer_runs_cost_more() {
         let mut plan = Plan::load("copying-small", false).unwrap();
         plan.seeds = vec![0];
-        for (key, values) in [("train.steps", [100, 400]), ("task.copying.d_item", [16, 256]), ("eval.every", [50, 5])] {
+        for (key, values) in [("train.steps", [100, 400]), ("task.copying.d_item", [16, 256]), ("eval.every", [50, 5])]
+        {
             plan.axes = vec![Axis::of(key, values)];
             let jobs = plan.jobs().unwrap();
             assert!(cost(&jobs[1].spec) > 1.5 * cost(&jobs[0].spec), "{key}");

@@ -33,23 +33,31 @@ pub fn flow(parts: &[String], indent: &str, width: usize) -> Vec<String> {
     broken(parts, BETWEEN, indent, width)
 }
 
-/// Words broken over lines of a width; a longer word has a line of its own. Lines after the first begin with `indent`.
+/// Lines that are longer than a width, broken between words; a longer word has a line of its own. What hangs over begins
+/// below the line's text, and then with `indent`.
 pub fn wrap(text: &str, indent: &str, width: usize) -> String {
     let of_line = |line: &str| {
-        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let mut lines = broken(&words, " ", "", width.saturating_sub(indent.len()).max(1));
-        lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, indent));
+        if measure_text_width(line) <= width {
+            return line.to_owned();
+        }
+        let begin = line.len() - line.trim_start_matches(' ').len();
+        let words: Vec<String> = line[begin..].split(' ').map(str::to_owned).collect();
+        let hang = format!("{}{indent}", &line[..begin]);
+        let mut lines = broken(&words, " ", "", width.saturating_sub(hang.len()).max(1));
+        lines
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, line)| line.insert_str(0, if i == 0 { &hang[..begin] } else { &hang }));
         lines.join("\n")
     };
-    text.lines().map(of_line).collect::<Vec<_>>().join("\n")
+    text.split('\n').map(of_line).collect::<Vec<_>>().join("\n")
 }
 
 fn broken(parts: &[String], between: &str, indent: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in parts {
-        let is_room = |line: &String| {
-            measure_text_width(line) + measure_text_width(between) + measure_text_width(part) <= width
-        };
+        let is_room =
+            |line: &String| measure_text_width(line) + measure_text_width(between) + measure_text_width(part) <= width;
         match lines.last_mut().filter(|line| is_room(line)) {
             Some(line) => *line += &format!("{between}{part}"),
             None => lines.push(format!("{indent}{part}")),
@@ -110,7 +118,8 @@ mod tests {
 
     #[test]
     fn text_is_broken_between_words_and_keeps_them() {
-        let text = "a plateau at .125 (1/N = .125) that ended at step 1,200\nsecond /a/path/that/is/longer/than/the/line";
+        let text =
+            "a plateau at .125 (1/N = .125) that ended at step 1,200\nsecond /a/path/that/is/longer/than/the/line";
         for width in [10, 20, 40, 80] {
             let told = wrap(text, "  ", width);
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
