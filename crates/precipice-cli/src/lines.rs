@@ -66,14 +66,15 @@ fn broken(parts: &[String], between: &str, indent: &str, width: usize) -> Vec<St
     lines
 }
 
-/// The bar with what stands behind it: in a narrow terminal the bar gives way first.
+/// The bar with what stands behind it. In a narrow terminal the bar gives way before the first two parts do.
 pub fn bar_line(share: f64, parts: &[String], width: usize) -> String {
     const LONGEST: usize = 40;
     const SHORTEST: usize = 8;
-    let first = parts.first().map_or(0, |part| measure_text_width(part));
-    let all: usize = parts.iter().map(|part| measure_text_width(part) + BETWEEN.chars().count()).sum();
+    let width_of = |part: &String| measure_text_width(part) + BETWEEN.chars().count();
+    let needed: usize = parts.iter().take(2).map(width_of).sum();
+    let all: usize = parts.iter().map(width_of).sum();
     let room = width.saturating_sub(all + 1).clamp(SHORTEST, LONGEST);
-    if first + 1 + SHORTEST > width {
+    if needed + SHORTEST > width + 2 {
         return fit(parts, width);
     }
     format!("{} {}", bar(share, room), fit(parts, width - room - 1))

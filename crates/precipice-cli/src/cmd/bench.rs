@@ -75,7 +75,11 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<(String, RunSpec)>> {
 const HEADING: &str = "task          thr  steps/s spread  data   Mflop GFLOP/s limit  memory";
 
 fn line(t: &Timing) -> String {
-    let memory = t.max_rss_mb.map_or_else(|| "–".to_owned(), |mb| format!("{mb:.0} MB"));
+    let memory = match t.max_rss_mb {
+        None => "–".to_owned(),
+        Some(mb) if mb < 1e4 => format!("{mb:.0} MB"),
+        Some(mb) => format!("{:.0} GB", mb / 1024.0),
+    };
     // A long name has a line of its own.
     let name = if t.task.chars().count() > 13 { format!("{}\n{:13}", t.task, "") } else { format!("{:13}", t.task) };
     format!(

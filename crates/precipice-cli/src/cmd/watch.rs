@@ -83,8 +83,7 @@ fn follow(mut watched: impl Watched, is_live: bool) -> anyhow::Result<Ending> {
     if !is_live {
         let size = Size { width: screen::text_width(), height: 24 };
         say(&watched.remains(size).join("\n"))?;
-        say_text(&watched.ending().join("\n"))?;
-        return Ok(Ending::Done);
+        return say_ending(&watched.ending());
     }
     let (keys, live) = (Keys::listen(), Live::new(watched, Mode::Live));
     let mut n_failed = 0;
@@ -97,7 +96,13 @@ fn follow(mut watched: impl Watched, is_live: bool) -> anyhow::Result<Ending> {
     }
     let ending = live.view().ending();
     drop(live);
-    say_text(&ending.join("\n"))?;
+    say_ending(&ending)
+}
+
+fn say_ending(lines: &[String]) -> anyhow::Result<Ending> {
+    if !lines.is_empty() {
+        say_text(&lines.join("\n"))?;
+    }
     Ok(Ending::Done)
 }
 

@@ -132,11 +132,12 @@ mod tests {
         let jobs = plan.jobs().unwrap();
         let mut pace = Pace::new(&jobs, 2);
         pace.begins(0, 0.0);
+        pace.at(0, 1, 0.002);
         pace.at(0, 5000, 10.0);
         let clock = Clock::start();
         let mut view = Sweeping { pace: Some(pace), clock, n_runs: 1000, n_ended: 0, n_jumped: 0, n_failed: 0 };
         let line = view.line();
-        assert!(line.starts_with("0/1,000 runs · 11") && line.contains("left") && line.contains("5,000/999,999,000"));
+        assert!(line.starts_with("0/1,000 runs · 27") && line.contains("left") && line.contains("5,000/999,999,000"));
         view.n_failed = 7;
         for width in [40, 60, 80, 100, 200] {
             let lines = view.lines(Size { width, height: 24 });

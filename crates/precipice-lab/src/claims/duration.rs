@@ -19,10 +19,10 @@ pub const HOW_LONG: &str = "On two cores of a shared Xeon or EPYC; claims that s
 /// Full and fast, in seconds.
 const ALL: [(&str, f64, f64); 25] = [
     ("essay-1", 60.0, 25.0),
-    ("essay-2", 60.0, 15.0),
+    ("essay-2", 60.0, 5.0),
     ("essay-3", 0.2, 0.2),
-    ("essay-4", 60.0, 15.0),
-    ("essay-5", 120.0, 60.0),
+    ("essay-4", 60.0, 5.0),
+    ("essay-5", 120.0, 10.0),
     ("essay-6", 1100.0, 180.0),
     ("oswald-1", 60.0, 25.0),
     ("oswald-2", 420.0, 100.0),

@@ -120,10 +120,9 @@ impl ClosedForms {
 /// Work on the spectrum of one context, and on one shrinkage of K steps of GD++, in units of one eigenvalue and step.
 /// Searches for rates become wider the more steps there are: measured at K = 2 to 20, within a fifth.
 fn work(task: &RegressionSpec, n_contexts: usize) -> (u64, impl Fn(usize) -> u64) {
-    const OF_SPECTRUM: usize = 6;
     let (d, size) = (task.d_item, task.d_item.min(task.n_exemplars));
-    let of_steps = move |n: usize| if n > 1 { (n_contexts * d * n * (n + 3)) as u64 } else { 0 };
-    ((OF_SPECTRUM * d * size * size) as u64, of_steps)
+    let of_steps = move |n: usize| if n > 1 { (2 * n_contexts * d * n * (n + 3)) as u64 } else { 0 };
+    ((d * size * size) as u64, of_steps)
 }
 
 fn best(spectra: &Spectra, steps: usize, told: impl Fn()) -> impl Iterator<Item = Filter> {
