@@ -169,11 +169,15 @@ pub struct ShowArgs {
 /// `probe`
 #[derive(Debug, ClapArgs)]
 pub struct ProbeArgs {
-    /// Run directory
+    /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
     /// Checkpoint to look at [default: the last]
     #[arg(long)]
     pub step: Option<u64>,
+    /// Heads to take out, each by itself, numbered from 0: accuracy with the head's output replaced by nothing, and by
+    /// its mean
+    #[arg(long = "ablate", value_name = "LAYER:HEAD,...", value_delimiter = ',', value_parser = parse_head)]
+    pub ablate: Vec<(usize, usize)>,
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]
@@ -189,7 +193,7 @@ pub struct FigureArgs {
     /// What to draw
     #[arg(value_parser = parse_kind, value_name = "KIND", help = kinds_help())]
     pub kind: Kind,
-    /// Run directories; `argument` takes one and trains its companion with L = N beside it, or both
+    /// Run directories, their names in runs/, or `latest`; `argument` takes one and trains its companion with L = N beside it, or both
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// File to write, .svg, .png or .pdf, or - for SVG on standard output; one figure only [default: RUN/figures/KIND.svg]
@@ -221,7 +225,7 @@ pub struct FigureArgs {
 
 fn parse_head(text: &str) -> Result<(usize, usize), String> {
     let numbers = text.split_once(['.', ':']).and_then(|(layer, head)| Some((layer.parse().ok()?, head.parse().ok()?)));
-    numbers.ok_or_else(|| "expected LAYER.HEAD, for example 0.1".to_owned())
+    numbers.ok_or_else(|| "expected LAYER:HEAD, for example 0:1".to_owned())
 }
 
 fn kinds_help() -> String {
@@ -240,20 +244,31 @@ fn parse_kind(text: &str) -> Result<Kind, String> {
 /// `export`
 #[derive(Debug, ClapArgs)]
 pub struct ExportArgs {
-    /// Run directory, or folder of a sweep
+    /// Run directory, its name in runs/, or `latest`; or folder of a sweep
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// Rows as parquet, csv or npz; parameters of a run as safetensors
+    /// Rows as parquet, csv or npz; contexts as npz; parameters of a run as safetensors
     #[arg(long, value_enum)]
     pub to: ExportFormat,
-    /// Checkpoint whose parameters to export [default: the last]
-    #[arg(long)]
-    pub step: Option<u64>,
+    /// Checkpoints whose parameters (one) or contexts (several, or `all`) to export [default: the last]
+    #[arg(long, value_name = "STEP,...", value_parser = parse_steps)]
+    pub step: Option<Steps>,
+    /// Instead of the rows: contexts of an evaluation set with items, labels, answers, and the logits and the attention
+    /// of every layer and head at each --step (npz)
+    #[arg(long, conflicts_with = "curves")]
+    pub contexts: bool,
+    /// How many contexts, the first of the set [default: 100]
+    #[arg(long, value_name = "S", requires = "contexts", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub sequences: Option<u32>,
+    /// Evaluation set of the contexts, named as its columns begin, or main [default: the set that `probe` looks at]
+    #[arg(long, value_name = "SET", requires = "contexts")]
+    pub on: Option<String>,
     /// Of a sweep: the rows of all its logs with run, swept fields and seed, instead of one row a run
     #[arg(long)]
     pub curves: bool,
     /// File to write, or - for standard output [default: in the current folder <name>-<hash8>.<format>, with
-    /// -step-<step> before the point for parameters; of a sweep <folder>.<format> or <folder>-curves.<format>]
+    /// -step-<step> before the point for parameters and -contexts for contexts; of a sweep <folder>.<format> or
+    /// <folder>-curves.<format>]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace the file
@@ -266,6 +281,23 @@ pub struct ExportArgs {
     pub json: bool,
 }
 
+/// Checkpoints that are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Steps {
+    /// Every one that is stored.
+    All,
+    /// These.
+    These(Vec<u64>),
+}
+
+fn parse_steps(text: &str) -> Result<Steps, String> {
+    if text == "all" {
+        return Ok(Steps::All);
+    }
+    let steps: Option<Vec<u64>> = text.split(',').map(|step| step.trim().parse().ok()).collect();
+    steps.map(Steps::These).ok_or_else(|| "expected steps, for example 0,600, or all".to_owned())
+}
+
 /// Formats of `export`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
@@ -273,7 +305,7 @@ pub enum ExportFormat {
     Parquet,
     /// Rows as text
     Csv,
-    /// Rows as NumPy arrays, one a column
+    /// Rows or contexts as NumPy arrays
     Npz,
     /// Parameters and label vectors, opens with the safetensors package
     Safetensors,
@@ -294,7 +326,7 @@ impl ExportFormat {
 /// `verify`
 #[derive(Debug, ClapArgs)]
 pub struct VerifyArgs {
-    /// Run directory
+    /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
     #[command(flatten)]
     pub threads: ThreadArgs,

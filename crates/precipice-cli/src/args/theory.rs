@@ -268,7 +268,7 @@ pub struct ScalingArgs {
 /// `theory fit`
 #[derive(Debug, ClapArgs)]
 pub struct FitArgs {
-    /// Run directory
+    /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
     /// Print one JSON object instead of text
     #[arg(long)]
