@@ -1,10 +1,12 @@
 //! What can be typed.
 
+mod examples;
 mod theory;
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use precipice_figures::Theme;
 use precipice_lab::run_figures::Kind;
 use precipice_lab::runs::threads;
@@ -56,6 +58,10 @@ pub enum Command {
     Reproduce(ReproduceArgs),
     /// Time training steps: steps per second, operations, share of this machine's limit
     Bench(BenchArgs),
+    /// Print what makes a shell complete commands, options and names
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all subcommands
+    Man(ManArgs),
 }
 
 /// Which spec, and what to change in it.
@@ -78,6 +84,7 @@ pub struct SpecArgs {
 
 /// `run`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::RUN)]
 pub struct RunArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
@@ -150,6 +157,7 @@ impl ThreadArgs {
 
 /// `specs`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SPECS)]
 pub struct SpecsArgs {
     /// Print a JSON array instead of text
     #[arg(long)]
@@ -158,6 +166,7 @@ pub struct SpecsArgs {
 
 /// `show`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SHOW)]
 pub struct ShowArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
@@ -168,6 +177,7 @@ pub struct ShowArgs {
 
 /// `probe`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::PROBE)]
 pub struct ProbeArgs {
     /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
@@ -189,6 +199,7 @@ pub struct ProbeArgs {
 
 /// `figure`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::FIGURE)]
 pub struct FigureArgs {
     /// What to draw
     #[arg(value_parser = parse_kind, value_name = "KIND", help = kinds_help())]
@@ -243,6 +254,7 @@ fn parse_kind(text: &str) -> Result<Kind, String> {
 
 /// `export`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::EXPORT)]
 pub struct ExportArgs {
     /// Run directory, its name in runs/, or `latest`; or folder of a sweep
     #[arg(value_name = "RUN")]
@@ -325,6 +337,7 @@ impl ExportFormat {
 
 /// `verify`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::VERIFY)]
 pub struct VerifyArgs {
     /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
@@ -342,6 +355,7 @@ pub struct VerifyArgs {
 
 /// `reproduce`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::REPRODUCE)]
 pub struct ReproduceArgs {
     /// Claims to check, for example essay-1 [default: all]
     pub ids: Vec<String>,
@@ -366,6 +380,7 @@ pub struct ReproduceArgs {
 
 /// `sweep`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SWEEP)]
 pub struct SweepArgs {
     /// Built-in sweep or spec (see `precipice specs`), or path of a sweep file or a spec
     #[arg(default_value = "copying")]
@@ -413,6 +428,7 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
 
 /// `bench`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::BENCH)]
 pub struct BenchArgs {
     /// Timed tasks (copying, copying-small, wide-8, wide-8-mlp, wide-16, wide-32,
     /// class-8, class-32, class-novel), other built-in specs, or TOML
@@ -443,6 +459,27 @@ pub struct BenchArgs {
     /// Print a JSON array instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// `completions`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::COMPLETIONS)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `man`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::MAN)]
+pub struct ManArgs {
+    /// Folder for a page of every subcommand
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace pages that are there
+    #[arg(long, requires = "out")]
+    pub force: bool,
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {
