@@ -490,12 +490,37 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
 }
 
 #[cfg(test)]
+#[path = "../tests/documents/collect.rs"]
+mod collect;
+
+#[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
+
+    use super::Args;
+    use super::collect::{documents, words};
 
     /// Names and defaults of every subcommand agree with each other.
     #[test]
     fn arguments_are_consistent() {
-        super::Args::command().debug_assert();
+        Args::command().debug_assert();
+    }
+
+    /// What a document tells to type is understood, whether or not a test has the time to run it.
+    #[test]
+    fn commands_in_the_documents_are_understood() {
+        let mut n_commands = 0;
+        for document in documents() {
+            let lines = document.blocks.iter().filter(|block| block.info.starts_with("sh"));
+            let lines = lines.flat_map(|block| &block.lines).filter(|line| line.starts_with("precipice"));
+            for command in lines.chain(&document.inline) {
+                let words = words(command);
+                if let Err(error) = Args::try_parse_from(&words) {
+                    assert!(!error.use_stderr(), "{}: {command}\n{error}", document.name);
+                }
+                n_commands += 1;
+            }
+        }
+        assert!(n_commands > 50, "{n_commands}");
     }
 }
