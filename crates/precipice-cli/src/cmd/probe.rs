@@ -55,6 +55,9 @@ fn take_out(heads: &[(usize, usize)], spec: &mut RunSpec) -> anyhow::Result<()> 
     if !spec.facts().targets.are_labels() {
         bail!("--ablate: is for networks that answer with labels; this one answers with values");
     }
+    if spec.model.minimal.is_some() {
+        bail!("--ablate: a minimal head is wired by hand and has no heads to take out; train one with other scalars");
+    }
     let modes = [AblationMode::Zero, AblationMode::Mean];
     let each = heads.iter().flat_map(|&(layer, head)| modes.map(|mode| AblationSpec { layer, head, mode }));
     spec.probes.enabled = true;

@@ -60,7 +60,7 @@ fn document(name: &str) -> Document {
 pub fn is_whole(command: &str) -> bool {
     let is_name = |word: &&str| {
         let letters = word.trim_matches(|c: char| !c.is_alphanumeric());
-        letters.len() > 1 && letters.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+        !letters.is_empty() && letters.chars().all(|c| c.is_ascii_uppercase() || c == '_')
     };
     let values = command.split([' ', '=', '/', ',']).filter(|word| !word.starts_with('-'));
     !command.contains('…')
