@@ -56,19 +56,6 @@ fn document(name: &str) -> Document {
     Document { name: name.to_owned(), blocks, inline }
 }
 
-/// Whether a command is whole: names in capitals (`RUN`, `FILE`) and dots stand for something else.
-pub fn is_whole(command: &str) -> bool {
-    let is_name = |word: &&str| {
-        let letters = word.trim_matches(|c: char| !c.is_alphanumeric());
-        !letters.is_empty() && letters.chars().all(|c| c.is_ascii_uppercase() || c == '_')
-    };
-    let values = command.split([' ', '=', '/', ',']).filter(|word| !word.starts_with('-'));
-    !command.contains('…')
-        && !command.contains("...")
-        && !command.contains('<')
-        && values.filter(is_name).next().is_none()
-}
-
 /// The words of a command, as a shell splits them; redirections, what follows a pipe, and comments left out.
 pub fn words(command: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);

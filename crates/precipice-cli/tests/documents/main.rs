@@ -8,7 +8,7 @@ mod collect;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use collect::{Document, documents, is_whole, words};
+use collect::{Document, documents, words};
 use precipice_num::{Arithmetic, Kernels};
 
 /// Commands that are not the program's, and who runs them.
@@ -39,25 +39,31 @@ impl Reader {
 
     /// Types a command and expects that it ends well; what it prints.
     fn types(&self, command: &str) -> String {
-        let binary = Path::new(env!("CARGO_BIN_EXE_precipice")).parent().unwrap();
-        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
-        self.runs(Command::new("bash").args(["-euo", "pipefail", "-c", command]).env("PATH", path), command)
+        self.tries(&mut self.shell(command)).unwrap_or_else(|said| panic!("{}: {command}\n{said}", self.name))
     }
 
-    fn runs(&self, command: &mut Command, text: &str) -> String {
+    fn shell(&self, command: &str) -> Command {
+        let binary = Path::new(env!("CARGO_BIN_EXE_precipice")).parent().unwrap();
+        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
+        let mut shell = Command::new("bash");
+        shell.args(["-euo", "pipefail", "-c", command]).env("PATH", path);
+        shell
+    }
+
+    /// What a command prints, or all that it says where it does not end well.
+    fn tries(&self, command: &mut Command) -> Result<String, String> {
         let output = command.current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let errors = String::from_utf8_lossy(&output.stderr);
         // 1 is a check that failed or a run that was stopped: for a reader, too, something that does not work.
-        assert!(output.status.success(), "{}: {text}\n{said}\n{errors}", self.name);
-        said
+        if output.status.success() { Ok(said) } else { Err(said + &String::from_utf8_lossy(&output.stderr)) }
     }
 
     /// Runs a block's Python program by the interpreter that `PYTHON` names, which has what it imports.
     fn runs_python(&self, lines: &[String]) {
         let python = std::env::var_os("PYTHON").expect("PYTHON: scripts/documents sets it");
         let program = lines.join("\n");
-        self.runs(Command::new(PathBuf::from(python)).args(["-c", &program]), &program);
+        let ran = self.tries(Command::new(PathBuf::from(python)).args(["-c", &program]));
+        ran.unwrap_or_else(|said| panic!("{}: {program}\n{said}", self.name));
     }
 }
 
@@ -108,6 +114,16 @@ fn was_said(document: &Document, lines: &[String], said: &str) {
     }
 }
 
+/// Whether a command is whole: names in capitals (`RUN`, `FILE`) and dots stand for something else.
+fn is_whole(command: &str) -> bool {
+    let is_name = |word: &str| {
+        let letters = word.trim_matches(|c: char| !c.is_alphanumeric());
+        !letters.is_empty() && letters.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    };
+    let mut values = command.split([' ', '=', '/', ',']).filter(|word| !word.starts_with('-'));
+    !["…", "...", "<"].iter().any(|gap| command.contains(gap)) && !values.any(is_name)
+}
+
 /// A block without a name would be run by nobody.
 #[test]
 fn every_block_says_what_it_is() {
@@ -145,11 +161,15 @@ fn commands_between_backticks_work() {
         for command in document.inline.iter().filter(|command| is_whole(command) && words(command).len() > 1) {
             // Claims and thousands of runs are what RESULTS.md is about: they have a script of their own.
             let is_hours = command.contains("reproduce") || command.contains("sweep ") || command.contains("--growth");
-            if !is_hours && !done.contains(command) {
-                eprintln!("{}: {command}", document.name);
-                reader.types(command);
-                done.push(command.clone());
+            if is_hours || done.contains(command) {
+                continue;
             }
+            eprintln!("{}: {command}", document.name);
+            let problem = reader.tries(&mut reader.shell(command)).err();
+            // In text a command may stand without what has to follow it.
+            let problem = problem.filter(|said| !said.contains("required arguments were not provided"));
+            assert_eq!(problem, None, "{}: {command}", document.name);
+            done.push(command.clone());
         }
     }
 }
