@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use precipice::workers::Sequential;
 use precipice_figures::{Figure, Theme};
+use precipice_lab::meter::Metered;
 use precipice_lab::reports::run::FiguresReport;
 use precipice_lab::run_figures::{self, Choice, Kind};
 use precipice_lab::runs::threads::Pool;
@@ -14,7 +15,7 @@ use precipice_lab::whole_run::train_companion;
 
 use crate::args::FigureArgs;
 use crate::output::{check_place, is_stdout, put_figure, run_named, say, say_json};
-use crate::progress::Progress;
+use crate::progress::{Progress, Working};
 use crate::{Ending, interrupt};
 
 pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
@@ -42,8 +43,10 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         }
         let pool = Pool::new(args.threads.count())?;
         for root in &args.runs {
+            let working = Working::on(args.kind.name(), args.quiet);
             let run = open(&args, root)?;
-            let figure = run_figures::draw_chosen(args.kind, &run, &choice, &pool)?;
+            let workers = Metered { workers: &pool, meter: working.meter() };
+            let figure = run_figures::draw_chosen(args.kind, &run, &choice, &workers)?;
             paths.extend(write(&args, &run, &figure)?);
         }
     }

@@ -7,8 +7,8 @@ use serde_json::Value;
 #[test]
 fn without_arguments_it_says_what_it_is() {
     let ran = Scratch::new().run(&[]).ok();
-    assert!(ran.stdout.lines().count() <= 9, "{}", ran.stdout);
-    for command in ["precipice run", "precipice run copying-small", "precipice reproduce --fast"] {
+    assert!(ran.stdout.lines().count() <= 11, "{}", ran.stdout);
+    for command in ["precipice run", "precipice run copying-small", "precipice reproduce essay-2 --fast"] {
         assert!(ran.stdout.contains(command));
     }
 }

@@ -4,7 +4,8 @@
 //! again, so that an interrupted sweep goes on where it was, and a larger one begins with the smaller.
 //!
 //! Reading order: `plan` (what to run), `grid` (its specs), `record` (what a folder was asked for), `apart` (what
-//! tells runs of several sweeps apart), `executor` (who runs them), `report` (what became of them), `summary` (what they say together), `tables`, `diagrams`; `catalog`
+//! tells runs of several sweeps apart), `executor` (who runs them), `pace` (how long
+//! it will take), `report` (what became of them), `summary` (what they say together), `tables`, `diagrams`; `catalog`
 //! (all that is built in).
 
 mod apart;
@@ -12,6 +13,7 @@ mod catalog;
 mod diagrams;
 mod executor;
 mod grid;
+mod pace;
 mod plan;
 mod record;
 mod report;
@@ -24,6 +26,7 @@ pub use diagrams::{
 };
 pub use executor::{SweepWatcher, sweep};
 pub use grid::{Job, items_warnings};
+pub use pace::Pace;
 pub use plan::{Axis, BUILT_IN_SWEEPS, Plan, as_json, parse_seeds, source};
 pub use record::{Record, lock};
 pub use report::{FailedRun, SweepReport, SweepRow};
