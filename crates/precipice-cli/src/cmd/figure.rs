@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use precipice::workers::Sequential;
 use precipice_figures::{Figure, Theme};
-use precipice_lab::error::LabError;
 use precipice_lab::meter::Metered;
 use precipice_lab::reports::run::FiguresReport;
 use precipice_lab::run_figures::{self, Choice, Kind};
@@ -15,7 +14,7 @@ use precipice_lab::store::RunDir;
 use precipice_lab::whole_run::train_companion;
 
 use crate::args::FigureArgs;
-use crate::output::{check_place, is_stdout, put_figure, say, say_json};
+use crate::output::{check_place, is_stdout, put_figure, run_named, say, say_json};
 use crate::progress::{Progress, Working};
 use crate::{Ending, interrupt};
 
@@ -60,8 +59,8 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
     Ok(Ending::Done)
 }
 
-fn open(args: &FigureArgs, root: &Path) -> Result<StoredRun, LabError> {
-    StoredRun::of(RunDir::new(root).with_items(args.moved.items.clone()))
+fn open(args: &FigureArgs, root: &Path) -> anyhow::Result<StoredRun> {
+    Ok(StoredRun::of(RunDir::new(run_named(root)?).with_items(args.moved.items.clone()))?)
 }
 
 /// The file, unless it is standard output.

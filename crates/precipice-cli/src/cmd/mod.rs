@@ -6,6 +6,7 @@ pub mod figure;
 pub mod probe;
 pub mod reproduce;
 pub mod run;
+pub mod shell;
 pub mod specs;
 pub mod sweep;
 pub mod theory;
@@ -24,7 +25,7 @@ look inside, and check the claims.
 
   precipice run                       train the default network (about 10 s)
   precipice run copying-small         the same in a second or two
-  precipice reproduce essay-2 --fast  check a claim of the literature in half a minute
+  precipice reproduce essay-2 --fast  check a claim of the literature
 
 `precipice specs` lists the built-in experiments, `precipice reproduce --list`
 the claims and how long each takes, `precipice --help` all commands.")?;

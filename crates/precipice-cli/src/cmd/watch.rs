@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use precipice_lab::error::LabError;
-use precipice_lab::store::RunDir;
+use precipice_lab::store::{RunDir, names};
 use precipice_lab::sweep::Record;
 
 use crate::args::WatchArgs;
 use crate::keys::Keys;
-use crate::output::{say, say_text};
+use crate::output::{run_named, say, say_text};
 use crate::progress::live::{Clock, Live, Mode, View};
 use crate::screen::{self, Size};
 use crate::{Ending, interrupt};
@@ -33,7 +33,9 @@ pub trait Watched: View {
 }
 
 pub fn watch(args: &WatchArgs) -> anyhow::Result<Ending> {
-    let folder = &args.run;
+    // What is not there yet is waited for.
+    let is_begun = args.run == Path::new(names::LATEST) || names::find(&args.run).is_ok();
+    let folder = &if is_begun { run_named(&args.run)? } else { args.run.clone() };
     let is_live = !args.once && std::io::stdout().is_terminal() && screen::is_live();
     if is_live {
         interrupt::listen();

@@ -6,6 +6,7 @@ mod extend;
 #[cfg(unix)]
 mod faults;
 mod interface;
+mod looking;
 mod progress;
 mod stored;
 mod sweep;

@@ -47,10 +47,10 @@ struct RunPace {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     Waiting,
-    /// Since when; where it began and the time of that, once its first step is made; and what of it stands in its kind.
+    /// Since when; its first step here and the time of that; what of it stands in its kind.
     Running {
-        since: f64,
-        first: Option<u64>,
+        begun: f64,
+        first: Option<(u64, f64)>,
         seconds: f64,
         share: f64,
     },
@@ -104,7 +104,7 @@ impl Pace {
     pub fn begins(&mut self, run: usize, now: f64) {
         let RunPace { kind, stage, .. } = &mut self.runs[run];
         if *stage == Stage::Waiting {
-            *stage = Stage::Running { since: now, first: None, seconds: 0.0, share: 0.0 };
+            *stage = Stage::Running { begun: now, first: None, seconds: 0.0, share: 0.0 };
             self.kinds[*kind as usize].n_waiting -= 1;
             (self.n_waiting, self.n_running) = (self.n_waiting - 1, self.n_running + 1);
         }
@@ -116,15 +116,15 @@ impl Pace {
     /// A run has made a step.
     pub fn at(&mut self, run: usize, step: u64, now: f64) {
         let RunPace { kind, stage, n_steps, step: before } = &mut self.runs[run];
-        let Stage::Running { since, first, seconds, share } = stage else { return };
+        let Stage::Running { first, seconds, share, .. } = stage else { return };
         // A run that goes on from its last state has the steps before it for nothing.
-        let first = *first.get_or_insert(step.saturating_sub(1));
+        let (first, since) = *first.get_or_insert((step, now));
         let n_new = step.saturating_sub(*before);
         self.n_steps_done += n_new;
         self.cost_done += self.kinds[*kind as usize].cost * n_new as f64 / (*n_steps).max(1) as f64;
         *before = step;
         let kind = &mut self.kinds[*kind as usize];
-        let so_far = (now - *since, (step - first) as f64 / (*n_steps).max(1) as f64);
+        let so_far = (now - since, step.saturating_sub(first) as f64 / (*n_steps).max(1) as f64);
         kind.seconds += so_far.0 - *seconds;
         kind.n_measured += so_far.1 - *share;
         (*seconds, *share) = so_far;
@@ -140,11 +140,11 @@ impl Pace {
                 measured.n_waiting -= 1;
                 self.n_waiting -= 1;
             }
-            Stage::Running { since, seconds, .. } => {
+            Stage::Running { begun, seconds, .. } => {
                 self.n_running -= 1;
-                // What comes after the last step takes time, too.
+                // What comes before the first step and after the last takes time, too.
                 if is_made && seconds > 0.0 {
-                    measured.seconds += now - since - seconds;
+                    measured.seconds += now - begun - seconds;
                 }
             }
         }
@@ -199,11 +199,11 @@ impl Pace {
         let mut free: Vec<f64> = Vec::with_capacity(self.n_workers);
         if self.n_running > 0 {
             for run in &self.runs {
-                if let Stage::Running { since, first, .. } = run.stage {
+                if let Stage::Running { begun, first, .. } = run.stage {
                     let whole = of_run(&self.kinds[run.kind as usize]);
                     let left = whole * (1.0 - run.step as f64 / run.n_steps.max(1) as f64);
                     // A step that takes long has been going on for a while.
-                    free.push(if first.is_some() { left } else { (left - (now - since)).max(0.0) });
+                    free.push(if first.is_some() { left } else { (left - (now - begun)).max(0.0) });
                 }
             }
         }
@@ -322,6 +322,7 @@ mod tests {
         pace.begins(1, 0.0);
         pace.waits(1);
         assert_eq!(pace.left(1.0), None, "nothing is known yet");
+        pace.at(0, 1, 1.0);
         pace.at(0, 5, 5.0);
         assert_eq!(pace.left(5.0), Some(10.0));
         pace.ended(0, true, 10.0);

@@ -6,7 +6,7 @@ use precipice_lab::reports::scaling::{FittedExponent, ScalingReport, ScalingRow}
 
 use crate::args::{OverArg, ScalingArgs};
 use crate::numbers::fixed;
-use crate::output::{check_place, is_stdout, put_figure, say, say_json};
+use crate::output::{check_place, is_stdout, put_figure, say_json, say_text};
 use crate::progress::Working;
 
 pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
@@ -57,7 +57,7 @@ pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.output {
         lines.push(path.display().to_string());
     }
-    say(&lines.join("\n"))
+    say_text(&lines.join("\n"))
 }
 
 fn line(point: &ScalingRow) -> String {

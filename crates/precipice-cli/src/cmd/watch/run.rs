@@ -111,6 +111,7 @@ impl Run {
 
 impl Watched for Run {
     fn look(&mut self) -> Result<bool, LabError> {
+        let is_first = self.seen.is_none();
         let log = fs::metadata(self.run_dir.log_path()).ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
         if let Some(log) = log.filter(|log| self.seen != Some(*log) && Instant::now() >= self.next) {
             let clock = Instant::now();
@@ -121,7 +122,6 @@ impl Watched for Run {
         self.manifest = self.run_dir.manifest(&self.spec)?;
         let every = self.rate.map_or(f64::INFINITY, |rate| self.spec.eval.every as f64 / rate);
         let is_late = self.age() > LATE_SECS.max(LATE * every.min(1e6));
-        let is_first = self.since.is_none() || self.rate.is_none();
         self.is_written = if is_late || is_first { self.run_dir.is_being_written() } else { true };
         Ok(self.manifest.is_none())
     }
