@@ -124,7 +124,8 @@ fn what_is_for_people_has_80_columns() {
     for args in commands {
         let ran = scratch.run(&args);
         let text = ran.stdout + &ran.stderr;
-        for line in text.lines() {
+        // What has no spaces cannot be broken: paths, and values to type.
+        for line in text.lines().filter(|line| line.trim().contains(' ')) {
             assert!(line.chars().count() <= 80, "{args:?}: {} columns: {line}", line.chars().count());
         }
     }

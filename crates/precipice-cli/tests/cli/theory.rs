@@ -250,7 +250,7 @@ fn the_formula_is_silent_about_other_networks() {
         (&["attention", "run", "-o", "x.svg", "--theme", "blue"], "light, dark, transparent"),
         (&["attention", "run", "-o", "x.svg", "--head", "2.0"], "layers are 0 to 1, heads 0 to 1"),
         (&["attention", "run", "-o", "x.svg", "--step", "7"], "has no checkpoint of step 7"),
-        (&["attention", "run", "--head", "one"], "expected LAYER.HEAD"),
+        (&["attention", "run", "--head", "one"], "expected LAYER:HEAD"),
         (&["learning-curve", "run", "-o", "x.svg", "--step", "20"], "steps for attention and contexts"),
     ] {
         let refused = scratch.run(&[&["figure"], more].concat());
