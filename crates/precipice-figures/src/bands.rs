@@ -3,7 +3,7 @@
 use super::canvas::{Area, Canvas, TextStyle};
 use super::legend::{EdgeLabel, Entry, Stroke, edge_labels, edge_room, legend};
 use super::panel::{Panel, STEP_AXIS_SPACE, step_range, value_range};
-use super::{Figure, FigureError, check, style};
+use super::{Figure, FigureError, check, style, text};
 
 /// The data of a figure of bands.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,8 +114,8 @@ fn draw_panel(
     };
     let entries: Vec<Entry> = data.series.iter().enumerate().map(entry).collect();
     top = legend(canvas, &entries, left, style::WIDTH - style::PADDING, top) + 6.0;
-    if !data.mark_words.is_empty() {
-        canvas.centered_text((left, top + row / 2.0), &data.mark_words, TextStyle::body().color(style::JUMP_INK));
+    for line in text::wrap(&data.mark_words, style::BODY_SIZE, style::WIDTH - style::PADDING - left) {
+        canvas.centered_text((left, top + row / 2.0), &line, TextStyle::body().color(style::JUMP_INK));
         top += row;
     }
     let area = Area { left, top, width, height: HEIGHT };

@@ -101,7 +101,7 @@ impl Panel {
     pub fn series(&mut self, steps: &[f64], values: &[f64], entry: &Entry) {
         for run in finite_runs(&[values]) {
             let points = || run.clone().map(|i| (steps[i], values[i]));
-            if run.len() == 1 || entry.stroke == Stroke::Points {
+            if run.len() == 1 || matches!(entry.stroke, Stroke::Points | Stroke::Rings) {
                 let dot = ScatterPlot::new().with_data(points()).with_size(style::POINT_RADIUS).with_color(entry.color);
                 self.plots.push(Plot::Scatter(dot));
                 continue;
