@@ -2,7 +2,7 @@
 
 use super::canvas::{Area, Canvas};
 use super::legend::{Entry, Stroke, legend};
-use super::marks::{Axis, Marks};
+use super::marks::{Axis, Marks, WORDS_SPACE};
 use super::{Figure, FigureError, check, style};
 
 /// The data of a dependence figure.
@@ -93,6 +93,8 @@ pub fn dependence(data: &Dependence) -> Result<Figure, FigureError> {
     for (i, panel) in data.panels.iter().enumerate() {
         let entries = entries(panel);
         top = legend(&mut canvas, &entries, left, style::WIDTH - style::PADDING, top) + 12.0;
+        let has_words = (0..x.n()).any(|at| !censored_words(&panel.series, at).is_empty());
+        top += if has_words { WORDS_SPACE - 6.0 } else { 0.0 };
         let area = Area { left, top, width, height: HEIGHT };
         draw_panel(&mut canvas, panel, &x, area);
         let is_lowest = i + 1 == data.panels.len();

@@ -17,6 +17,10 @@ pub(super) struct Axis<'a> {
 const MARGIN: f64 = 0.06;
 /// Lines of a name.
 const LINES_MAX: usize = 4;
+/// Height of the words above a panel.
+pub(super) const WORDS_SPACE: f64 = 18.0;
+/// Half of the dash at a median.
+const DASH: f64 = 20.0;
 /// How far the seeds of a value stand apart at most.
 const SPREAD: f64 = 14.0;
 
@@ -103,9 +107,8 @@ impl<'a> Marks<'a> {
         let y = match (low > high, is_share && low >= -0.06 && high <= 1.06, is_logarithmic) {
             (true, ..) => (0.0, 1.0),
             (_, true, _) => (0.0, 1.05),
-            (.., true) => (low / 1.3, high * 1.5),
-            // The words of open marks stand above them.
-            _ => (low.min(0.0), if high > 0.0 { 1.14 * high } else { high + 1.0 }),
+            (.., true) => (low / 1.3, high * 1.3),
+            _ => (low.min(0.0), if high > 0.0 { 1.08 * high } else { high + 1.0 }),
         };
         Self { area, x, y, is_logarithmic }
     }
@@ -169,8 +172,9 @@ impl<'a> Marks<'a> {
                 canvas.polyline(&run.iter().map(place).collect::<Vec<_>>(), color, style::SERIES_WIDTH, None);
             }
         }
+        let dash = DASH.min(0.45 * self.x.pitch(self.area));
         for (x, y) in medians.iter().filter(|median| is_known(median)).map(place) {
-            canvas.line((x - SPREAD, y), (x + SPREAD, y), color, style::SERIES_WIDTH, None);
+            canvas.line((x - dash, y), (x + dash, y), color, style::SERIES_WIDTH, None);
         }
     }
 
@@ -209,15 +213,15 @@ impl<'a> Marks<'a> {
         if is_open { canvas.ring(place, radius, color) } else { canvas.disk(place, radius, color) }
     }
 
-    /// Words above the panel's values, where they have room; else the legend says it.
+    /// Words above the panel, where they have room; else the legend says it.
     pub fn draw_words(&self, canvas: &mut Canvas, words: &[String]) {
         let widest = text::widest(words.iter().map(String::as_str), style::SMALL_SIZE);
         let is_crowded = widest > self.x.pitch(self.area) - 6.0 && self.x.n() > 1;
         for (i, words) in words.iter().enumerate().filter(|_| !is_crowded) {
             let half = text::width(words, style::SMALL_SIZE) / 2.0;
-            let (low, high) = (self.area.left + half + 3.0, self.area.right() - half);
-            let x = self.x.at(self.area, i).clamp(low, high.max(low));
-            canvas.centered_text((x, self.area.top + 7.0), words, TextStyle::small().middle().color(style::MUTED));
+            let (low, high) = (self.area.left + half, self.area.right() - half);
+            let at = (self.x.at(self.area, i).clamp(low, high.max(low)), self.area.top - WORDS_SPACE / 2.0);
+            canvas.centered_text(at, words, TextStyle::small().middle().color(style::MUTED));
         }
     }
 }

@@ -91,9 +91,13 @@ fn of_sweeps(args: &FigureArgs, kind: SweepKind) -> anyhow::Result<Vec<PathBuf>>
     for folder in &args.runs {
         if !Record::is_in(folder) {
             let is_run = RunDir::new(folder).spec_path().is_file();
-            let found = if is_run { "is a run" } else { "has no sweep.json" };
+            let found = match folder.is_dir() {
+                true if is_run => "this is a run",
+                true => "this has no sweep.json",
+                false => "there is no such folder",
+            };
             bail!(
-                "{}: {} is drawn of the folder of a sweep, and this {found}; of single runs draw {}",
+                "{}: {} is drawn of the folder of a sweep, and {found}; of single runs draw {}",
                 folder.display(),
                 kind.name(),
                 Kind::ALL.map(Kind::name).join(", ")

@@ -84,7 +84,7 @@ pub fn dependence(title: &str, axis: &Axis, report: &SweepReport, facts: &Facts)
         DependencePoint { median: median(seeds.iter().copied()), seeds, ..nothing.clone() }
     };
     let all = |of: &dyn Fn(usize) -> DependencePoint| (0..axis.points.len()).map(of).collect::<Vec<_>>();
-    let jumps = DependenceSeries { name: "jump (t50) of a seed".to_owned(), points: all(&time) };
+    let jumps = DependenceSeries { name: "a seed".to_owned(), points: all(&time) };
     let shares = measured(facts).into_iter().map(|(name, column)| {
         let name = if name == facts.progress.words { "a seed".to_owned() } else { name };
         DependenceSeries { name, points: all(&|k| reached(&column, k)) }
@@ -95,7 +95,7 @@ pub fn dependence(title: &str, axis: &Axis, report: &SweepReport, facts: &Facts)
         x_name: name_of(&axis),
         x_labels: names_of_points(&axis),
         panels: vec![
-            panel("optimizer step".to_owned(), false, vec![jumps]),
+            panel("step of the jump (t50)".to_owned(), false, vec![jumps]),
             panel(format!("final {}", facts.progress.words), true, shares.collect()),
         ],
         x,

@@ -47,16 +47,16 @@ pub fn draw_overlay(runs: &[StoredRun]) -> Result<Figure, LabError> {
     if let Some(empty) = runs.iter().find(|run| run.rows.is_empty()) {
         return Err(LabError::figure(KIND, FigureProblem::NoRows { path: empty.run_dir.root().to_owned() }));
     }
-    let (names, title) = (names_of(runs), title_of(&facts, runs));
-    let panel = |(i, measure): (usize, &Measure)| BandPanel {
+    let (names, title) = (with_jumps(names_of(runs), runs, &facts), title_of(&facts, runs));
+    let panel = |measure: &Measure| BandPanel {
         heading: String::new(),
         y_name: measure.name.clone(),
         series: names.iter().zip(runs).map(|(name, run)| curve(name, run, &measure.column)).collect(),
         references: if measure.is_success { floor_of(&facts) } else { Vec::new() },
         marks: Vec::new(),
-        mark_words: if i == 0 { jumps(&names, runs, &facts) } else { String::new() },
+        mark_words: String::new(),
     };
-    let panels = measures[0].iter().enumerate().map(panel).collect();
+    let panels = measures[0].iter().map(panel).collect();
     bands(&Bands { title, x_name: None, panels }).map_err(|e| LabError::figure(KIND, e))
 }
 
@@ -99,13 +99,14 @@ fn floor_of(facts: &[Facts]) -> Vec<(String, f64)> {
     if is_same { vec![(progress.floor_words.clone(), progress.floor)] } else { Vec::new() }
 }
 
-/// "jump: N = 4 at 640, N = 8 never"
-fn jumps(names: &[String], runs: &[StoredRun], facts: &[Facts]) -> String {
-    let one = |((name, run), facts): ((&String, &StoredRun), &Facts)| {
+/// Names with the jumps: "N = 4 · jump at 640".
+fn with_jumps(names: Vec<String>, runs: &[StoredRun], facts: &[Facts]) -> Vec<String> {
+    let one = |((name, run), facts): ((String, &StoredRun), &Facts)| {
         let t50 = transition_of(facts, &run.rows).1.map(|jump| jump.t50).filter(|t50| t50.is_finite());
-        format!("{name} {}", t50.map_or_else(|| "none".to_owned(), |t50| format!("at {}", thousands(t50))))
+        let jump = t50.map_or_else(|| "no jump".to_owned(), |t50| format!("jump at {}", thousands(t50)));
+        format!("{name} · {jump}")
     };
-    format!("jumps: {}", names.iter().zip(runs).zip(facts).map(one).collect::<Vec<_>>().join(" · "))
+    names.into_iter().zip(runs).zip(facts).map(one).collect()
 }
 
 /// Names of the specs, and the sizes that all share.
