@@ -154,7 +154,7 @@ fn names_of(runs: &[StoredRun]) -> Vec<String> {
 
 /// "seed 3", or all of them where they differ.
 fn seeds_of(run: &StoredRun) -> String {
-    let seeds = toml::Table::try_from(&run.spec.seeds).expect("seeds are plain data");
+    let seeds = toml::Table::try_from(run.spec.seeds).expect("seeds are plain data");
     let values: Vec<String> = seeds.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let first = seeds.values().next();
     match first {

@@ -46,6 +46,9 @@ pub fn draw_stored(kind: SweepKind, folder: &Path) -> Result<StoredFigure, LabEr
     Ok(StoredFigure { figure, n_missing, n_left_out })
 }
 
+/// The value of a field that a spec does not have.
+const LEFT_OUT: &str = "left out";
+
 /// The folder's name, without what `precipice sweep` puts before it.
 fn name_of(folder: &Path) -> String {
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
@@ -65,9 +68,12 @@ fn axes_of(rows: &mut [SweepRow]) -> Vec<Axis> {
             keys.push(key.clone());
         }
     }
-    let values = |key: &str| -> Vec<Value> {
-        rows.iter().map(|row| row.swept.get(key).cloned().unwrap_or(Value::Null)).collect()
-    };
+    for row in rows.iter_mut() {
+        for key in &keys {
+            row.swept.entry(key.clone()).or_insert_with(|| LEFT_OUT.into());
+        }
+    }
+    let values = |key: &str| -> Vec<Value> { rows.iter().map(|row| row.swept[key].clone()).collect() };
     // The last axis of a grid changes at every point, the one before it less often.
     let mut columns: Vec<(usize, String, Vec<Value>)> = keys
         .into_iter()
@@ -190,5 +196,8 @@ mod tests {
         assert_eq!((found.len(), found[0].keys.join(",")), (1, "n,l".to_owned()));
         assert_eq!(rows[0], json!({"n": 4, "l": 16}));
         assert!(axes(&[json!({"k": 1}), json!({"k": 1.0})]).0.is_empty());
+        // A field that only some specs have.
+        let (found, rows) = axes(&[json!({"clip": 2.0}), json!({})]);
+        assert_eq!((found.len(), found[0].points.len(), &rows[1]), (1, 2, &json!({"clip": "left out"})));
     }
 }
