@@ -6,6 +6,7 @@ use precipice::record::Row;
 use precipice::task::Facts;
 use precipice_figures::{
     BandSeries, Ensemble, EnsembleMember, Figure, dependence as figure_of_dependence, ensemble, phase_diagram,
+    thousands,
 };
 
 use super::dependence::dependence;
@@ -141,7 +142,7 @@ fn learning_curves(title: &str, report: &SweepReport, facts: &Facts) -> Result<(
         }
         let swept = point[0].swept.iter();
         let label = swept.map(|(key, value)| words::told(key, value)).collect::<Vec<_>>().join(", ");
-        let name = if label.is_empty() { format!("{} seeds", point.len()) } else { label };
+        let name = if label.is_empty() { format!("{} seeds", thousands(point.len() as f64)) } else { label };
         members.push(member(name, &curves, &observations(point)));
     }
     Ok((Ensemble { title: title.to_owned(), y_name: facts.progress.words.clone(), members }, n_left_out))
