@@ -1,10 +1,12 @@
 //! What can be typed.
 
+mod examples;
 mod theory;
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use precipice_figures::Theme;
 use precipice_lab::run_figures::Kind;
 use precipice_lab::runs::threads;
@@ -56,6 +58,10 @@ pub enum Command {
     Reproduce(ReproduceArgs),
     /// Time training steps: steps per second, operations, share of this machine's limit
     Bench(BenchArgs),
+    /// Print what makes a shell complete commands, options and names
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all subcommands
+    Man(ManArgs),
 }
 
 /// Which spec, and what to change in it.
@@ -78,6 +84,7 @@ pub struct SpecArgs {
 
 /// `run`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::RUN)]
 pub struct RunArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
@@ -150,6 +157,7 @@ impl ThreadArgs {
 
 /// `specs`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SPECS)]
 pub struct SpecsArgs {
     /// Print a JSON array instead of text
     #[arg(long)]
@@ -158,6 +166,7 @@ pub struct SpecsArgs {
 
 /// `show`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SHOW)]
 pub struct ShowArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
@@ -168,12 +177,17 @@ pub struct ShowArgs {
 
 /// `probe`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::PROBE)]
 pub struct ProbeArgs {
-    /// Run directory
+    /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
     /// Checkpoint to look at [default: the last]
     #[arg(long)]
     pub step: Option<u64>,
+    /// Heads to take out, each by itself, numbered from 0: accuracy with the head's output replaced by nothing, and by
+    /// its mean
+    #[arg(long = "ablate", value_name = "LAYER:HEAD,...", value_delimiter = ',', value_parser = parse_head)]
+    pub ablate: Vec<(usize, usize)>,
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]
@@ -185,12 +199,14 @@ pub struct ProbeArgs {
 
 /// `figure`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::FIGURE)]
 pub struct FigureArgs {
     /// What to draw
     #[arg(value_parser = parse_kind, value_name = "KIND", help = kinds_help())]
     pub kind: Drawn,
-    /// Run directories, or of ensemble, phase-diagram and dependence the folder of a sweep. `argument` takes one run
-    /// and trains its companion with L = N beside it, or both; `learning-curve` with -o draws up to six in one figure
+    /// Run directories, their names in runs/, or `latest`; of ensemble, phase-diagram and dependence the folder of a
+    /// sweep. `argument` takes one run and trains its companion with L = N beside it, or both; `learning-curve` with -o
+    /// draws up to six in one figure
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// File to write, .svg, .png or .pdf, or - for SVG on standard output [default: RUN/figures/KIND.svg, of a sweep
@@ -223,7 +239,7 @@ pub struct FigureArgs {
 
 fn parse_head(text: &str) -> Result<(usize, usize), String> {
     let numbers = text.split_once(['.', ':']).and_then(|(layer, head)| Some((layer.parse().ok()?, head.parse().ok()?)));
-    numbers.ok_or_else(|| "expected LAYER.HEAD, for example 0.1".to_owned())
+    numbers.ok_or_else(|| "expected LAYER:HEAD, for example 0:1".to_owned())
 }
 
 /// A figure of runs or of sweeps.
@@ -254,21 +270,33 @@ fn parse_kind(text: &str) -> Result<Drawn, String> {
 
 /// `export`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::EXPORT)]
 pub struct ExportArgs {
-    /// Run directory, or folder of a sweep
+    /// Run directory, its name in runs/, or `latest`; or folder of a sweep
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// Rows as parquet, csv or npz; parameters of a run as safetensors
+    /// Rows as parquet, csv or npz; contexts as npz; parameters of a run as safetensors
     #[arg(long, value_enum)]
     pub to: ExportFormat,
-    /// Checkpoint whose parameters to export [default: the last]
-    #[arg(long)]
-    pub step: Option<u64>,
+    /// Checkpoints whose parameters (one) or contexts (several, or `all`) to export [default: the last]
+    #[arg(long, value_name = "STEP,...", value_parser = parse_steps)]
+    pub step: Option<Steps>,
+    /// Instead of the rows: contexts of an evaluation set with items, labels, answers, and the logits and the attention
+    /// of every layer and head at each --step (npz)
+    #[arg(long, conflicts_with = "curves")]
+    pub contexts: bool,
+    /// How many contexts, the first of the set [default: 100]
+    #[arg(long, value_name = "S", requires = "contexts", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub sequences: Option<u32>,
+    /// Evaluation set of the contexts, named as its columns begin, or main [default: the set that `probe` looks at]
+    #[arg(long, value_name = "SET", requires = "contexts")]
+    pub on: Option<String>,
     /// Of a sweep: the rows of all its logs with run, swept fields and seed, instead of one row a run
     #[arg(long)]
     pub curves: bool,
     /// File to write, or - for standard output [default: in the current folder <name>-<hash8>.<format>, with
-    /// -step-<step> before the point for parameters; of a sweep <folder>.<format> or <folder>-curves.<format>]
+    /// -step-<step> before the point for parameters and -contexts for contexts; of a sweep <folder>.<format> or
+    /// <folder>-curves.<format>]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace the file
@@ -281,6 +309,23 @@ pub struct ExportArgs {
     pub json: bool,
 }
 
+/// Checkpoints that are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Steps {
+    /// Every one that is stored.
+    All,
+    /// These.
+    These(Vec<u64>),
+}
+
+fn parse_steps(text: &str) -> Result<Steps, String> {
+    if text == "all" {
+        return Ok(Steps::All);
+    }
+    let steps: Option<Vec<u64>> = text.split(',').map(|step| step.trim().parse().ok()).collect();
+    steps.map(Steps::These).ok_or_else(|| "expected steps, for example 0,600, or all".to_owned())
+}
+
 /// Formats of `export`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
@@ -288,7 +333,7 @@ pub enum ExportFormat {
     Parquet,
     /// Rows as text
     Csv,
-    /// Rows as NumPy arrays, one a column
+    /// Rows or contexts as NumPy arrays
     Npz,
     /// Parameters and label vectors, opens with the safetensors package
     Safetensors,
@@ -308,8 +353,9 @@ impl ExportFormat {
 
 /// `verify`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::VERIFY)]
 pub struct VerifyArgs {
-    /// Run directory
+    /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
     #[command(flatten)]
     pub threads: ThreadArgs,
@@ -325,6 +371,7 @@ pub struct VerifyArgs {
 
 /// `reproduce`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::REPRODUCE)]
 pub struct ReproduceArgs {
     /// Claims to check, for example essay-1 [default: all]
     pub ids: Vec<String>,
@@ -349,6 +396,7 @@ pub struct ReproduceArgs {
 
 /// `sweep`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SWEEP)]
 pub struct SweepArgs {
     /// Built-in sweep or spec (see `precipice specs`), or path of a sweep file or a spec
     #[arg(default_value = "copying")]
@@ -396,6 +444,7 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
 
 /// `bench`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::BENCH)]
 pub struct BenchArgs {
     /// Timed tasks (copying, copying-small, wide-8, wide-8-mlp, wide-16, wide-32,
     /// class-8, class-32, class-novel), other built-in specs, or TOML
@@ -428,6 +477,27 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+/// `completions`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::COMPLETIONS)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `man`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::MAN)]
+pub struct ManArgs {
+    /// Folder for a page of every subcommand
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace pages that are there
+    #[arg(long, requires = "out")]
+    pub force: bool,
+}
+
 fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
@@ -436,12 +506,45 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
 }
 
 #[cfg(test)]
+#[path = "../tests/documents/collect.rs"]
+mod collect;
+
+#[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory, Error, Parser};
+
+    use super::Args;
+    use super::collect::{documents, words};
 
     /// Names and defaults of every subcommand agree with each other.
     #[test]
     fn arguments_are_consistent() {
-        super::Args::command().debug_assert();
+        Args::command().debug_assert();
+    }
+
+    /// What a document tells to type is understood, whether or not a test has the time to run it.
+    #[test]
+    fn commands_in_the_documents_are_understood() {
+        let (mut n_commands, mut failed) = (0, Vec::new());
+        for document in documents() {
+            let lines = document.blocks.iter().filter(|block| block.info.starts_with("sh"));
+            let lines = lines.flat_map(|block| &block.lines).filter(|line| line.starts_with("precipice"));
+            for command in lines.chain(&document.inline) {
+                // Names in capitals stand for something, a single letter for a number.
+                let meant = |word: String| match &*word {
+                    "COMMAND" => "run".to_owned(),
+                    "KIND" => "attention".to_owned(),
+                    _ if word.len() == 1 && word.chars().all(|c| c.is_ascii_uppercase()) => "1".to_owned(),
+                    _ => word,
+                };
+                // In text a command may stand without what has to follow it.
+                let is_wrong = |error: &Error| error.use_stderr() && error.kind() != ErrorKind::MissingRequiredArgument;
+                let error = Args::try_parse_from(words(command).into_iter().map(meant)).err().filter(is_wrong);
+                failed.extend(error.map(|error| format!("{}: {command}\n{error}", document.name)));
+                n_commands += 1;
+            }
+        }
+        assert!(n_commands > 50 && failed.is_empty(), "{n_commands}\n{}", failed.join("\n"));
     }
 }

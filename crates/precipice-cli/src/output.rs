@@ -1,16 +1,25 @@
 //! Words and JSON on the screen. Data go to standard output, everything else to standard error.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use precipice_figures::Figure;
 use precipice_lab::run_figures;
-use precipice_lab::store::output;
+use precipice_lab::store::{names, output};
 use precipice_lab::sweep::FailedRun;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+/// The directory of a run that was named; which one is said where the name leaves it open.
+pub fn run_named(name: &Path) -> anyhow::Result<PathBuf> {
+    let found = names::find(name)?;
+    if name == Path::new(names::LATEST) && found != name {
+        note(&format!("{}: {}", names::LATEST, found.display()));
+    }
+    Ok(found)
+}
 
 /// Data to stdout. A reader that has gone away is no error.
 pub fn say(text: &str) -> anyhow::Result<()> {

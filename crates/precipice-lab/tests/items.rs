@@ -78,7 +78,7 @@ fn each_fault_names_the_file_and_what_was_expected() {
         let problem = problem(spec_for(&file));
         assert!(problem.contains(name) && problem.contains(expected), "{name}: {problem}");
     }
-    assert!(problem(spec_for(&folder.path().join("nowhere.npz"))).contains("cannot read it"));
+    assert!(problem(spec_for(&folder.path().join("nowhere.npz"))).contains("no such file"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What can be typed after `theory`.
 
+use super::examples;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
@@ -87,6 +88,7 @@ impl From<ParameterArg> for Parameter {
 
 /// `theory loss`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::THEORY_LOSS)]
 pub struct LossArgs {
     #[command(flatten)]
     pub context: ContextArgs,
@@ -106,6 +108,7 @@ pub struct LossArgs {
 
 /// `theory regression`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::THEORY_REGRESSION)]
 pub struct RegressionArgs {
     /// Built-in name or TOML file of the regression task
     #[arg(default_value = "regression")]
@@ -126,6 +129,7 @@ pub struct RegressionArgs {
 
 /// `theory flow`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::THEORY_FLOW)]
 pub struct FlowArgs {
     #[command(flatten)]
     pub context: ContextArgs,
@@ -147,6 +151,7 @@ pub struct FlowArgs {
 
 /// `theory descent`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::THEORY_DESCENT)]
 pub struct DescentArgs {
     #[command(flatten)]
     pub context: ContextArgs,
@@ -171,6 +176,7 @@ pub struct DescentArgs {
 
 /// `theory landscape`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::THEORY_LANDSCAPE)]
 pub struct LandscapeArgs {
     #[command(flatten)]
     pub context: ContextArgs,
@@ -236,6 +242,7 @@ pub enum OverArg {
 
 /// `theory scaling`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::THEORY_SCALING)]
 pub struct ScalingArgs {
     /// What varies
     #[arg(long, default_value = "n")]
@@ -267,8 +274,9 @@ pub struct ScalingArgs {
 
 /// `theory fit`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = examples::THEORY_FIT)]
 pub struct FitArgs {
-    /// Run directory
+    /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
     /// Print one JSON object instead of text
     #[arg(long)]

@@ -3,27 +3,39 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use precipice::spec::RunSpec;
+use precipice::task::Set;
 use precipice_lab::error::{LabError, RunDirProblem};
+use precipice_lab::reports::contexts::{self, Shown};
 use precipice_lab::reports::run::ExportReport;
-use precipice_lab::runs::checkpoint_bytes;
+use precipice_lab::runs::{StoredRun, checkpoint_bytes};
 use precipice_lab::store::RunDir;
+use precipice_lab::store::arrays::npz;
 use precipice_lab::store::tables::Table;
 use precipice_lab::sweep::{self, Record};
 
 use crate::Ending;
-use crate::args::{ExportArgs, ExportFormat};
-use crate::output::{check_place, is_stdout, note, put, say, say_json};
+use crate::args::{ExportArgs, ExportFormat, Steps};
+use crate::output::{check_place, is_stdout, note, put, run_named, say, say_json};
+
+/// Contexts that are written where no number is named.
+const N_CONTEXTS: u32 = 100;
 
 pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
-    if args.step.is_some() && args.to != ExportFormat::Safetensors {
-        bail!("--step chooses a checkpoint and goes with --to safetensors; tables hold all steps");
+    let is_of_networks = args.contexts || args.to == ExportFormat::Safetensors;
+    if args.step.is_some() && !is_of_networks {
+        bail!("--step chooses checkpoints and goes with --to safetensors or --contexts; tables hold all steps");
+    }
+    if args.contexts && args.to != ExportFormat::Npz {
+        bail!("--contexts are arrays of several axes; they go with --to npz");
     }
     if args.json && args.output.as_deref().is_some_and(is_stdout) {
         bail!("-o - writes the data to standard output; leave out --json");
     }
     args.output.as_deref().map_or(Ok(()), check_place)?;
-    let is_sweep = Record::is_in(&args.run) && !RunDir::new(&args.run).spec_path().is_file();
-    let (stem, bytes) = if is_sweep { of_sweep(&args)? } else { of_run(&args)? };
+    let place = run_named(&args.run)?;
+    let is_sweep = Record::is_in(&place) && !RunDir::new(&place).spec_path().is_file();
+    let (stem, bytes) = if is_sweep { of_sweep(&args, &place)? } else { of_run(&args, &place)? };
     let path = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.{}", args.to.extension())));
     put(&path, &bytes, args.force)?;
     if args.json {
@@ -35,37 +47,61 @@ pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
 }
 
 /// What is exported of a run, and the name that it has without `-o`.
-fn of_run(args: &ExportArgs) -> anyhow::Result<(String, Vec<u8>)> {
-    let run_dir = RunDir::new(&args.run).with_items(args.moved.items.clone());
-    let spec = run_dir.spec()?;
+fn of_run(args: &ExportArgs, root: &Path) -> anyhow::Result<(String, Vec<u8>)> {
+    let run = StoredRun::of(RunDir::new(root).with_items(args.moved.items.clone()))?;
+    let spec = &run.spec;
     if args.curves {
-        bail!("{}: is one run, whose table is its curve; --curves is for the folder of a sweep", args.run.display());
+        bail!("{}: is one run, whose table is its curve; --curves is for the folder of a sweep", root.display());
     }
     let stem = format!("{}-{}", spec.name, &spec.hash()[..8]);
-    if args.to != ExportFormat::Safetensors {
-        let rows = run_dir.rows()?;
-        if rows.is_empty() {
-            return Err(LabError::RunDir { path: args.run.clone(), problem: RunDirProblem::NoRows }.into());
-        }
-        return Ok((stem, encoded(&Table::of_run(&spec, &rows), args.to)?));
+    if args.contexts {
+        let n_sequences = args.sequences.unwrap_or(N_CONTEXTS) as usize;
+        let shown = Shown { steps: steps(args, &run)?, n_sequences, set: set(args, spec)? };
+        return Ok((stem + "-contexts", npz(&contexts::arrays(&run, &shown, &mut |_, _| {})?)?));
     }
-    let step = match args.step {
-        Some(step) => step,
-        None => {
-            let last = run_dir.checkpoint_steps(&spec)?.last().copied();
-            last.with_context(|| format!("{}: has no checkpoints", args.run.display()))?
+    if args.to != ExportFormat::Safetensors {
+        if run.rows.is_empty() {
+            return Err(LabError::RunDir { path: root.to_owned(), problem: RunDirProblem::NoRows }.into());
         }
+        return Ok((stem, encoded(&Table::of_run(spec, &run.rows), args.to)?));
+    }
+    let [step] = steps(args, &run)?[..] else {
+        bail!("--to safetensors writes the parameters of one step; name one with --step");
     };
     // A checkpoint is already what other tools read; it is checked before it is handed out.
-    let bytes = checkpoint_bytes(&run_dir, &spec, step)?;
+    let bytes = checkpoint_bytes(&run.run_dir, spec, step)?;
     Ok((format!("{stem}-step-{step:08}"), bytes))
 }
 
+/// The checkpoints that were asked for, or the last.
+fn steps(args: &ExportArgs, run: &StoredRun) -> anyhow::Result<Vec<u64>> {
+    if let Some(Steps::These(steps)) = &args.step {
+        return Ok(steps.clone());
+    }
+    let all = run.run_dir.checkpoint_steps(&run.spec)?;
+    let last = all.last().copied().with_context(|| format!("{}: has no checkpoints", run.run_dir.root().display()))?;
+    Ok(if args.step == Some(Steps::All) { all } else { vec![last] })
+}
+
+/// The evaluation set that was asked for, or that of probes.
+fn set(args: &ExportArgs, spec: &RunSpec) -> anyhow::Result<Set> {
+    let facts = spec.facts();
+    let Some(name) = &args.on else { return Ok(facts.probed_set) };
+    let name_of = |set: &Set| match facts.prefix(*set) {
+        "" => "main".to_owned(),
+        prefix => prefix.trim_end_matches('_').to_owned(),
+    };
+    let found = facts.sets().find(|set| name_of(set) == *name);
+    found.with_context(|| {
+        let there_are: Vec<String> = facts.sets().map(|set| name_of(&set)).collect();
+        format!("--on {name}: no such evaluation set; {} has {}", spec.name, there_are.join(", "))
+    })
+}
+
 /// What is exported of a sweep: all runs that have ended in its folder.
-fn of_sweep(args: &ExportArgs) -> anyhow::Result<(String, Vec<u8>)> {
-    let folder = &args.run;
-    if args.to == ExportFormat::Safetensors {
-        bail!("{}: is a sweep; name one of its runs for --to safetensors", folder.display());
+fn of_sweep(args: &ExportArgs, folder: &Path) -> anyhow::Result<(String, Vec<u8>)> {
+    if args.contexts || args.to == ExportFormat::Safetensors {
+        bail!("{}: is a sweep; name one of its runs for parameters or contexts", folder.display());
     }
     let record = Record::read(folder)?;
     let rows = record.ended(folder)?;

@@ -14,7 +14,7 @@ use precipice_lab::sweep::{self, Record, SweepKind};
 use precipice_lab::whole_run::train_companion;
 
 use crate::args::{Drawn, FigureArgs};
-use crate::output::{check_place, is_stdout, note, put_figure, say, say_json};
+use crate::output::{check_place, is_stdout, note, put_figure, run_named, say, say_json};
 use crate::progress::Progress;
 use crate::{Ending, interrupt};
 
@@ -88,14 +88,11 @@ fn of_sweeps(args: &FigureArgs, kind: SweepKind) -> anyhow::Result<Vec<PathBuf>>
         bail!("-o names one file, but there are {} sweeps; leave it out to write into each", args.runs.len());
     }
     let mut paths = Vec::new();
-    for folder in &args.runs {
+    for name in &args.runs {
+        let folder = &run_named(name)?;
         if !Record::is_in(folder) {
             let is_run = RunDir::new(folder).spec_path().is_file();
-            let found = match folder.is_dir() {
-                true if is_run => "this is a run",
-                true => "this has no sweep.json",
-                false => "there is no such folder",
-            };
+            let found = if is_run { "this is a run" } else { "this has no sweep.json" };
             bail!(
                 "{}: {} is drawn of the folder of a sweep, and {found}; of single runs draw {}",
                 folder.display(),
@@ -123,8 +120,9 @@ fn of_sweeps(args: &FigureArgs, kind: SweepKind) -> anyhow::Result<Vec<PathBuf>>
     Ok(paths)
 }
 
-fn open(args: &FigureArgs, kind: Kind, root: &Path) -> anyhow::Result<StoredRun> {
-    if Record::is_in(root) {
+fn open(args: &FigureArgs, kind: Kind, name: &Path) -> anyhow::Result<StoredRun> {
+    let root = run_named(name)?;
+    if Record::is_in(&root) {
         bail!(
             "{}: {} is drawn of a run, and this is the folder of a sweep; name one of the runs in it, or draw {}",
             root.display(),

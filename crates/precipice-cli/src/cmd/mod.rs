@@ -6,6 +6,7 @@ pub mod figure;
 pub mod probe;
 pub mod reproduce;
 pub mod run;
+pub mod shell;
 pub mod specs;
 pub mod sweep;
 pub mod theory;

@@ -2,9 +2,10 @@
 
 mod regression;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use precipice::measure::interactions::PARTS;
-use precipice_lab::reports::network::{Interaction, NetworkReport};
+use precipice::spec::{AblationMode, AblationSpec, ModelSpec, RunSpec, SpecError};
+use precipice_lab::reports::network::{AblatedHead, Interaction, NetworkReport};
 use precipice_lab::reports::regression::RegressionReport;
 use precipice_lab::runs::at_step;
 use precipice_lab::runs::threads::Pool;
@@ -13,23 +14,24 @@ use precipice_lab::store::RunDir;
 use crate::Ending;
 use crate::args::ProbeArgs;
 use crate::numbers::{fixed, fraction};
-use crate::output::{say, say_json};
+use crate::output::{run_named, say, say_json};
 
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
-    let run_dir = RunDir::new(&args.run).with_items(args.moved.items);
-    let spec = run_dir.spec()?;
+    let run_dir = RunDir::new(run_named(&args.run)?).with_items(args.moved.items);
+    let mut spec = run_dir.spec()?;
     let steps = if args.step.is_none() { run_dir.checkpoint_steps(&spec)? } else { Vec::new() };
     let Some(step) = args.step.or(steps.last().copied()) else {
-        bail!("{}: has no checkpoints; `precipice run --resume` makes some", args.run.display());
+        bail!("{}: has no checkpoints; `precipice run --resume` makes some", run_dir.root().display());
     };
     let trainer = at_step(&run_dir, &spec, step)?;
+    take_out(&args.ablate, &mut spec)?;
     if spec.task.regression().is_some() {
         let pool = Pool::new(args.threads.count())?;
         let report = RegressionReport::new(&spec, &trainer, &pool);
         if args.json {
             say_json(&report)?;
         } else {
-            let figures = format!("\nfigures: precipice figure generalization {}", args.run.display());
+            let figures = format!("\nfigures: precipice figure generalization {}", run_dir.root().display());
             say(&(regression::to_text(&report, &spec.facts()) + &figures))?;
         }
         return Ok(Ending::Done);
@@ -40,9 +42,31 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
         say_json(&report)?;
     } else {
         say(&to_text(&report))?;
-        say(&format!("\nattention maps: precipice figure attention {}", args.run.display()))?;
+        say(&format!("\nattention maps: precipice figure attention {}", run_dir.root().display()))?;
     }
     Ok(Ending::Done)
+}
+
+/// Asks for the accuracy without each of these heads.
+fn take_out(heads: &[(usize, usize)], spec: &mut RunSpec) -> anyhow::Result<()> {
+    if heads.is_empty() {
+        return Ok(());
+    }
+    if !spec.facts().targets.are_labels() {
+        bail!("--ablate: is for networks that answer with labels; this one answers with values");
+    }
+    if spec.model.minimal.is_some() {
+        bail!("--ablate: a minimal head is wired by hand and has no heads to take out; train one with other scalars");
+    }
+    let modes = [AblationMode::Zero, AblationMode::Mean];
+    let each = heads.iter().flat_map(|&(layer, head)| modes.map(|mode| AblationSpec { layer, head, mode }));
+    spec.probes.enabled = true;
+    spec.probes.ablations = each.collect();
+    spec.validate().map_err(|SpecError { value, expected, .. }| {
+        let ModelSpec { n_layers, n_heads, .. } = spec.model;
+        let there_are = format!("there are layers 0 to {} of heads 0 to {}", n_layers - 1, n_heads - 1);
+        anyhow!("--ablate: {value} {expected}; {there_are}")
+    })
 }
 
 fn to_text(report: &NetworkReport) -> String {
@@ -66,9 +90,7 @@ fn to_text(report: &NetworkReport) -> String {
             fraction(head.duplicate_token_score)
         ));
     }
-    if report.interactions.is_empty() {
-        lines.push("\nno interactions: with LayerNorm scores do not split exactly".to_owned());
-    }
+    lines.extend(report.lack_of_interactions.iter().map(|why| format!("\nno interactions: {why}")));
     for (layer, (parts, cross_share)) in report.interactions.iter().zip(&report.cross_shares).enumerate() {
         lines.push(format!(
             "\nlayer {}: what makes the score (contrast on the pattern, share of variance)\n{:<18}{:>16}{:>16}{:>16}",
@@ -106,6 +128,12 @@ fn to_text(report: &NetworkReport) -> String {
         ));
     }
     lines.extend(report.lack_of_order_parameters.iter().map(|why| format!("\nno order parameters: {why}")));
-    lines.extend(report.ablations.iter().map(|(name, accuracy)| format!("{name} {}", fraction(*accuracy))));
+    if !report.ablations.is_empty() {
+        lines.push("\naccuracy without a head, on the probe's sequences".to_owned());
+    }
+    lines.extend(report.ablations.iter().map(|AblatedHead { layer, head, mode, accuracy }| {
+        let by = if *mode == AblationMode::Zero.name() { "nothing" } else { "its mean" };
+        format!("{layer}.{head} replaced by {by:<10} {}", fraction(*accuracy))
+    }));
     lines.join("\n")
 }

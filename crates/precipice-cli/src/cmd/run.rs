@@ -8,8 +8,8 @@ use precipice::task::{Facts, PredictorName, Set};
 use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::reports::run::RunReport;
 use precipice_lab::runs::{Keep, Options, Report};
-use precipice_lab::store::RunOutcome;
 use precipice_lab::store::manifest::StoredTransition;
+use precipice_lab::store::{RunOutcome, names};
 use precipice_lab::whole_run::train_and_draw;
 use serde_json::Value;
 
@@ -47,6 +47,9 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     let report = train_and_draw(spec.clone(), &options, &mut progress);
     drop(progress);
     let report = report?;
+    if report.was_stored {
+        names::touch(&report.run_dir);
+    }
     report.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
     if args.json {
         say_json(&RunReport::from(&report))?;

@@ -8,11 +8,11 @@ use precipice_lab::store::RunDir;
 use crate::Ending;
 use crate::args::VerifyArgs;
 use crate::numbers::commas;
-use crate::output::{say, say_json};
+use crate::output::{run_named, say, say_json};
 use crate::progress::Progress;
 
 pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
-    let run_dir = RunDir::new(&args.run).with_items(args.moved.items);
+    let run_dir = RunDir::new(run_named(&args.run)?).with_items(args.moved.items);
     // A damaged spec is a difference; what cannot be read is not watched.
     let mut progress: Box<dyn Recorder> = match run_dir.spec() {
         Ok(spec) => {

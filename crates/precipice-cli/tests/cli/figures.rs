@@ -52,7 +52,7 @@ fn figures_are_drawn_of_a_stored_sweep() {
     refused(&scratch, &["attention", "sweep-rates", "-o", "x.svg"], &["folder of a sweep", "draw ensemble"]);
     let run = format!("sweep-rates/{run}");
     refused(&scratch, &["ensemble", &run, "-o", "x.svg"], &["this is a run", "learning-curve"]);
-    refused(&scratch, &["ensemble", "nowhere", "-o", "x.svg"], &["no such folder"]);
+    refused(&scratch, &["ensemble", "nowhere", "-o", "x.svg"], &["nowhere"]);
     refused(&scratch, &["ensemble", "sweep-rates", "-o", "x.svg", "--step", "3"], &["no choice"]);
     refused(&scratch, &["ensemble", "sweep-rates", "sweep-rates", "-o", "x.svg"], &["one file"]);
 }

@@ -7,6 +7,7 @@ mod extend;
 mod faults;
 mod figures;
 mod interface;
+mod looking;
 mod stored;
 mod sweep;
 mod theory;

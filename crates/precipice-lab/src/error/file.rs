@@ -1,9 +1,19 @@
 //! Files that are not read.
 
+use std::path::PathBuf;
+
+use super::hint;
+
 /// What is wrong with a file before its content is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileProblem {
+    /// Nothing.
+    #[error("no such file{}", hint(.nearest.as_deref(), |path| path.display().to_string()))]
+    Missing {
+        /// A file beside it that is spelled alike.
+        nearest: Option<PathBuf>,
+    },
     /// A directory.
     #[error("is a directory; expected a file")]
     IsADirectory,

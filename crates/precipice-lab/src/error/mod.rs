@@ -167,6 +167,6 @@ impl LabError {
 }
 
 /// "; did you mean ...?" where a name is near.
-fn hint(nearest: Option<&str>, quoted: impl Fn(&str) -> String) -> String {
+fn hint<T: ?Sized>(nearest: Option<&T>, quoted: impl Fn(&T) -> String) -> String {
     nearest.map_or(String::new(), |name| format!("; did you mean {}?", quoted(name)))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Why a file is not written there.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputProblem {
     /// It would be lost.
@@ -17,6 +17,19 @@ pub enum OutputProblem {
     InsideARun {
         /// The run.
         run: PathBuf,
+    },
+    /// More than the memory holds.
+    #[error(
+        "would take {:.1} GB of memory, and {} {:.1} GB; ask for fewer --sequences, or fewer steps",
+        .need_bytes / 1e9, .whose, .have_bytes / 1e9
+    )]
+    TooLarge {
+        /// What it takes while it is made.
+        need_bytes: f64,
+        /// What there is.
+        have_bytes: f64,
+        /// What sets the limit.
+        whose: &'static str,
     },
     /// A file that the sweep writes.
     #[error("is a file of the sweep itself; choose another -o")]

@@ -15,6 +15,18 @@ pub enum RunDirProblem {
     /// There is no run.
     #[error("is not a run directory (it has no spec.toml)")]
     NotARunDirectory,
+    /// There is nothing of that name.
+    #[error("no such run{}", .nearest.as_ref().map_or_else(
+        || "; name its directory, or `latest` for the newest run here and in runs/".to_owned(),
+        |run| format!("; did you mean {}?", run.display())
+    ))]
+    NoSuchRun {
+        /// A run that is spelled alike.
+        nearest: Option<PathBuf>,
+    },
+    /// There are no runs of which one could be the newest.
+    #[error("there is no run yet, here or in runs/; `precipice run` makes one")]
+    NoLatest,
     /// A folder of runs where one run was expected.
     #[error(
         "is the folder of a sweep, whose runs are verified, probed and drawn one by one{}",

@@ -1,9 +1,10 @@
 //! Bytes of files that have an end, and no more of them than their reader can use.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use super::told;
 use crate::error::{FileProblem, LabError};
 
 /// Bytes of a spec or a sweep file, at most.
@@ -20,7 +21,10 @@ pub const TEXT_MAX: u64 = 16 << 20;
 /// ```
 pub fn open(path: &Path) -> Result<(File, u64), FileProblem> {
     let unreadable = |cause: std::io::Error| FileProblem::Unreadable { cause: cause.to_string() };
-    let metadata = fs::metadata(path).map_err(unreadable)?;
+    let missing = || FileProblem::Missing { nearest: told::nearest_beside(path) };
+    let failed =
+        |cause: std::io::Error| if cause.kind() == ErrorKind::NotFound { missing() } else { unreadable(cause) };
+    let metadata = fs::metadata(path).map_err(failed)?;
     if metadata.is_dir() {
         return Err(FileProblem::IsADirectory);
     }

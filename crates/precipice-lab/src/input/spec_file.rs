@@ -7,8 +7,8 @@ use toml::{Table, Value};
 
 pub use super::built_in::{BUILT_IN_SWEEPS, BUILT_INS};
 use super::change::Assignment;
-pub use super::told::nearest;
 use super::told::{deserialize, problem_of, table_of};
+pub use super::told::{nearest, nearest_beside};
 use super::{built_in, fields, file};
 use crate::error::{LabError, SpecProblem, excerpt};
 
@@ -117,7 +117,9 @@ fn read(path: &str) -> Result<String, LabError> {
             return Err(error(SpecProblem::IsASweep { name: path.to_owned() }));
         }
         let there_are = BUILT_INS.map(|(name, _)| name).to_vec();
-        let nearest = nearest(path, there_are.iter().copied()).map(str::to_owned);
+        let beside = nearest_beside(place).map(|path| path.display().to_string());
+        let names = there_are.iter().copied().chain(beside.as_deref());
+        let nearest = nearest(path, names).map(str::to_owned);
         return Err(error(SpecProblem::Unknown { nearest, there_are }));
     }
     text_of(path)

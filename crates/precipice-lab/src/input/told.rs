@@ -1,5 +1,7 @@
 //! TOML texts to plain data, and what is wrong with them: where, and what is near.
 
+use std::path::{Path, PathBuf};
+
 use serde::de::DeserializeOwned;
 use toml::Table;
 use toml::de::{DeTable, DeValue};
@@ -134,4 +136,15 @@ pub fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<
     let names = names.filter(|_| found.len() <= NAME_MAX);
     let scored = names.map(|name| (strsim::jaro_winkler(found, name), name));
     scored.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
+/// Names in a folder that are looked through, at most.
+const FILES_MAX: usize = 10_000;
+
+/// What stands beside a path and is spelled most like it.
+pub fn nearest_beside(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).ok()?.take(FILES_MAX).flatten();
+    let names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    nearest(path.file_name()?.to_str()?, names.iter().map(String::as_str)).map(|name| path.with_file_name(name))
 }

@@ -4,13 +4,15 @@
 use precipice::measure::inside::{Findings, Inside, look};
 use precipice::measure::interactions::{Interaction as Measured, LayerInteractions};
 use precipice::measure::order_parameters::{OrderParameters as MeasuredOrder, context_of};
-use precipice::measure::{Observer, metric};
+use precipice::measure::{Observer, ablations, metric};
 use precipice::model::Trace;
 use precipice::sequence::Batch;
-use precipice::spec::RunSpec;
+use precipice::spec::{AblationSpec, RunSpec};
 use precipice::train::Trainer;
 use precipice::workers::Workers;
 use serde::Serialize;
+
+use super::serial::in_order;
 
 /// What `probe` says of a network that answers with labels. Scores and accuracies are shares from 0 to 1.
 #[derive(Clone, Debug, Serialize)]
@@ -25,25 +27,41 @@ pub struct NetworkReport {
     pub tila2: f64,
     /// Attention of the query to all labels, last layer.
     pub tla2: f64,
-    /// Of the probed evaluation set.
+    /// Of the first evaluation set.
     pub accuracy: f64,
     /// Share of answers that are labels of the context.
     pub context_label_accuracy: f64,
     /// `[layer][query part][key part]`, parts as in [`precipice::measure::interactions::PARTS`]; empty where
     /// scores do not split.
     pub interactions: Vec<[[Interaction; 3]; 3]>,
+    /// Share of the variance of a layer's scores that lies between parts, by layer.
+    pub cross_shares: Vec<f64>,
+    /// Why there are no interactions, or null.
+    pub lack_of_interactions: Option<&'static str>,
     /// The formula's parameters, or null where it does not describe the network.
     pub order_parameters: Option<OrderParameters>,
     /// Why there are none, or null.
     pub lack_of_order_parameters: Option<String>,
+    /// Heads replaced, each by itself.
+    pub ablations: Vec<AblatedHead>,
     /// Of the first evaluation sequence.
     pub attention: AttentionMaps,
-    /// Share of the variance of a layer's scores that lies between parts.
-    #[serde(skip)]
-    pub cross_shares: Vec<f64>,
-    /// Accuracies with a head ablated, by column.
-    #[serde(skip)]
-    pub ablations: Vec<(String, f64)>,
+    /// What the log has of this step, without the loss of training.
+    #[serde(serialize_with = "in_order")]
+    pub columns: Vec<(String, f64)>,
+}
+
+/// The probed sequences, answered with one head's output replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct AblatedHead {
+    /// From 0.
+    pub layer: usize,
+    /// From 0.
+    pub head: usize,
+    /// By what: `mean` (its mean over the sequences, position by position) or `zero`.
+    pub mode: &'static str,
+    /// Share of right answers.
+    pub accuracy: f64,
 }
 
 /// One head, as what it is used for.
@@ -117,7 +135,8 @@ pub struct AttentionMaps {
 }
 
 impl NetworkReport {
-    /// Looks into a network; probes need not have been on while it was trained. None where nothing has a label.
+    /// Looks into a network; probes need not have been on while it was trained, nor need the heads that the spec's
+    /// `probes.ablations` names be those of the run. None where nothing has a label.
     ///
     /// ```
     /// use precipice::{spec::RunSpec, train::Trainer, workers::Sequential};
@@ -140,6 +159,11 @@ impl NetworkReport {
         let report = Inside::new(trainer, spec.probes.sequences).look(trainer, workers);
         let (batch, trace, _) = look(trainer, facts.probed_set, 1);
         let layers = &report.interactions.layers;
+        let has_parts = trainer.model().description().has_bilinear_scores();
+        let ablated = |ablation: &AblationSpec| {
+            let &AblationSpec { layer, head, mode } = ablation;
+            AblatedHead { layer, head, mode: mode.name(), accuracy: row.get(&ablations::column_of(ablation)) }
+        };
         Some(Self {
             step: row.step,
             heads: heads(&report),
@@ -151,9 +175,11 @@ impl NetworkReport {
             interactions: layers.iter().map(parts).collect(),
             order_parameters: report.order_parameters.as_ref().map(OrderParameters::new),
             lack_of_order_parameters: context_of(facts, trainer.model().description()).err().map(|e| e.to_string()),
-            attention: AttentionMaps::new(&batch, &trace),
             cross_shares: layers.iter().map(LayerInteractions::cross_share).collect(),
-            ablations: row.columns.into_iter().filter(|(name, _)| metric::ABLATED_ACCURACY.is_of(name)).collect(),
+            lack_of_interactions: (!has_parts).then_some("scores split exactly only without LayerNorm, into q . k"),
+            ablations: spec.probes.ablations.iter().map(ablated).collect(),
+            attention: AttentionMaps::new(&batch, &trace),
+            columns: row.columns.into_iter().filter(|(name, _)| !metric::TRAIN_LOSS.is_of(name)).collect(),
         })
     }
 }

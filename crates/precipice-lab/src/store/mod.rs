@@ -12,13 +12,15 @@
 //! ```
 //!
 //! Reading order: [`seal`] and [`atomic`] (how anything is written), [`spec_text`], [`log`], [`checkpoint`],
-//! [`manifest`] (the files), `run_dir` (how they are read), `standing` (who may write), [`tables`] and
-//! [`output`] (what others are given).
+//! [`manifest`] (the files), `run_dir` (how they are read), `standing` (who may write), [`names`] (which run is
+//! meant), [`tables`], [`arrays`] and [`output`] (what others are given).
 
+pub mod arrays;
 pub mod atomic;
 pub mod checkpoint;
 pub mod log;
 pub mod manifest;
+pub mod names;
 pub mod output;
 mod run_dir;
 pub mod seal;

@@ -1,10 +1,8 @@
 //! Rows as tables for other tools: Parquet, CSV and npz.
 
 use std::collections::HashSet;
-use std::io::{Cursor, Write};
 use std::sync::Arc;
 
-use npyz::WriterBuilder;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
@@ -15,6 +13,7 @@ use parquet::schema::types::Type;
 use precipice::record::Row;
 use precipice::spec::RunSpec;
 
+use super::arrays::{self, Array, Values};
 use crate::input::spec_file;
 
 /// Columns of one length, and what is said of them all.
@@ -130,18 +129,16 @@ impl Table {
     /// # Errors
     /// If writing to memory fails.
     pub fn npz(&self) -> std::io::Result<Vec<u8>> {
-        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, column) in &self.columns {
-            let options = zip::write::SimpleFileOptions::default();
-            archive.start_file(format!("{name}.npy"), options).map_err(std::io::Error::other)?;
-            archive.write_all(&match column {
-                Column::Int(values) => npy(values)?,
-                Column::Bool(values) => npy(values)?,
-                Column::Real(values) => npy(values)?,
-                Column::Text(values) => npy_text(values),
-            })?;
-        }
-        Ok(archive.finish().map_err(std::io::Error::other)?.into_inner())
+        let array = |(name, column): &(String, Column)| {
+            let values = match column {
+                Column::Int(values) => Values::Int(values.clone()),
+                Column::Bool(values) => Values::Bool(values.clone()),
+                Column::Real(values) => Values::Real(values.clone()),
+                Column::Text(values) => Values::Text(values.clone()),
+            };
+            Array::new(name, &[column.len()], values)
+        };
+        arrays::npz(&self.columns.iter().map(array).collect::<Vec<_>>())
     }
 }
 
@@ -189,37 +186,9 @@ fn quoted(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-fn npy<T: npyz::AutoSerialize + Copy>(values: &[T]) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let options = npyz::WriteOptions::new().default_dtype().shape(&[values.len() as u64]).writer(&mut bytes);
-    let mut writer = options.begin_nd()?;
-    writer.extend(values.iter().copied())?;
-    writer.finish()?;
-    Ok(bytes)
-}
-
-/// NumPy's format 1.0 with a dtype `<U`: four bytes a character, filled up with zeros.
-fn npy_text(values: &[String]) -> Vec<u8> {
-    let width = values.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
-    let shape = values.len();
-    let mut header = format!("{{'descr': '<U{width}', 'fortran_order': False, 'shape': ({shape},), }}");
-    // Magic, length and header fill a multiple of 64 bytes, and a line feed ends it.
-    let filled = (10 + header.len() + 1).next_multiple_of(64);
-    header += &" ".repeat(filled - 10 - header.len() - 1);
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    for text in values {
-        let filled = text.chars().map(u32::from).chain(std::iter::repeat(0)).take(width);
-        filled.for_each(|character| bytes.extend(character.to_le_bytes()));
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::Write;
 
     use parquet::file::reader::{FileReader, SerializedFileReader};
 
@@ -237,19 +206,6 @@ mod tests {
     #[test]
     fn text_is_quoted_and_undefined_values_are_empty() {
         assert_eq!(table().csv(), "run,seed,loss\na,0,\n\"b, \"\"c\"\"\",-1,0.5\n");
-    }
-
-    #[test]
-    fn text_is_an_array_that_numpy_reads() {
-        let bytes = table().npz().unwrap();
-        let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
-        let mut text = Vec::new();
-        archive.by_name("run.npy").unwrap().read_to_end(&mut text).unwrap();
-        let header_end = 10 + usize::from(u16::from_le_bytes([text[8], text[9]]));
-        assert_eq!((header_end % 64, text.len() - header_end), (0, 2 * 6 * 4));
-        let file = npyz::NpyFile::new(&text[..]).unwrap();
-        assert_eq!((file.shape(), file.dtype().descr()), (&[2][..], "'<U6'".to_owned()));
-        assert_eq!(&text[header_end..][..8], [b'a', 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

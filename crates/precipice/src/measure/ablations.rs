@@ -4,7 +4,7 @@ use super::accuracy::Accuracy;
 use super::attention::HeadOutput;
 use super::inside::Rooms;
 use super::metric::{self, Metric};
-use super::{Probe, Row};
+use super::{Column, Probe, Row};
 use crate::model::Ablation;
 use crate::spec::{AblationMode, AblationSpec, ProbeSpec};
 use crate::train::Trainer;
@@ -40,6 +40,12 @@ fn ablated(rooms: &Rooms, trainer: &Trainer, ablation: &AblationSpec, workers: &
     rooms.tally(trainer, Some(&ablation), workers, Accuracy::default)
 }
 
+/// Where the accuracy without a head stands.
+pub fn column_of(ablation: &AblationSpec) -> Column {
+    let AblationSpec { layer, head, mode } = ablation;
+    metric::ABLATED_ACCURACY.at([&layer.to_string(), &head.to_string(), mode.name()])
+}
+
 impl Probe for Ablations {
     fn metrics(&self) -> Vec<Metric> {
         vec![metric::ABLATED_ACCURACY]
@@ -48,10 +54,7 @@ impl Probe for Ablations {
     fn measure(&mut self, trainer: &Trainer, workers: &dyn Workers, row: &mut Row) {
         let Some(rooms) = &self.rooms else { return };
         for ablation in &self.heads {
-            let AblationSpec { layer, head, mode } = ablation;
-            let mode = if *mode == AblationMode::Mean { "mean" } else { "zero" };
-            let column = metric::ABLATED_ACCURACY.at([&layer.to_string(), &head.to_string(), mode]);
-            row.push(column, ablated(rooms, trainer, ablation, workers).accuracy());
+            row.push(column_of(ablation), ablated(rooms, trainer, ablation, workers).accuracy());
         }
     }
 }

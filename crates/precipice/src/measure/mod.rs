@@ -3,7 +3,7 @@
 //! [`metric`] says what columns mean, [`Probe`] is whatever adds some of them to a [`Row`], and [`Observer`] runs all
 //! that a spec asks for and a program adds. [`transition`] finds the jump in the rows.
 
-mod ablations;
+pub mod ablations;
 pub mod accuracy;
 pub mod attention;
 pub mod descent;

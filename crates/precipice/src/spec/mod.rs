@@ -116,6 +116,16 @@ pub enum AblationMode {
     Zero,
 }
 
+impl AblationMode {
+    /// As in spec files and in names of columns.
+    pub fn name(self) -> &'static str {
+        match self {
+            AblationMode::Mean => "mean",
+            AblationMode::Zero => "zero",
+        }
+    }
+}
+
 /// Saved states: steps 0, 1, 2, 4 ... 512, then every `every`, and the last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -6,15 +6,15 @@ use precipice_lab::store::RunDir;
 
 use crate::args::FitArgs;
 use crate::numbers::commas;
-use crate::output::{say, say_json};
+use crate::output::{run_named, say, say_json};
 
 /// Rows of the table of forecasts.
 const ROWS: usize = 8;
 
 pub fn fit(args: &FitArgs) -> anyhow::Result<()> {
-    let run_dir = RunDir::new(&args.run);
+    let run_dir = RunDir::new(run_named(&args.run)?);
     let (spec, rows) = (run_dir.spec()?, run_dir.rows()?);
-    let report = FitReport::new(&spec, &rows).with_context(|| format!("{}", args.run.display()))?;
+    let report = FitReport::new(&spec, &rows).with_context(|| format!("{}", run_dir.root().display()))?;
     if args.json {
         return say_json(&report);
     }

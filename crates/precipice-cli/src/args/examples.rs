@@ -1,0 +1,67 @@
+//! Examples in `--help`: what is pasted from there works.
+
+/// Joins examples below their heading.
+macro_rules! examples {
+    ($($name:ident: $($line:literal)+;)+) => {
+        $(pub const $name: &str = concat!("Examples:", $("\n  ", $line),+);)+
+    };
+}
+
+examples! {
+    RUN:
+        "precipice run copying-small"
+        "precipice run copying -s task.copying.n_labels=8 --out no-curriculum"
+        "precipice run copying-small --seed 3 --out mine"
+        "precipice run copying-small --seed 3 --out mine --steps 3000 --resume";
+    SPECS:
+        "precipice specs";
+    SHOW:
+        "precipice show copying-small > mine.toml"
+        "precipice show reddy-classes-burstiness";
+    PROBE:
+        "precipice probe latest"
+        "precipice probe latest --step 600"
+        "precipice probe latest --ablate 0:0,1:0 --json";
+    FIGURE:
+        "precipice figure attention latest"
+        "precipice figure attention latest --step 0,600,1600 -o attention.png"
+        "precipice figure learning-curve latest --theme dark -o curve.pdf";
+    EXPORT:
+        "precipice export latest --to csv -o rows.csv"
+        "precipice export latest --to safetensors --step 600 -o weights.safetensors"
+        "precipice export latest --to npz --contexts --step all -o contexts.npz";
+    VERIFY:
+        "precipice verify latest";
+    SWEEP:
+        "precipice sweep copying-small --seeds 0..3"
+        "precipice sweep copying-small -g task.copying.n_labels=8,16 --seeds 0..1"
+        "precipice figure dependence sweep-copying-small -o dependence.png";
+    REPRODUCE:
+        "precipice reproduce --list"
+        "precipice reproduce essay-3 --fast";
+    BENCH:
+        "precipice bench copying-small --rounds 3 --seconds .3"
+        "precipice bench copying-small --plan --rounds 1 --seconds .1";
+    THEORY_LOSS:
+        "precipice theory loss --n 8 --labels 32 --beta 2 --alpha 3 --xi 4";
+    THEORY_FLOW:
+        "precipice theory flow --n 8 --labels 32"
+        "precipice theory flow --n 8 --labels 8";
+    THEORY_DESCENT:
+        "precipice theory descent --n 8 --labels 32 --learning-rate .1";
+    THEORY_LANDSCAPE:
+        "precipice theory landscape --n 8 --labels 32 -o landscape.svg";
+    THEORY_SCALING:
+        "precipice theory scaling --over n -o scaling.svg";
+    THEORY_REGRESSION:
+        "precipice theory regression";
+    THEORY_FIT:
+        "precipice run minimal-head"
+        "precipice theory fit latest";
+    COMPLETIONS:
+        "precipice completions bash > precipice.bash"
+        "precipice completions zsh > _precipice";
+    MAN:
+        "precipice man > precipice.1"
+        "precipice man --out man";
+}
