@@ -34,8 +34,7 @@ examples! {
         "precipice verify latest";
     SWEEP:
         "precipice sweep copying-small --seeds 0..3"
-        "precipice sweep copying-small -g task.copying.n_labels=8,16 --seeds 0..1"
-        "precipice figure dependence sweep-copying-small -o dependence.png";
+        "precipice sweep copying-small -g task.copying.n_labels=8,16 --seeds 0..1";
     REPRODUCE:
         "precipice reproduce --list"
         "precipice reproduce essay-3 --fast";
