@@ -20,7 +20,7 @@ pub use theory::{
 
 /// A laboratory for the abrupt emergence of in-context learning.
 #[derive(Debug, Parser)]
-#[command(name = "precipice", version, propagate_version = true)]
+#[command(name = "precipice", version, propagate_version = true, max_term_width = 80)]
 #[command(after_help = "Exit codes: 0 done; 1 the work ran and failed its check, diverged or was stopped; \
                         2 wrong usage, bad input, or the system refused.")]
 pub struct Args {
@@ -46,6 +46,8 @@ pub enum Command {
     },
     /// Look inside a trained network: attention, nine interactions, order parameters; of regression, gradient descent
     Probe(ProbeArgs),
+    /// Follow a run or a sweep that goes on, from another terminal
+    Watch(WatchArgs),
     /// Draw a figure of stored runs
     Figure(FigureArgs),
     /// Write a run's rows or tensors for other tools
@@ -195,6 +197,17 @@ pub struct ProbeArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// `watch`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::WATCH)]
+pub struct WatchArgs {
+    /// Run directory, its name in runs/, or `latest`; or folder of a sweep. Where there is none yet, it is waited for
+    pub run: PathBuf,
+    /// Print how far it is and end, as where standard output is no terminal
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// `figure`
@@ -375,10 +388,10 @@ pub struct VerifyArgs {
 pub struct ReproduceArgs {
     /// Claims to check, for example essay-1 [default: all]
     pub ids: Vec<String>,
-    /// List the claims instead of checking them
+    /// List the claims, and how long each takes, instead of checking them
     #[arg(long)]
     pub list: bool,
-    /// Smaller experiments that reach the same verdicts in minutes
+    /// Smaller experiments; how long each claim takes says --list
     #[arg(long)]
     pub fast: bool,
     /// Folder of the runs, which are kept and not repeated
@@ -401,7 +414,7 @@ pub struct SweepArgs {
     /// Built-in sweep or spec (see `precipice specs`), or path of a sweep file or a spec
     #[arg(default_value = "copying")]
     pub spec: String,
-    /// Settings of a sweep file that take minutes instead of hours
+    /// The smaller settings that a sweep file has for a first look
     #[arg(long)]
     pub fast: bool,
     /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid. Fields that go

@@ -1,9 +1,11 @@
 //! Ctrl-C asks a run to stop after the current step.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::screen;
 
 /// Milliseconds since [`listen`]; 0 is never.
 static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
@@ -11,12 +13,19 @@ static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
 static N_QUESTIONS: AtomicU64 = AtomicU64::new(0);
 static ASKED_AT: AtomicU64 = AtomicU64::new(0);
 static LONGEST: AtomicU64 = AtomicU64::new(0);
+/// Whether nobody will ask.
+static ENDS_AT_ONCE: AtomicBool = AtomicBool::new(false);
 static BEGIN: OnceLock<Instant> = OnceLock::new();
 
 /// How long work that nobody asks about may go on after a request, at least.
 const GRACE: Duration = Duration::from_secs(5);
 /// As shells have it for a program that Ctrl-C ended.
 const ENDED: i32 = 130;
+
+/// Whether Ctrl-C was pressed, for who only tells of it.
+pub fn is_requested() -> bool {
+    REQUESTED_AT.load(Ordering::Relaxed) != 0
+}
 
 /// Whether Ctrl-C was pressed; asked after every step.
 pub fn requested() -> bool {
@@ -33,10 +42,22 @@ pub fn requested() -> bool {
 /// figures are drawn, it ends the program after some seconds: three times as long as the slowest step took. The second one
 /// ends it at once.
 pub fn listen() {
+    ENDS_AT_ONCE.store(false, Ordering::Relaxed);
+    handle();
+}
+
+/// From now on Ctrl-C ends the program at once, and leaves a clean screen: for work that keeps nothing before its end.
+pub fn end_at_once() {
+    ENDS_AT_ONCE.store(true, Ordering::Relaxed);
+    handle();
+}
+
+fn handle() {
     BEGIN.get_or_init(|| {
         let handler = || {
-            if REQUESTED_AT.swap(now(), Ordering::Relaxed) != 0 {
-                std::process::exit(ENDED);
+            let is_second = REQUESTED_AT.swap(now(), Ordering::Relaxed) != 0;
+            if is_second || ENDS_AT_ONCE.load(Ordering::Relaxed) {
+                end();
             }
             thread::spawn(end_if_nobody_asks);
         };
@@ -46,12 +67,17 @@ pub fn listen() {
     });
 }
 
+/// Nothing half-drawn stays on the screen.
+fn end() -> ! {
+    screen::above(|| std::process::exit(ENDED))
+}
+
 fn end_if_nobody_asks() {
     let n_before = N_QUESTIONS.load(Ordering::Relaxed);
     let patience = Duration::from_millis(3 * LONGEST.load(Ordering::Relaxed)).max(GRACE);
     thread::sleep(patience);
     if N_QUESTIONS.load(Ordering::Relaxed) == n_before {
-        std::process::exit(ENDED);
+        end();
     }
 }
 

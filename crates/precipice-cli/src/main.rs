@@ -5,9 +5,12 @@ mod args;
 mod chart;
 mod cmd;
 mod interrupt;
+mod keys;
+mod lines;
 mod numbers;
 mod output;
 mod progress;
+mod screen;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Some(Command::Show(args)) => cmd::specs::show(args),
         Some(Command::Theory { command }) => cmd::theory::theory(command),
         Some(Command::Probe(args)) => cmd::probe::probe(args),
+        Some(Command::Watch(args)) => cmd::watch::watch(&args),
         Some(Command::Figure(args)) => cmd::figure::figure(args),
         Some(Command::Export(args)) => cmd::export::export(args),
         Some(Command::Verify(args)) => cmd::verify::verify(args),

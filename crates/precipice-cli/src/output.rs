@@ -12,6 +12,9 @@ use precipice_lab::sweep::FailedRun;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::lines::wrap;
+use crate::screen;
+
 /// The directory of a run that was named; which one is said where the name leaves it open.
 pub fn run_named(name: &Path) -> anyhow::Result<PathBuf> {
     let found = names::find(name)?;
@@ -23,10 +26,15 @@ pub fn run_named(name: &Path) -> anyhow::Result<PathBuf> {
 
 /// Data to stdout. A reader that has gone away is no error.
 pub fn say(text: &str) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n')) {
+    match screen::above(|| writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'))) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }
+}
+
+/// The same with lines that are broken between words where they are too long; what hangs over is indented.
+pub fn say_text(text: &str) -> anyhow::Result<()> {
+    say(&wrap(text, "  ", screen::text_width()))
 }
 
 /// One JSON value to stdout.
@@ -64,7 +72,9 @@ pub fn put_figure(path: &Path, figure: &Figure, may_replace: bool) -> anyhow::Re
 
 /// A line to stderr. Nobody reading it is no reason to stop.
 pub fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    // A file has lines of any length.
+    let text = if screen::is_live() { wrap(text, "  ", screen::size().width) } else { text.to_owned() };
+    screen::above(|| drop(writeln!(std::io::stderr(), "{text}")));
 }
 
 /// Characters of an error that are printed, at most: what was wrong may be megabytes.

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::error::{BenchProblem, LabError};
 use crate::input::{items, spec_file};
+use crate::meter::Meter;
 use crate::runs::threads::{self, Pool};
 use crate::runs::{memory, new_trainer};
 
@@ -23,6 +24,13 @@ pub struct Effort {
     pub rounds: usize,
     /// Seconds of each.
     pub seconds: f64,
+}
+
+impl Effort {
+    /// Rounds with the warm-up, which is as long as one.
+    pub fn n_rounds(&self) -> u64 {
+        self.rounds as u64 + 1
+    }
 }
 
 /// One timed task. `null` where the system does not tell.
@@ -90,11 +98,18 @@ pub fn tasks() -> Vec<(&'static str, RunSpec)> {
     ]
 }
 
-/// Times training steps of a spec, without evaluations.
+/// Times training steps of a spec, without evaluations; the meter counts rounds, the warm-up among them.
 ///
 /// # Errors
 /// If the spec cannot be run, or diverges while it is timed.
-pub fn time(name: &str, mut spec: RunSpec, threads: usize, effort: Effort, limit: f64) -> Result<Timing, LabError> {
+pub fn time(
+    name: &str,
+    mut spec: RunSpec,
+    threads: usize,
+    effort: Effort,
+    limit: f64,
+    meter: &Meter,
+) -> Result<Timing, LabError> {
     let bank = items::load(&mut spec)?;
     let problem = |problem: BenchProblem| LabError::Bench { task: name.to_owned(), problem };
     forget_peak_memory();
@@ -102,7 +117,7 @@ pub fn time(name: &str, mut spec: RunSpec, threads: usize, effort: Effort, limit
     memory::check(&spec, memory::need(&spec, false)?, 1)?;
     let mut trainer = new_trainer(&spec, bank, Kernels::detect())?;
     let mut rates = pool
-        .with(|| steps_per_s(&mut trainer, &pool, effort))
+        .with(|| steps_per_s(&mut trainer, &pool, effort, meter))
         .map_err(|e| problem(BenchProblem::Diverged { step: e.step }))?;
     let max_rss_mb = peak_memory_mb();
     rates.sort_by(f64::total_cmp);
@@ -130,6 +145,7 @@ fn steps_per_s(
     trainer: &mut Trainer,
     workers: &dyn Workers,
     effort: Effort,
+    meter: &Meter,
 ) -> Result<Vec<f64>, precipice::train::Diverged> {
     let mut rates = Vec::with_capacity(effort.rounds);
     for round in 0..=effort.rounds {
@@ -142,6 +158,7 @@ fn steps_per_s(
                 break seconds;
             }
         };
+        meter.done(1);
         if round > 0 {
             rates.push(f64::from(steps) / seconds);
         }
@@ -262,7 +279,7 @@ mod tests {
         let limit = limit_gflops();
         assert!(limit > 0.0);
         for (name, spec) in tasks() {
-            let timing = time(name, spec, 1, effort, limit).unwrap();
+            let timing = time(name, spec, 1, effort, limit, &Meter::default()).unwrap();
             assert!(timing.steps_per_s > 0.0 && timing.data_s_per_step > 0.0, "{timing:?}");
             assert!(timing.flops_per_step <= timing.plain_flops_per_step, "{timing:?}");
         }

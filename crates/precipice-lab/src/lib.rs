@@ -2,7 +2,7 @@
 //!
 //! # Reading order
 //!
-//! [`machine`] (how much memory is left), [`input`] (specs and items from files), [`store`] (the run directory), [`runs`] (train into one,
+//! [`machine`] (how much memory is left), [`meter`] (how far a computation is), [`input`] (specs and items from files), [`store`] (the run directory), [`runs`] (train into one,
 //! open it again, verify), [`reports`] (what is said of a run and of the theory), [`run_figures`] (what
 //! is drawn of it), [`whole_run`] (train and draw), [`sweep`] (many runs), [`claims`] (the register that
 //! `precipice reproduce` runs), [`mod@bench`], [`error`].
@@ -30,6 +30,7 @@ pub mod claims;
 pub mod error;
 pub mod input;
 pub mod machine;
+pub mod meter;
 pub mod reports;
 pub mod run_figures;
 pub mod runs;

@@ -4,6 +4,7 @@ use precipice::record::MemoryRecorder;
 use precipice::theory::{Context, Descent, Over, Parameter, Start, Third, flow};
 use precipice::workers::Sequential;
 use precipice_lab::input::spec_file::{self, Changes};
+use precipice_lab::meter::Meter;
 use precipice_lab::reports::closed_forms::ClosedForms;
 use precipice_lab::reports::formula::{DescentReport, FlowReport, PointReport};
 use precipice_lab::reports::landscape::{Landscape, Request};
@@ -95,7 +96,7 @@ fn of_the_theory() {
     is_documented(&PointReport::from(context.evaluate([1.0, 2.0, 3.0])));
     is_documented(&FlowReport::from(&flow(context, Start::at([0.0; 3], 10.0)).unwrap()));
     let descent = Descent { start: [0.0; 3], learning_rates: [0.1; 3], noise: 0.0, seed: 0, steps: 2500 };
-    let report = DescentReport::new(context, &descent).unwrap();
+    let report = DescentReport::new(context, &descent, &Meter::default()).unwrap();
     assert_eq!((report.rows.len(), report.rows.last().unwrap().t), (835, 2500.0), "every third step, and the last");
     is_documented(&report);
     is_documented(&ScalingReport::new(Over::Exemplars { labels_per_exemplar: 4.0 }, &[4.0, 8.0]).unwrap());
@@ -107,12 +108,12 @@ fn of_the_theory() {
         start: [0.0; 3],
         grid: 3,
     };
-    let value = is_documented(&SurfaceReport::from(&Landscape::new(request).unwrap()));
+    let value = is_documented(&SurfaceReport::from(&Landscape::new(request, &Meter::default()).unwrap()));
     let axes: Vec<&String> = value["velocity"].as_object().unwrap().keys().collect();
     assert_eq!(axes, ["alpha", "xi"]);
     let spec = spec_file::load("regression", &Changes::default()).unwrap();
-    let value = is_documented(&ClosedForms::new(&spec, &[1, 2], 50).unwrap());
+    let value = is_documented(&ClosedForms::new(&spec, &[1, 2], 50, &Meter::default()).unwrap());
     assert_eq!((&value["steps"][0]["predictor"], &value["steps"][0]["shrinkage"]), (&"descent".into(), &Value::Null));
     let copying = spec_file::load("copying", &Changes::default()).unwrap();
-    assert!(ClosedForms::new(&copying, &[1], 50).is_none());
+    assert!(ClosedForms::new(&copying, &[1], 50, &Meter::default()).is_none());
 }

@@ -49,7 +49,7 @@ fn landscape(bencher: Bencher<'_, '_>, third: &str) {
     };
     let axis = Axis { low: -1.0, high: 8.0, n: 512 };
     let plane = Plane::new(context(), Parameter::Alpha, Parameter::Xi, third).expect("exists");
-    bencher.counter(ItemsCount::new(512_usize * 512)).bench(|| plane.surface(axis, axis));
+    bencher.counter(ItemsCount::new(512_usize * 512)).bench(|| plane.surface(axis, axis, |_| ()));
 }
 
 /// The flow over the cliff to t = 1e6, at two sizes.

@@ -14,6 +14,13 @@ use std::sync::{Mutex, PoisonError};
 pub trait Workers: Sync {
     /// Runs the jobs.
     fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync));
+
+    /// Told of work that is to come, in units of the computation's own, by computations that take long. Whoever lends
+    /// threads may show it to who waits.
+    fn expect(&self, _units: u64) {}
+
+    /// Told of work that is done, in the same units.
+    fn done(&self, _units: u64) {}
 }
 
 impl dyn Workers + '_ {

@@ -38,6 +38,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
         &[
             "error",
             "machine",
+            "meter",
             "input",
             "store",
             "runs",
@@ -85,7 +86,10 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "growth",
         ],
     ),
-    ("precipice-cli", &["numbers", "output", "chart", "args", "interrupt", "progress", "cmd"]),
+    (
+        "precipice-cli",
+        &["numbers", "screen", "lines", "output", "chart", "args", "interrupt", "keys", "progress", "cmd"],
+    ),
 ];
 
 /// What a module does not know, though it comes before: whoever knows it all the same would tie it down.

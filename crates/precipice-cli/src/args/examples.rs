@@ -22,6 +22,9 @@ examples! {
         "precipice probe latest"
         "precipice probe latest --step 600"
         "precipice probe latest --ablate 0:0,1:0 --json";
+    WATCH:
+        "precipice watch latest"
+        "precipice watch latest --once";
     FIGURE:
         "precipice figure attention latest"
         "precipice figure attention latest --step 0,600,1600 -o attention.png"

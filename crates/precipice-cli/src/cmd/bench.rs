@@ -10,7 +10,9 @@ use precipice_lab::store::output;
 
 use crate::Ending;
 use crate::args::BenchArgs;
+use crate::lines::wrap;
 use crate::output::{note, put_figure, say, say_json};
+use crate::progress::Working;
 
 pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
     let effort = Effort { rounds: usize::from(args.rounds), seconds: args.seconds };
@@ -20,13 +22,22 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
     let tasks = choose(&args.tasks)?;
     let limit = bench::limit_gflops();
     let mut timings = Vec::new();
+    let working = Working::on("timing", args.json);
+    working.meter().expect((tasks.len() * args.threads.len()) as u64 * effort.n_rounds());
     if !args.json {
         say(&format!("best matrix product on one core: {limit:.0} GFLOP/s"))?;
         say(HEADING)?;
     }
     for (name, spec) in tasks {
         for &threads in &args.threads {
-            let timing = bench::time(&name, spec.clone(), usize::from(threads).min(THREADS_MAX), effort, limit)?;
+            let timing = bench::time(
+                &name,
+                spec.clone(),
+                usize::from(threads).min(THREADS_MAX),
+                effort,
+                limit,
+                working.meter(),
+            )?;
             if !args.json {
                 say(&line(&timing))?;
                 if args.plan {
@@ -36,6 +47,7 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
             timings.push(timing);
         }
     }
+    drop(working);
     if args.json {
         say_json(&timings)?;
     }
@@ -59,17 +71,22 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<(String, RunSpec)>> {
     names.iter().map(find).collect()
 }
 
-const HEADING: &str =
-    "task           threads   steps/s    [slowest, fastest]    data  Mflop/step   GFLOP/s  of limit   memory";
+/// Columns in 70 characters; spread is the fastest round less the slowest, as a share of the median.
+const HEADING: &str = "task          thr  steps/s spread  data   Mflop GFLOP/s limit  memory";
 
 fn line(t: &Timing) -> String {
-    let memory = t.max_rss_mb.map_or_else(|| "–".to_owned(), |mb| format!("{mb:.0} MB"));
+    let memory = match t.max_rss_mb {
+        None => "–".to_owned(),
+        Some(mb) if mb < 1e4 => format!("{mb:.0} MB"),
+        Some(mb) => format!("{:.0} GB", mb / 1024.0),
+    };
+    // A long name has a line of its own.
+    let name = if t.task.chars().count() > 13 { format!("{}\n{:13}", t.task, "") } else { format!("{:13}", t.task) };
     format!(
-        "{:<14} {:>7} {:>9.1}  {:>20} {:>5.1}% {:>12.1} {:>9.1} {:>8.0}% {memory:>8}",
-        t.task,
+        "{name} {:>3} {:>8.1} {:>5.1}% {:>4.1}% {:>7.1} {:>7.1} {:>4.0}% {memory:>7}",
         t.threads,
         t.steps_per_s,
-        format!("[{:.1}, {:.1}]", t.min, t.max),
+        100.0 * (t.max - t.min) / t.steps_per_s,
         100.0 * t.data_s_per_step * t.steps_per_s,
         t.flops_per_step / 1e6,
         t.gflops,
@@ -79,11 +96,12 @@ fn line(t: &Timing) -> String {
 
 fn plan(t: &Timing) -> String {
     if t.flops_per_step == t.plain_flops_per_step {
-        return format!("    {}", t.form);
+        return wrap(&format!("    {}", t.form), "      ", 70);
     }
     let saved = t.plain_flops_per_step / t.flops_per_step;
     let plain = t.plain_flops_per_step / 1e6;
-    format!("    {}: {saved:.1} times less than the {plain:.0} Mflop of the plain form", t.form)
+    let text = format!("    {}: {saved:.1} times less than the {plain:.0} Mflop of the plain form", t.form);
+    wrap(&text, "      ", 70)
 }
 
 fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
@@ -94,18 +112,48 @@ fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
     // Minutes of work are not to end in a refusal.
     output::check_free(&args.output, args.force)?;
     let mut rows = Vec::new();
+    let working = Working::on("timing", args.json);
+    working.meter().expect(bench::growth_tasks().len() as u64 * effort.n_rounds());
     for (what, spec, threads) in bench::growth_tasks() {
         let Growth { axis, value, .. } = what;
-        let timing = bench::time(&format!("{axis} = {value}"), spec, threads, effort, f64::INFINITY)?;
+        let timing = bench::time(&format!("{axis} = {value}"), spec, threads, effort, f64::INFINITY, working.meter())?;
         if !args.json {
             say(&format!("{:<16} {:>8.1} steps/s", timing.task, timing.steps_per_s))?;
         }
         rows.push(Growth { steps_per_s: timing.steps_per_s, ..what });
     }
+    drop(working);
     put_figure(&args.output, &figure::growth(&bench::growth_figure(&rows))?, args.force)?;
     if args.json {
         say_json(&rows)?;
     }
     note(&format!("{}", args.output.display()));
     Ok(Ending::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_70_columns() {
+        let timing = Timing {
+            task: "copying-small".to_owned(),
+            threads: 128,
+            steps_per_s: 123_456.7,
+            min: 1.0,
+            max: 123_456.7,
+            data_s_per_step: 0.99 / 123_456.7,
+            flops_per_step: 99_999.9e6,
+            gflops: 12_345.6,
+            share_of_limit: 1.0,
+            max_rss_mb: Some(123_456.0),
+            form: "one linear layer by its sufficient statistic: sums over the context, never their matrix".to_owned(),
+            plain_flops_per_step: 999_999.9e6,
+        };
+        let all = [HEADING.to_owned(), line(&timing), plan(&timing)].join("\n");
+        assert!(all.lines().all(|line| line.chars().count() <= 70), "{all}");
+        let named = Timing { task: "a/long/path/to/a/spec.toml".to_owned(), ..timing };
+        assert_eq!(line(&named).lines().count(), 2);
+    }
 }

@@ -17,6 +17,7 @@ use precipice_lab::sweep::{self, Record};
 use crate::Ending;
 use crate::args::{ExportArgs, ExportFormat, Steps};
 use crate::output::{check_place, is_stdout, note, put, run_named, say, say_json};
+use crate::progress::Working;
 
 /// Contexts that are written where no number is named.
 const N_CONTEXTS: u32 = 100;
@@ -57,7 +58,8 @@ fn of_run(args: &ExportArgs, root: &Path) -> anyhow::Result<(String, Vec<u8>)> {
     if args.contexts {
         let n_sequences = args.sequences.unwrap_or(N_CONTEXTS) as usize;
         let shown = Shown { steps: steps(args, &run)?, n_sequences, set: set(args, spec)? };
-        return Ok((stem + "-contexts", npz(&contexts::arrays(&run, &shown, &mut |_, _| {})?)?));
+        let working = Working::on("computing contexts", false);
+        return Ok((stem + "-contexts", npz(&contexts::arrays(&run, &shown, working.meter())?)?));
     }
     if args.to != ExportFormat::Safetensors {
         if run.rows.is_empty() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use precipice::workers::Sequential;
 use precipice_figures::{Figure, Theme};
+use precipice_lab::meter::Metered;
 use precipice_lab::reports::run::FiguresReport;
 use precipice_lab::run_figures::{self, Choice, Kind};
 use precipice_lab::runs::threads::Pool;
@@ -15,7 +16,7 @@ use precipice_lab::whole_run::train_companion;
 
 use crate::args::{Drawn, FigureArgs};
 use crate::output::{check_place, is_stdout, note, put_figure, run_named, say, say_json};
-use crate::progress::Progress;
+use crate::progress::{Progress, Working};
 use crate::{Ending, interrupt};
 
 pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
@@ -76,8 +77,10 @@ fn of_runs(args: &FigureArgs, kind: Kind, choice: &Choice) -> anyhow::Result<Vec
     let pool = Pool::new(args.threads.count())?;
     let mut paths = Vec::new();
     for root in &args.runs {
+        let working = Working::on(kind.name(), args.quiet);
         let run = open(args, kind, root)?;
-        let figure = run_figures::draw_chosen(kind, &run, choice, &pool)?;
+        let workers = Metered { workers: &pool, meter: working.meter() };
+        let figure = run_figures::draw_chosen(kind, &run, choice, &workers)?;
         paths.extend(write(args, kind, &run, &figure)?);
     }
     Ok(paths)
@@ -100,7 +103,9 @@ fn of_sweeps(args: &FigureArgs, kind: SweepKind) -> anyhow::Result<Vec<PathBuf>>
                 Kind::ALL.map(Kind::name).join(", ")
             );
         }
+        let working = Working::on(kind.name(), args.quiet);
         let drawn = sweep::draw_stored(kind, folder)?;
+        drop(working);
         if drawn.n_missing > 0 {
             note(&format!("{} runs of {} have not ended and are not shown", drawn.n_missing, folder.display()));
         }

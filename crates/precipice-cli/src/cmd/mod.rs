@@ -11,6 +11,7 @@ pub mod specs;
 pub mod sweep;
 pub mod theory;
 pub mod verify;
+pub mod watch;
 
 use crate::Ending;
 use crate::output::say;
@@ -19,12 +20,14 @@ use crate::output::say;
 pub fn welcome() -> anyhow::Result<Ending> {
     say("\
 precipice: a laboratory for the abrupt emergence of in-context learning.
-Small attention networks sit on a plateau, then jump; here you make the jump, look inside, and check the claims.
+Small attention networks sit on a plateau, then jump; here you make the jump,
+look inside, and check the claims.
 
-  precipice run                     train the default network and watch it jump (about 8 s)
-  precipice run copying-small       the same in a second
-  precipice reproduce --fast        check the claims of the essay in minutes
+  precipice run                       train the default network (about 10 s)
+  precipice run copying-small         the same in a second or two
+  precipice reproduce essay-2 --fast  check a claim of the literature
 
-`precipice specs` lists the built-in experiments, `precipice --help` all commands.")?;
+`precipice specs` lists the built-in experiments, `precipice reproduce --list`
+the claims and how long each takes, `precipice --help` all commands.")?;
     Ok(Ending::Done)
 }

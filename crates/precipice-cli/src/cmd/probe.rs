@@ -5,6 +5,7 @@ mod regression;
 use anyhow::{Context, anyhow, bail};
 use precipice::measure::interactions::PARTS;
 use precipice::spec::{AblationMode, AblationSpec, ModelSpec, RunSpec, SpecError};
+use precipice_lab::meter::Metered;
 use precipice_lab::reports::network::{AblatedHead, Interaction, NetworkReport};
 use precipice_lab::reports::regression::RegressionReport;
 use precipice_lab::runs::at_step;
@@ -14,7 +15,8 @@ use precipice_lab::store::RunDir;
 use crate::Ending;
 use crate::args::ProbeArgs;
 use crate::numbers::{fixed, fraction};
-use crate::output::{run_named, say, say_json};
+use crate::output::{run_named, say, say_json, say_text};
+use crate::progress::Working;
 
 pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(run_named(&args.run)?).with_items(args.moved.items);
@@ -23,25 +25,28 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
     let Some(step) = args.step.or(steps.last().copied()) else {
         bail!("{}: has no checkpoints; `precipice run --resume` makes some", run_dir.root().display());
     };
+    let working = Working::on("measuring the network", false);
     let trainer = at_step(&run_dir, &spec, step)?;
     take_out(&args.ablate, &mut spec)?;
     if spec.task.regression().is_some() {
         let pool = Pool::new(args.threads.count())?;
-        let report = RegressionReport::new(&spec, &trainer, &pool);
+        let report = RegressionReport::new(&spec, &trainer, &Metered { workers: &pool, meter: working.meter() });
+        drop(working);
         if args.json {
             say_json(&report)?;
         } else {
             let figures = format!("\nfigures: precipice figure generalization {}", run_dir.root().display());
-            say(&(regression::to_text(&report, &spec.facts()) + &figures))?;
+            say_text(&(regression::to_text(&report, &spec.facts()) + &figures))?;
         }
         return Ok(Ending::Done);
     }
     let pool = Pool::new(args.threads.count())?;
     let report = NetworkReport::new(&spec, &trainer, &pool).context("probes are enabled, but gave no report")?;
+    drop(working);
     if args.json {
         say_json(&report)?;
     } else {
-        say(&to_text(&report))?;
+        say_text(&to_text(&report))?;
         say(&format!("\nattention maps: precipice figure attention {}", run_dir.root().display()))?;
     }
     Ok(Ending::Done)

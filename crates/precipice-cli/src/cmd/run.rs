@@ -9,13 +9,13 @@ use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::reports::run::RunReport;
 use precipice_lab::runs::{Keep, Options, Report};
 use precipice_lab::store::manifest::StoredTransition;
-use precipice_lab::store::{RunOutcome, names};
+use precipice_lab::store::{Manifest, RunOutcome, names};
 use precipice_lab::whole_run::train_and_draw;
 use serde_json::Value;
 
 use crate::args::{RunArgs, SpecArgs};
 use crate::numbers::{commas, duration, fixed, fraction, step};
-use crate::output::{note, say, say_json};
+use crate::output::{note, say_json, say_text};
 use crate::progress::{Progress, progress_words};
 use crate::{Ending, interrupt};
 
@@ -54,7 +54,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     if args.json {
         say_json(&RunReport::from(&report))?;
     } else {
-        say(&verdict(&report, &spec))?;
+        say_text(&verdict(&report, &spec))?;
     }
     match report.manifest.outcome {
         RunOutcome::Diverged | RunOutcome::Stopped => Ok(Ending::Failed),
@@ -115,17 +115,16 @@ fn rise(jump: &StoredTransition, facts: &Facts) -> String {
     }
 }
 
-/// When the jump came, how wide, what the attention looks like, and where everything is.
-fn verdict(report: &Report, spec: &RunSpec) -> String {
-    let manifest = &report.manifest;
-    let column = |column: &Column| manifest.final_row.get(column.name()).and_then(Value::as_f64).unwrap_or(f64::NAN);
+/// A column of the last row.
+fn last(manifest: &Manifest, column: &Column) -> f64 {
+    manifest.final_row.get(column.name()).and_then(Value::as_f64).unwrap_or(f64::NAN)
+}
+
+/// How a run ended: when the jump came and how wide it is, or that there was none.
+pub fn outcome(manifest: &Manifest, spec: &RunSpec) -> String {
     let facts = spec.facts();
-    let mut lines = Vec::new();
-    if report.was_stored {
-        lines.push("already finished; this is the stored result (--force computes it again)".to_owned());
-    }
     let steps = commas(manifest.steps);
-    lines.push(match (manifest.outcome, manifest.transition) {
+    match (manifest.outcome, manifest.transition) {
         (RunOutcome::Transition | RunOutcome::Both | RunOutcome::Lost, Some(jump)) => {
             rise(&jump, &facts)
                 + if manifest.outcome == RunOutcome::Lost { "; the solution was lost again" } else { "" }
@@ -137,10 +136,22 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
             format!("stopped after {steps} steps, state saved; the same command with --resume goes on")
         }
         _ => {
-            let reached = fraction(column(&Column::of_progress(&facts)));
+            let reached = fraction(last(manifest, &Column::of_progress(&facts)));
             format!("no jump within {steps} steps: {} {reached} at the end", progress_words(&facts))
         }
-    });
+    }
+}
+
+/// When the jump came, how wide, what the attention looks like, and where everything is.
+fn verdict(report: &Report, spec: &RunSpec) -> String {
+    let manifest = &report.manifest;
+    let column = |column: &Column| last(manifest, column);
+    let facts = spec.facts();
+    let mut lines = Vec::new();
+    if report.was_stored {
+        lines.push("already finished; this is the stored result (--force computes it again)".to_owned());
+    }
+    lines.push(outcome(manifest, spec));
     let is_of_labels = facts.targets.are_labels();
     lines.push(if is_of_labels { ending_of_labels(&facts, &column) } else { ending_of_values(&facts, &column) });
     if column(&metric::ILA1.main()).is_finite() {

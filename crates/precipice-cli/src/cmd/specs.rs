@@ -6,7 +6,7 @@ use precipice_lab::sweep::{self, Experiment, ExperimentKind, catalog};
 
 use crate::Ending;
 use crate::args::{ShowArgs, SpecArgs, SpecsArgs};
-use crate::output::{note, say, say_json};
+use crate::output::{note, say, say_json, say_text};
 
 pub fn specs(args: SpecsArgs) -> anyhow::Result<Ending> {
     let all = catalog()?;
@@ -18,7 +18,7 @@ pub fn specs(args: SpecsArgs) -> anyhow::Result<Ending> {
         let mut lines: Vec<String> = of_kind(ExperimentKind::Spec).map(line).collect();
         lines.push("\nsweeps (precipice sweep NAME [--fast]):".to_owned());
         lines.extend(of_kind(ExperimentKind::Sweep).map(line));
-        say(&lines.join("\n"))?;
+        say_text(&lines.join("\n"))?;
     }
     Ok(Ending::Done)
 }

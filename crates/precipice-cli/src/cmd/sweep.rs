@@ -9,7 +9,7 @@ use precipice_lab::sweep::{self, Axis, Plan, PointSummary, Record, SweepFigure, 
 
 use crate::args::SweepArgs;
 use crate::numbers::{commas, step};
-use crate::output::{failed_run, fields, note, say, say_json};
+use crate::output::{failed_run, fields, note, say, say_json, say_text};
 use crate::progress::SweepProgress;
 use crate::{Ending, interrupt};
 
@@ -42,7 +42,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     if args.json {
         say_json(&summary)?;
     } else {
-        summary.points.iter().try_for_each(|point| say(&line(point)))?;
+        summary.points.iter().try_for_each(|point| say_text(&line(point)))?;
         report.failed.iter().try_for_each(|failed| say(&format!("failed: {}", failed_run(failed))))?;
         let (ended, stored) = (commas(report.runs.len() as u64), commas(report.skipped as u64));
         say(&format!("{ended} runs, {stored} of them stored before, {} failed", report.failed.len()))?;

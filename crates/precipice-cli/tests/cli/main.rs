@@ -8,6 +8,7 @@ mod faults;
 mod figures;
 mod interface;
 mod looking;
+mod progress;
 mod stored;
 mod sweep;
 mod theory;

@@ -4,6 +4,7 @@ use precipice::theory::{Context, FlowError, Parameter, Point, Start, Third, flow
 
 use super::claim::{CaseRow, Claim, Evidence, Lookout, SOURCE, Settings};
 use crate::error::{FigureProblem, LabError};
+use crate::meter::Meter;
 use crate::reports::landscape::{Landscape, Request};
 use crate::run_figures::write;
 
@@ -96,7 +97,8 @@ fn draw(settings: &Settings) -> Result<std::path::PathBuf, LabError> {
         start: [0.0; 3],
         grid: 129,
     };
-    let figure = Landscape::new(request).map_err(problem)?.figure("The loss landscape · N = 8, L = 32")?;
+    let figure =
+        Landscape::new(request, &Meter::default()).map_err(problem)?.figure("The loss landscape · N = 8, L = 32")?;
     let path = settings.out.join("landscape.svg");
     std::fs::create_dir_all(&settings.out).map_err(LabError::io("create", &settings.out))?;
     write(&figure, &path)?;

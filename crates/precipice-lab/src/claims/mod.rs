@@ -1,9 +1,10 @@
 //! The register of claims: what the literature says, checked by running it.
 //!
-//! Reading order: `claim` (what a claim is), `seeds` (its runs), then the claims themselves, one file a
+//! Reading order: `claim` (what a claim is), `duration` (how long it takes), `seeds` (its runs), then the claims themselves, one file a
 //! source or a subject.
 
 mod claim;
+mod duration;
 mod essay;
 mod formula;
 mod oswald;
@@ -13,6 +14,7 @@ mod scaling;
 mod seeds;
 
 pub use claim::{CaseRow, Claim, ClaimReport, Lookout, Settings, Verdict, Watcher};
+pub use duration::{Duration, HOW_LONG, about_seconds};
 
 use crate::error::LabError;
 use crate::store::RunDir;

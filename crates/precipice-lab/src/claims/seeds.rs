@@ -67,7 +67,7 @@ pub(super) fn run_seeds(
             keep: Keep::All,
             arithmetic: None,
         };
-        let mut watch = watcher.begin(&format!("{} seed {seed}", spec.name), &spec);
+        let mut watch = watcher.begin(&format!("{} seed {} of {n_seeds}", spec.name, seed + 1), &spec);
         let report = train_and_draw(spec.clone(), &options, watch.as_mut())?;
         if report.manifest.outcome == RunOutcome::Stopped {
             return Err(LabError::Stopped { path: report.run_dir.root().to_owned() });

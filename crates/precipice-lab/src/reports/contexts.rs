@@ -8,6 +8,7 @@ use precipice::train::Trainer;
 
 use crate::error::{LabError, OutputProblem};
 use crate::machine;
+use crate::meter::Meter;
 use crate::runs::StoredRun;
 use crate::store::arrays::{Array, Values};
 
@@ -47,6 +48,7 @@ pub struct Shown {
 /// use precipice::record::MemoryRecorder;
 /// use precipice::task::Set;
 /// use precipice_lab::input::spec_file::{self, Changes};
+/// use precipice_lab::meter::Meter;
 /// use precipice_lab::reports::contexts::{Shown, arrays};
 /// use precipice_lab::runs::{Keep, Options, StoredRun, train};
 /// # let folder = tempfile::tempdir()?;
@@ -57,14 +59,15 @@ pub struct Shown {
 /// #     Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::All, arithmetic: None };
 /// # train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
 /// let run = StoredRun::open(&root)?;
-/// let all = arrays(&run, &Shown { steps: vec![0, 2], n_sequences: 5, set: Set::MAIN }, &mut |_, _| {})?;
+/// let all = arrays(&run, &Shown { steps: vec![0, 2], n_sequences: 5, set: Set::MAIN }, &Meter::default())?;
 /// let pattern = all.iter().find(|array| array.name == "blocks.1.attn.pattern").unwrap();
 /// assert_eq!(pattern.shape, [2, 5, 1, 9, 9]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn arrays(run: &StoredRun, shown: &Shown, done: &mut dyn FnMut(usize, usize)) -> Result<Vec<Array>, LabError> {
+pub fn arrays(run: &StoredRun, shown: &Shown, meter: &Meter) -> Result<Vec<Array>, LabError> {
     let Shown { steps, n_sequences, set } = shown;
     check_memory(run, shown)?;
+    meter.expect(steps.len() as u64);
     let mut contexts = Vec::new();
     let mut of_networks = OfNetworks::default();
     for (idx, &step) in steps.iter().enumerate() {
@@ -73,7 +76,7 @@ pub fn arrays(run: &StoredRun, shown: &Shown, done: &mut dyn FnMut(usize, usize)
             contexts = of_batch(&trainer.task().batch(*set, 0, *n_sequences));
         }
         of_networks.add(&trainer, *set, *n_sequences);
-        done(idx + 1, steps.len());
+        meter.done(1);
     }
     let mut all =
         vec![Array::new("steps", &[steps.len()], Values::Int(steps.iter().map(|&step| step as i64).collect()))];

@@ -3,6 +3,8 @@
 use precipice::theory::{Context, Descent, DescentError, Evaluation, Flow, FlowPoint, Point, descend};
 use serde::Serialize;
 
+use crate::meter::Meter;
+
 /// Levels of p(correct) whose times are of interest.
 pub const LEVELS: [f64; 6] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9];
 /// Rows of a descent at most, evenly spaced over the steps.
@@ -117,13 +119,17 @@ pub struct DescentReport {
     pub levels: Vec<FlowRow>,
 }
 
+/// Steps after which a meter is told: each takes a tenth of a microsecond.
+const TOLD_EVERY: u64 = 1024;
+
 impl DescentReport {
     /// Descends.
     ///
     /// # Errors
     /// If the start, a rate, the noise or the number of steps makes no sense.
-    pub fn new(context: Context, descent: &Descent) -> Result<Self, DescentError> {
+    pub fn new(context: Context, descent: &Descent, meter: &Meter) -> Result<Self, DescentError> {
         let every = descent.steps.div_ceil(ROWS_MAX);
+        meter.expect(descent.steps);
         let mut rows = Vec::new();
         let mut levels: [Option<FlowRow>; LEVELS.len()] = [None; LEVELS.len()];
         descend(context, descent, |at| {
@@ -133,6 +139,9 @@ impl DescentReport {
                 }
             }
             let step = at.t as u64;
+            if step.is_multiple_of(TOLD_EVERY) {
+                meter.done(TOLD_EVERY);
+            }
             if step.is_multiple_of(every) || step == descent.steps {
                 rows.push(at.into());
             }

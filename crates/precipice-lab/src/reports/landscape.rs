@@ -7,6 +7,7 @@ use precipice::theory::{
 use precipice_figures::{self as figure, Figure, Guess};
 
 use crate::error::LabError;
+use crate::meter::Meter;
 
 /// Two axes, what the third parameter does, and where the flow on them starts.
 #[derive(Clone, Debug)]
@@ -66,13 +67,14 @@ const RANGE_WITHOUT_CLIFF: f64 = 6.0;
 const SEPARATRIX_LENGTH: f64 = 30.0;
 
 impl Landscape {
-    /// Computes it.
+    /// Computes it; the meter counts points of the surface.
     ///
     /// # Errors
     /// If the axes are no axes, or the flow runs into numbers that are none.
     ///
     /// ```
     /// use precipice::theory::{Context, Parameter, Third};
+    /// use precipice_lab::meter::Meter;
     /// use precipice_lab::reports::landscape::{Landscape, Request};
     /// let origin = [0.0; 3];
     /// let landscape = Landscape::new(Request {
@@ -82,11 +84,11 @@ impl Landscape {
     ///     third: Third::OnFlow(origin),
     ///     start: origin,
     ///     grid: 16,
-    /// })?;
+    /// }, &Meter::default())?;
     /// assert!(landscape.saddle.is_some() && landscape.t50.is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn new(request: Request) -> Result<Self, LandscapeError> {
+    pub fn new(request: Request, meter: &Meter) -> Result<Self, LandscapeError> {
         let Request { context, x, y, third, start, grid } = request.clone();
         let plane = Plane::new(context, x.0, y.0, third)?;
         let whole = flow(context, Start::at(start, PATIENCE))?;
@@ -100,7 +102,9 @@ impl Landscape {
             let (low, high) = range(which);
             Axis { low, high, n: grid }.checked()
         };
-        let surface = plane.surface(axis(x)?, axis(y)?);
+        let (x, y) = (axis(x)?, axis(y)?);
+        meter.expect((x.n * y.n) as u64);
+        let surface = plane.surface(x, y, |n| meter.done(n));
         let manifold = Manifold::through(context, start);
         let (saddle, separatrix) = (manifold.saddle(), manifold.separatrix(SEPARATRIX_LENGTH));
         Ok(Self { request, plane, surface, flow, t50, edge, saddle, separatrix })

@@ -5,6 +5,7 @@ use precipice::measure::descent::closed_forms::one_step;
 use precipice::measure::descent::generalization::{Repetition, RollOut, loss_under, roll_out};
 use precipice::measure::descent::weights::{Circuits, DescentWeights};
 use precipice::measure::{Column, Observer, metric};
+use precipice::model::Description;
 use precipice::spec::{RegressionSpec, RunSpec};
 use precipice::train::{TrainState, Trainer};
 use precipice::workers::Workers;
@@ -103,7 +104,8 @@ impl From<RollOut> for Losses {
 }
 
 impl RegressionReport {
-    /// Measures a network, on at most 20,000 contexts.
+    /// Measures a network, on at most 20,000 contexts; `workers` are told of every context that a network was applied
+    /// to.
     ///
     /// # Panics
     /// If it is not of the regression task.
@@ -111,6 +113,7 @@ impl RegressionReport {
         let mut spec = spec.clone();
         spec.probes.enabled = true;
         spec.eval.sequences = spec.eval.sequences.min(N_CONTEXTS);
+        workers.expect(n_passes(&spec, trainer.model().description()) * spec.eval.sequences as u64);
         let row = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
         let (network, kernels) = (trainer.model().description(), trainer.model().kernels());
         let state = trainer.state();
@@ -159,6 +162,13 @@ impl From<&DescentWeights> for LayerWeights {
     fn from(&DescentWeights { rate_per_exemplar, shrinkage }: &DescentWeights) -> Self {
         Self { rate_per_exemplar, shrinkage }
     }
+}
+
+/// How often a report applies a network to a context: once for its loss, at every factor and share, and in roll-outs.
+fn n_passes(spec: &RunSpec, network: &Description) -> u64 {
+    let n_scored = 1 + 2 * FACTORS.len() + if one_step(spec).is_some() { SHARES.len() } else { 0 };
+    let n_roll_outs = if network.can_repeat() { DAMPINGS.len() + usize::from(network.n_layers == 1) } else { 0 };
+    (n_scored + n_roll_outs * N_APPLICATIONS) as u64
 }
 
 /// Losses with scaled inputs, and with scaled labels.

@@ -8,6 +8,7 @@ use precipice::theory::{Context, Parameter, PathPoint, Third};
 use precipice_figures as figure;
 
 use super::curves::guess;
+use crate::meter::Meter;
 use crate::reports::landscape::{Landscape, Request};
 use crate::reports::theory::{Formula, formula_of};
 
@@ -38,7 +39,7 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
         grid: GRID,
     };
     // The ranges that the flow needs, widened to what was measured.
-    let narrow = Landscape::new(request([None, None])).map_err(|e| e.to_string())?;
+    let narrow = Landscape::new(request([None, None]), &Meter::default()).map_err(|e| e.to_string())?;
     let widened = |values: &[f64], parameter: Parameter| {
         let measured = || points.iter().map(|point| point.point[parameter as usize]);
         let low = measured().fold(values[0], f64::min);
@@ -46,7 +47,7 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
         Some((low, high))
     };
     let ranges = [widened(&narrow.surface.x, Parameter::Alpha), widened(&narrow.surface.y, Parameter::Xi)];
-    let landscape = Landscape::new(request(ranges)).map_err(|e| e.to_string())?;
+    let landscape = Landscape::new(request(ranges), &Meter::default()).map_err(|e| e.to_string())?;
 
     let lift = |point: &PathPoint| landscape.lift([point.point[1], point.point[2]]);
     let mut surface = landscape.drawing();

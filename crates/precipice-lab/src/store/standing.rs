@@ -126,6 +126,13 @@ impl RunDir {
         }
     }
 
+    /// Whether a process is writing the run now. Whoever begins at this very moment may find it taken: not to be asked
+    /// often.
+    pub fn is_being_written(&self) -> bool {
+        let file = File::open(self.root().join("lock"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
     /// Makes a run of `spec` that has nothing yet: removes what a run wrote, by name, and nothing else. Whenever it is
     /// interrupted, an unfinished run of this spec is left.
     ///
@@ -208,11 +215,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run_dir = RunDir::new(folder.path().join("run"));
         let lock = run_dir.lock().unwrap();
-        assert!(lock.is_held() && run_dir.lock().is_err());
+        assert!(lock.is_held() && run_dir.lock().is_err() && run_dir.is_being_written());
         fs::remove_file(run_dir.root().join("lock")).unwrap();
         assert!(!lock.is_held());
         let second = run_dir.lock().unwrap();
         assert!(second.is_held() && !lock.is_held());
+        drop(second);
+        assert!(!run_dir.is_being_written() && run_dir.lock().is_ok());
     }
 
     #[test]

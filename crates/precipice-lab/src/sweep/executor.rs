@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use precipice::record::{Next, RecordError, Recorder, Row};
@@ -20,8 +20,20 @@ use crate::store::RunOutcome;
 
 /// Someone who is told of every run that ends, and may stop the sweep.
 pub trait SweepWatcher: Send {
+    /// Before anything is made: the runs, whose places in this list are their numbers, and how many are made at a time.
+    fn planned(&mut self, _jobs: &[Job], _n_workers: usize) {}
+
+    /// A run begins, or is looked for.
+    fn begins(&mut self, _run: usize) {}
+
+    /// A run has made a step.
+    fn at(&mut self, _run: usize, _step: u64) {}
+
+    /// A run turned out to be made by another process, and waits.
+    fn is_held(&mut self, _run: usize) {}
+
     /// A run ended; `was_stored` if it was there already.
-    fn ended(&mut self, run: &Result<SweepRow, FailedRun>, was_stored: bool);
+    fn ended(&mut self, run: usize, ending: &Result<SweepRow, FailedRun>, was_stored: bool);
 
     /// All that is left is being made by other processes, and is waited for.
     fn waits(&mut self) {}
@@ -36,7 +48,7 @@ pub trait SweepWatcher: Send {
 /// use precipice_lab::sweep::{Axis, FailedRun, Plan, SweepRow, SweepWatcher, summarize, sweep};
 /// struct Quiet;
 /// impl SweepWatcher for Quiet {
-///     fn ended(&mut self, _: &Result<SweepRow, FailedRun>, _: bool) {}
+///     fn ended(&mut self, _: usize, _: &Result<SweepRow, FailedRun>, _: bool) {}
 /// }
 /// # let folder = tempfile::tempdir()?;
 /// let mut plan = Plan::load("copying-small", false)?;
@@ -60,6 +72,7 @@ pub fn sweep(
     let threads = (workers / jobs.len().max(1)).clamp(1, THREADS_MAX);
     let n_workers = workers.min(jobs.len()).max(1);
     let n_jobs = jobs.len();
+    watcher.planned(&jobs, n_workers);
     let queue: Mutex<VecDeque<(usize, Job)>> = Mutex::new(jobs.into_iter().enumerate().collect());
     let done = Mutex::new((Vec::with_capacity(n_jobs), watcher));
     let was_stopped = AtomicBool::new(false);
@@ -68,28 +81,32 @@ pub fn sweep(
             scope.spawn(|| {
                 // Runs in a row that others hold.
                 let mut n_held = 0;
+                let tell = |what: &dyn Fn(&mut dyn SweepWatcher)| what(&mut *locked(&done).1);
                 while let Some((idx, job)) = next(&queue) {
-                    let ending = if stop() { Ending::Stopped } else { run_one(&job, folder, threads, stop) };
+                    tell(&|watcher| watcher.begins(idx));
+                    let mut watch = Watch { stop, at: &|step| tell(&|watcher| watcher.at(idx, step)) };
+                    let ending = if stop() { Ending::Stopped } else { run_one(&job, folder, threads, &mut watch) };
                     match ending {
                         Ending::Stopped => {
                             was_stopped.store(true, Ordering::Relaxed);
                             return;
                         }
                         Ending::Held => {
-                            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                            tell(&|watcher| watcher.is_held(idx));
+                            let mut queue = locked(&queue);
                             queue.push_back((idx, job));
                             n_held += 1;
                             let is_all = n_held >= queue.len();
                             drop(queue);
                             if is_all {
-                                done.lock().unwrap_or_else(PoisonError::into_inner).1.waits();
+                                tell(&|watcher| watcher.waits());
                                 std::thread::sleep(UNTIL_NEXT_LOOK);
                             }
                         }
                         Ending::Ended(run, was_stored) => {
                             n_held = 0;
-                            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                            done.1.ended(&run, was_stored);
+                            let mut done = locked(&done);
+                            done.1.ended(idx, &run, was_stored);
                             done.0.push((idx, *run, was_stored));
                         }
                     }
@@ -131,7 +148,11 @@ fn check_memory(jobs: &[Job], workers: usize) -> Result<(), LabError> {
 }
 
 fn next(queue: &Mutex<VecDeque<(usize, Job)>>) -> Option<(usize, Job)> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    locked(queue).pop_front()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What became of one run.
@@ -147,12 +168,12 @@ enum Ending {
 /// Time after which a run that another process holds is looked at again, if there is nothing else to do.
 const UNTIL_NEXT_LOOK: Duration = Duration::from_millis(200);
 
-fn run_one(job: &Job, folder: &Path, threads: usize, stop: &(dyn Fn() -> bool + Sync)) -> Ending {
+fn run_one(job: &Job, folder: &Path, threads: usize, watch: &mut Watch<'_>) -> Ending {
     let Job { spec, swept, seed, arithmetic } = job.clone();
     let (spec_hash, point) = (spec.hash(), point_of(&spec));
     let out = Some(folder.join(name_of(&spec)));
     let options = Options { out, threads, resume: true, force: false, keep: Keep::Results, arithmetic };
-    match train(spec, &options, &mut Stop(stop)).and_then(Training::seal) {
+    match train(spec, &options, watch).and_then(Training::seal) {
         Ok(report) if report.manifest.outcome == RunOutcome::Stopped => Ending::Stopped,
         Ok(report) => {
             let row = SweepRow::new(report.manifest, report.run_dir.root(), point, swept, seed);
@@ -166,10 +187,13 @@ fn run_one(job: &Job, folder: &Path, threads: usize, stop: &(dyn Fn() -> bool + 
     }
 }
 
-/// Watches one run for the request to stop.
-struct Stop<'a>(&'a (dyn Fn() -> bool + Sync));
+/// Tells of the steps of one run, and watches for the request to stop.
+struct Watch<'a> {
+    stop: &'a (dyn Fn() -> bool + Sync),
+    at: &'a (dyn Fn(u64) + Sync),
+}
 
-impl Recorder for Stop<'_> {
+impl Recorder for Watch<'_> {
     fn row(&mut self, _: &Row) -> Result<(), RecordError> {
         Ok(())
     }
@@ -178,7 +202,8 @@ impl Recorder for Stop<'_> {
         Ok(())
     }
 
-    fn step(&mut self, _: u64, _: f64) -> Next {
-        if (self.0)() { Next::Stop } else { Next::Continue }
+    fn step(&mut self, step: u64, _: f64) -> Next {
+        (self.at)(step);
+        if (self.stop)() { Next::Stop } else { Next::Continue }
     }
 }

@@ -99,6 +99,11 @@ impl Record {
         self.runs.len()
     }
 
+    /// The directories of the runs.
+    pub fn run_dirs(&self, folder: &Path) -> impl Iterator<Item = RunDir> {
+        self.runs.iter().map(move |planned| RunDir::new(folder.join(&planned.run)))
+    }
+
     /// All runs that have ended, whichever sweep made them; fields in which their specs differ stand among the swept.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::harm::{Random, bounded, copy, files, harm};
 struct Quiet;
 
 impl SweepWatcher for Quiet {
-    fn ended(&mut self, _: &Result<SweepRow, FailedRun>, _: bool) {}
+    fn ended(&mut self, _: usize, _: &Result<SweepRow, FailedRun>, _: bool) {}
 }
 
 fn sweep(folder: &Path) -> Result<SweepReport, LabError> {

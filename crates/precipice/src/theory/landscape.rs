@@ -141,7 +141,7 @@ impl Plane {
     /// use precipice::theory::{Axis, Context, Parameter, Plane, Third};
     /// let plane = Plane::new(Context::new(8, 32)?, Parameter::Alpha, Parameter::Xi, Third::OnFlow([0.0; 3])).unwrap();
     /// let axis = |high| Axis { low: 0.0, high, n: 8 };
-    /// let surface = plane.surface(axis(8.0), axis(12.0));
+    /// let surface = plane.surface(axis(8.0), axis(12.0), |_| ());
     /// assert!((surface.loss[0] - libm::log(32.0)).abs() < 1e-12, "ln L at the origin");
     /// assert!(surface.loss[63] < 0.1, "learned, far from it");
     /// # Ok::<(), precipice::theory::ContextError>(())
@@ -249,17 +249,18 @@ impl Plane {
         samples.chain(end.ok()).map(|[x, y, _]| [x, y]).collect()
     }
 
-    /// The loss on a grid.
-    pub fn surface(&self, x: Axis, y: Axis) -> Surface {
+    /// The loss on a grid. `told` hears how many points more are done.
+    pub fn surface(&self, x: Axis, y: Axis, mut told: impl FnMut(u64)) -> Surface {
         let (x, y) = (x.values(), y.values());
-        let mut loss = Vec::with_capacity(x.len() * y.len());
-        for &x in &x {
+        let mut loss = vec![0.0; x.len() * y.len()];
+        for (&x, losses) in x.iter().zip(loss.chunks_exact_mut(y.len())) {
             // ξ alone changes nothing that β or α follow.
             let row = (self.y == Parameter::Xi && matches!(self.third, Third::OnFlow(_))).then(|| self.point(x, 0.0));
-            for &y in &y {
+            for (&y, loss) in y.iter().zip(losses) {
                 let point = row.map_or_else(|| self.point(x, y), |[beta, alpha, _]| [beta, alpha, y]);
-                loss.push(self.context.loss(point));
+                *loss = self.context.loss(point);
             }
+            told(y.len() as u64);
         }
         Surface { x, y, loss }
     }
@@ -294,7 +295,7 @@ mod tests {
         for third in [Third::Fixed(0.7), Third::Minimized(-3.0, 3.0), Third::OnFlow([0.0; 3])] {
             for (x, y) in [(Alpha, Xi), (Xi, Alpha), (Beta, Xi), (Alpha, Beta)] {
                 let plane = plane(x, y, third);
-                let surface = plane.surface(axis(0.0, 4.0, 3), axis(-1.0, 5.0, 4));
+                let surface = plane.surface(axis(0.0, 4.0, 3), axis(-1.0, 5.0, 4), |_| ());
                 assert_eq!((surface.x.len(), surface.y.len(), surface.loss.len()), (3, 4, 12));
                 assert_eq!((surface.x[2], surface.y[3]), (4.0, 5.0));
                 let point = plane.point(2.0, 3.0);

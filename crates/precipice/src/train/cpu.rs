@@ -178,6 +178,7 @@ impl<T: Real, F: Form<T>> Engine<T> for Cpu<T, F> {
                 task.fill(model.kernels(), set, 0, first, batch);
                 self.form.forward(model, params, prepared, batch, room);
                 sink(idx, F::outputs(room).0, batch);
+                workers.done(batch.n_sequences as u64);
             }
         });
     }

@@ -9,9 +9,7 @@ use crate::numbers::{commas, fraction};
 pub fn to_text(report: &RegressionReport, facts: &Facts) -> String {
     let mut lines =
         vec![format!("step {}: loss {}", commas(report.step), fraction4(report.column(&metric::LOSS.main())))];
-    lines.push(
-        "\npredictor                   loss   difference of predictions   of sensitivities   their cosine".to_owned(),
-    );
+    lines.push("\npredictor                   loss  predictions apart  sensitivities apart  cosine".to_owned());
     let own = (facts.eval_sets[0].words.clone(), metric::LOSS.main(), None);
     let predictors = facts.predictors.iter().map(|predictor| {
         (predictor.words.clone(), Column::of_predictor(facts, Set::MAIN, predictor), Some(&predictor.name))
@@ -21,7 +19,7 @@ pub fn to_text(report: &RegressionReport, facts: &Facts) -> String {
         let measures = [metric::PREDICTION_DIFFERENCE, metric::SENSITIVITY_DIFFERENCE, metric::SENSITIVITY_COSINE];
         let [predictions, sensitivities, cosine] = measures.map(|metric| fraction4(compared(&metric)));
         let loss = fraction4(report.column(&loss));
-        lines.push(format!("{words:<21} {loss:>10} {predictions:>27} {sensitivities:>18} {cosine:>14}"));
+        lines.push(format!("{words:<21} {loss:>10} {predictions:>18} {sensitivities:>20} {cosine:>7}"));
     }
     let attention = report.column(&metric::OWN_VALUE_ATTENTION.main());
     if attention.is_finite() {
@@ -51,10 +49,11 @@ pub fn to_text(report: &RegressionReport, facts: &Facts) -> String {
         );
         return lines.join("\n");
     }
-    let shown = [1, 2, 3, 4, 5, 10, 20, 50];
-    lines.push(format!("\napplied again and again, mean loss {}", shown.map(|n| format!("{n:>10}")).concat()));
+    let shown = [1, 2, 3, 5, 10, 20, 50];
+    lines.push("\napplied again and again, mean loss".to_owned());
+    lines.push(format!("{:<29}{}", "times", shown.map(|n| format!("{n:>7}")).concat()));
     let line = |name: String, losses: &[f64]| {
-        format!("{name:<34} {}", shown.map(|n| format!("{:>10}", fraction4(losses[n - 1]))).concat())
+        format!("{name:<29}{}", shown.map(|n| format!("{:>7}", fraction4(losses[n - 1]))).concat())
     };
     for Damped { losses, damping } in &report.roll_outs {
         lines.push(line(format!("damping {damping}"), &losses.mean));

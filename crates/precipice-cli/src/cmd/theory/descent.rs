@@ -7,6 +7,7 @@ use super::{context_of, header, is_frozen, point_of, row};
 use crate::args::DescentArgs;
 use crate::numbers::commas;
 use crate::output::{say, say_json};
+use crate::progress::Working;
 
 pub fn descent(args: &DescentArgs) -> anyhow::Result<()> {
     let frozen = is_frozen(&args.start.freeze);
@@ -17,7 +18,9 @@ pub fn descent(args: &DescentArgs) -> anyhow::Result<()> {
         seed: args.seed,
         steps: args.steps,
     };
-    let report = DescentReport::new(context_of(&args.context)?, &descent)?;
+    let working = Working::on("descending", false);
+    let report = DescentReport::new(context_of(&args.context)?, &descent, working.meter())?;
+    drop(working);
     if args.json {
         return say_json(&report);
     }

@@ -6,15 +6,18 @@ use precipice_lab::store::RunDir;
 
 use crate::args::FitArgs;
 use crate::numbers::commas;
-use crate::output::{run_named, say, say_json};
+use crate::output::{run_named, say_json, say_text};
+use crate::progress::Working;
 
 /// Rows of the table of forecasts.
 const ROWS: usize = 8;
 
 pub fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let run_dir = RunDir::new(run_named(&args.run)?);
+    let working = Working::on("fitting", false);
     let (spec, rows) = (run_dir.spec()?, run_dir.rows()?);
     let report = FitReport::new(&spec, &rows).with_context(|| format!("{}", run_dir.root().display()))?;
+    drop(working);
     if args.json {
         return say_json(&report);
     }
@@ -31,7 +34,7 @@ pub fn fit(args: &FitArgs) -> anyhow::Result<()> {
         lines.push(String::new());
         lines.extend(section(comparison, half));
     }
-    say(&lines.join("\n"))
+    say_text(&lines.join("\n"))
 }
 
 fn section(comparison: &FormulaFit, half: Option<f64>) -> Vec<String> {

@@ -11,13 +11,16 @@ use precipice_lab::reports::surface::SurfaceReport;
 use super::{context_of, point_of};
 use crate::args::LandscapeArgs;
 use crate::output::{check_place, is_stdout, put_figure, say, say_json};
+use crate::progress::Working;
 
 pub fn landscape(args: &LandscapeArgs) -> anyhow::Result<()> {
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("landscape.svg"));
     if !args.json && !args.rows {
         check_place(&path)?;
     }
-    let landscape = Landscape::new(request_of(args)?)?;
+    let working = Working::on("the surface", false);
+    let landscape = Landscape::new(request_of(args)?, working.meter())?;
+    drop(working);
     if args.json {
         return say_json(&SurfaceReport::from(&landscape));
     }
@@ -25,7 +28,9 @@ pub fn landscape(args: &LandscapeArgs) -> anyhow::Result<()> {
         return say(&rows(&landscape));
     }
     let title = format!("The loss landscape · N = {}, L = {}", args.context.n, args.context.labels);
+    let drawing = Working::on("drawing", false);
     put_figure(&path, &landscape.figure(&title)?.in_theme(args.page.theme), args.force)?;
+    drop(drawing);
     if is_stdout(&path) {
         return Ok(());
     }

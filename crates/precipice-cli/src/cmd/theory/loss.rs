@@ -6,7 +6,7 @@ use precipice_lab::reports::formula::PointReport;
 
 use super::context_of;
 use crate::args::LossArgs;
-use crate::output::{say, say_json};
+use crate::output::{say_json, say_text};
 
 pub fn loss(args: &LossArgs) -> anyhow::Result<()> {
     let context = context_of(&args.context)?;
@@ -19,7 +19,7 @@ pub fn loss(args: &LossArgs) -> anyhow::Result<()> {
         return say_json(&PointReport::from(at));
     }
     let row = |row: Point| row.map(|x| format!("{x:>14.6e}")).join(" ");
-    say(&format!(
+    say_text(&format!(
         "loss {:.12}  p(correct) {:.12}\n\
          attention: y {:.9} to the previous token, z {:.9} to the right label, z' {:.9} to other tokens\n\
          logit gaps: u {:.9} to labels of the context, u' {:.9} to the others\n\

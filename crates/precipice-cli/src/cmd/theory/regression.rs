@@ -6,6 +6,7 @@ use precipice_lab::reports::closed_forms::{ClosedForms, MeanLoss, OneStep, Plate
 
 use crate::args::RegressionArgs;
 use crate::output::{say, say_json};
+use crate::progress::Working;
 
 /// Steps and contexts at most: a table, not a simulation.
 const STEPS_MAX: usize = 1000;
@@ -30,7 +31,10 @@ pub fn regression(args: &RegressionArgs) -> anyhow::Result<()> {
         let (n, d) = (task.n_exemplars, task.d_item);
         bail!("--contexts {}: at N = {n}, d = {d} take at most {}, or it takes long", args.contexts, most.max(2));
     }
-    let Some(forms) = ClosedForms::new(&spec, &args.steps, args.contexts) else {
+    let working = Working::on("closed forms", false);
+    let forms = ClosedForms::new(&spec, &args.steps, args.contexts, working.meter());
+    drop(working);
+    let Some(forms) = forms else {
         bail!(
             "{}: has no closed forms here; they are for linear functions without a pool, of white inputs or of heads \
              of rank one",

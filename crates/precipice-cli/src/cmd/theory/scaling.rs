@@ -6,7 +6,8 @@ use precipice_lab::reports::scaling::{FittedExponent, ScalingReport, ScalingRow}
 
 use crate::args::{OverArg, ScalingArgs};
 use crate::numbers::fixed;
-use crate::output::{check_place, is_stdout, put_figure, say, say_json};
+use crate::output::{check_place, is_stdout, put_figure, say_json, say_text};
+use crate::progress::Working;
 
 pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
     args.output.as_deref().map_or(Ok(()), check_place)?;
@@ -29,7 +30,9 @@ pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
             (Over::HeadStart { n_exemplars: args.n, n_labels: args.labels }, &[0.5, 1.0, 2.0, 4.0, 8.0, 16.0])
         }
     };
+    let working = Working::on("following the flows", false);
     let report = ScalingReport::new(over, if args.values.is_empty() { default } else { &args.values })?;
+    drop(working);
     if let Some(path) = &args.output {
         put_figure(path, &report.figure()?.in_theme(args.page.theme), args.force)?;
     }
@@ -54,7 +57,7 @@ pub fn scaling(args: &ScalingArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.output {
         lines.push(path.display().to_string());
     }
-    say(&lines.join("\n"))
+    say_text(&lines.join("\n"))
 }
 
 fn line(point: &ScalingRow) -> String {

@@ -12,8 +12,8 @@ use crate::error::LabError;
 
 pub(super) fn two_layers(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence, LabError> {
     let runs = run_seeds(settings, watcher, "regression-two-layers", &[], n_seeds(settings))?;
-    let spectra = runs.first().and_then(|run| spectra(&run.spec, 8000)).expect("a spec with white inputs");
-    let best = spectra.loss(spectra.best_descent_plus_plus(2)).value;
+    let spectra = runs.first().and_then(|run| spectra(&run.spec, 8000, || ())).expect("a spec with white inputs");
+    let best = spectra.loss(spectra.best_descent_plus_plus(2, || ())).value;
     let (mut cases, mut losses, mut cosines, mut shrinkages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for run in &runs {
         let (loss, cosine) =

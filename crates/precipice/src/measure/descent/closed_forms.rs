@@ -27,8 +27,8 @@ pub fn white(task: &RegressionSpec) -> Option<White> {
     })
 }
 
-/// Spectra of contexts of the evaluation set, in the same units.
-pub fn spectra(spec: &RunSpec, n_contexts: usize) -> Option<Spectra> {
+/// Spectra of contexts of the evaluation set, in the same units. `told` hears of each.
+pub fn spectra(spec: &RunSpec, n_contexts: usize, told: impl Fn()) -> Option<Spectra> {
     let white = white(spec.task.regression()?)?;
     let task = spec.build_task(None).ok()?;
     let mut spectra = Spectra::new(white.n_exemplars, white.d_item, white.variance, white.noise);
@@ -37,6 +37,7 @@ pub fn spectra(spec: &RunSpec, n_contexts: usize) -> Option<Spectra> {
     for context in 0..n_contexts {
         task.fill(Kernels::detect(), Set::MAIN, 0, context, &mut batch);
         spectra.push(&batch.items_of(0)[..white.n_exemplars * white.d_item]);
+        told();
     }
     Some(spectra)
 }

@@ -74,7 +74,7 @@ pub struct Repetition {
 /// Applies the layers of a trained network again and again, on its evaluation set.
 ///
 /// None where layers differ, so that there is not one step to repeat, and where one sequence would need more than a
-/// gigabyte.
+/// gigabyte. `workers` are told of every application to a sequence.
 pub fn roll_out(
     spec: &RunSpec,
     state: &TrainState,
@@ -126,6 +126,7 @@ pub fn roll_out(
                 });
                 losses.extend(after);
             }
+            workers.done((batch.n_sequences * n_applications) as u64);
         }
     });
     let losses: Vec<f64> =

@@ -52,7 +52,7 @@ fn tune(batch: &Batch, steps: usize, functions: FunctionKind) -> Vec<Predictor> 
     let largest = Filter::edge(total / (contexts.len() * d) as f64, n, d);
     vec![
         Filter::best_descent(steps, largest, loss).into(),
-        Filter::best_descent_plus_plus(steps, n, largest, loss).into(),
+        Filter::best_descent_plus_plus(steps, n, largest, loss, || ()).into(),
     ]
 }
 

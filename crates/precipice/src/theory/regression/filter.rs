@@ -36,6 +36,9 @@ const RATE_MAX: f64 = 4.0;
 const DOUBLINGS: usize = 10;
 
 impl Filter {
+    /// Shrinkages for which the best rate of GD++ is sought.
+    pub const SHRINKAGES: u64 = 32;
+
     /// r at an eigenvalue of S.
     pub fn left(self, value: f64, n: f64) -> f64 {
         match self {
@@ -60,12 +63,13 @@ impl Filter {
     }
 
     /// The K steps of GD++ with the least loss. The two rates pull at one another, so that the best rate is sought
-    /// for every shrinkage.
+    /// for every shrinkage; `told` hears of each of those [`Filter::SHRINKAGES`].
     pub fn best_descent_plus_plus(
         steps: usize,
         n_exemplars: usize,
         largest: f64,
         loss: impl Fn(Filter) -> f64,
+        told: impl Fn(),
     ) -> Filter {
         let filter = |rate: f64, shrinkage: f64| Filter::DescentPlusPlus { steps, rate, shrinkage };
         let best_rate = |shrinkage: f64| {
@@ -78,6 +82,7 @@ impl Filter {
                 }
                 rate_max *= 2.0;
             }
+            told();
             rate
         };
         // Beyond it the largest direction turns around.

@@ -82,10 +82,10 @@ impl Spectra {
         Filter::best_descent(steps, self.largest(), |filter| self.loss(filter).value)
     }
 
-    /// K steps of GD++ at the two rates that are best for them.
-    pub fn best_descent_plus_plus(&self, steps: usize) -> Filter {
+    /// K steps of GD++ at the two rates that are best for them. `told` as in [`Filter::best_descent_plus_plus`].
+    pub fn best_descent_plus_plus(&self, steps: usize, told: impl Fn()) -> Filter {
         let loss = |filter| self.loss(filter).value;
-        Filter::best_descent_plus_plus(steps, self.n_exemplars, self.largest(), loss)
+        Filter::best_descent_plus_plus(steps, self.n_exemplars, self.largest(), loss, told)
     }
 
     fn largest(&self) -> f64 {
@@ -162,7 +162,7 @@ mod tests {
         let Filter::Descent { rate, .. } = spectra.best_descent(2) else { unreachable!() };
         assert!((rate / 10.0 - 0.599).abs() < 0.005, "{rate}");
         for (steps, loss) in [(2, 0.1106), (3, 0.0780)] {
-            agree(spectra.loss(spectra.best_descent_plus_plus(steps)), loss, 4);
+            agree(spectra.loss(spectra.best_descent_plus_plus(steps, || ())), loss, 4);
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
     fn published_shrinkages_of_two_steps() {
         for (n, expected) in [(10, 0.176), (25, 0.0989), (50, 0.0561), (100, 0.0297)] {
             let spectra = sampled(n, 10, false, 0.0, 3000);
-            let Filter::DescentPlusPlus { rate, shrinkage, .. } = spectra.best_descent_plus_plus(2) else {
+            let Filter::DescentPlusPlus { rate, shrinkage, .. } = spectra.best_descent_plus_plus(2, || ()) else {
                 unreachable!()
             };
             assert!((shrinkage / expected - 1.0).abs() < 0.03, "N = {n}: gamma {shrinkage}, published {expected}");
