@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use precipice_figures::Theme;
 use precipice_lab::run_figures::Kind;
 use precipice_lab::runs::threads;
-use precipice_lab::sweep::{self, Axis};
+use precipice_lab::sweep::{self, Axis, SweepKind};
 use precipice_num::Arithmetic;
 
 pub use theory::{
@@ -216,11 +216,14 @@ pub struct WatchArgs {
 pub struct FigureArgs {
     /// What to draw
     #[arg(value_parser = parse_kind, value_name = "KIND", help = kinds_help())]
-    pub kind: Kind,
-    /// Run directories, their names in runs/, or `latest`; `argument` takes one and trains its companion with L = N beside it, or both
+    pub kind: Drawn,
+    /// Run directories, their names in runs/, or `latest`; of ensemble, phase-diagram and dependence the folder of a
+    /// sweep. `argument` takes one run and trains its companion with L = N beside it, or both; `learning-curve` with -o
+    /// draws up to six in one figure
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// File to write, .svg, .png or .pdf, or - for SVG on standard output; one figure only [default: RUN/figures/KIND.svg]
+    /// File to write, .svg, .png or .pdf, or - for SVG on standard output [default: RUN/figures/KIND.svg, of a sweep
+    /// SWEEP/KIND.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace the file that -o names
@@ -252,17 +255,30 @@ fn parse_head(text: &str) -> Result<(usize, usize), String> {
     numbers.ok_or_else(|| "expected LAYER:HEAD, for example 0:1".to_owned())
 }
 
+/// A figure of runs or of sweeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drawn {
+    /// Of runs.
+    Run(Kind),
+    /// Of a sweep.
+    Sweep(SweepKind),
+}
+
 fn kinds_help() -> String {
-    format!("What to draw: {}", Kind::ALL.map(Kind::name).join(", "))
+    let (runs, sweeps) = (Kind::ALL.map(Kind::name).join(", "), SweepKind::ALL.map(SweepKind::name).join(", "));
+    format!("What to draw: {runs}; of the folder of a sweep {sweeps}")
 }
 
 fn parse_arithmetic(text: &str) -> Result<Arithmetic, String> {
     Arithmetic::from_name(text).ok_or_else(|| "expected fused or portable".to_owned())
 }
 
-fn parse_kind(text: &str) -> Result<Kind, String> {
-    let found = Kind::ALL.into_iter().find(|kind| kind.name() == text);
-    found.ok_or_else(|| format!("expected one of {}", Kind::ALL.map(Kind::name).join(", ")))
+fn parse_kind(text: &str) -> Result<Drawn, String> {
+    let runs = Kind::ALL.map(|kind| (kind.name(), Drawn::Run(kind)));
+    let sweeps = SweepKind::ALL.map(|kind| (kind.name(), Drawn::Sweep(kind)));
+    let found = runs.iter().chain(&sweeps).find(|(name, _)| *name == text);
+    let names = || runs.iter().chain(&sweeps).map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.map(|(_, drawn)| *drawn).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 /// `export`
