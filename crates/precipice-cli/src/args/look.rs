@@ -1,0 +1,185 @@
+//! Arguments of the commands that read what is there.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::values::{Drawn, Steps, kinds, kinds_help, parse_head, parse_steps};
+use super::{MovedArgs, SpecArgs, ThemeArgs, ThreadArgs, examples};
+
+/// `specs`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SPECS)]
+pub struct SpecsArgs {
+    /// Print a JSON array instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `show`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SHOW)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Print JSON instead of TOML
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `probe`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::PROBE)]
+pub struct ProbeArgs {
+    /// Run directory, its name in runs/, or `latest`
+    pub run: PathBuf,
+    /// Checkpoint to look at [default: the last]
+    #[arg(long)]
+    pub step: Option<u64>,
+    /// Heads to take out, each by itself, numbered from 0: accuracy with the head's output replaced by nothing, and by
+    /// its mean
+    #[arg(long = "ablate", value_name = "LAYER:HEAD,...", value_delimiter = ',', value_parser = parse_head)]
+    pub ablate: Vec<(usize, usize)>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub moved: MovedArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `watch`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::WATCH)]
+pub struct WatchArgs {
+    /// Run directory, its name in runs/, or `latest`; or folder of a sweep. Where there is none yet, it is waited for
+    pub run: PathBuf,
+    /// Print how far it is and end, as where standard output is no terminal
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `figure`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::FIGURE)]
+pub struct FigureArgs {
+    /// What to draw
+    #[arg(value_parser = kinds(), value_name = "KIND", help = kinds_help(), hide_possible_values = true)]
+    pub kind: Drawn,
+    /// Run directories, their names in runs/, or `latest`; of ensemble, phase-diagram and dependence the folder of a
+    /// sweep. `argument` takes one run and trains its companion with L = N beside it, or both; `learning-curve` with -o
+    /// draws up to six in one figure
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// File to write, .svg, .png or .pdf, or - for SVG on standard output [default: RUN/figures/KIND.svg, of a sweep
+    /// SWEEP/KIND.svg]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace the file that -o names
+    #[arg(long)]
+    pub force: bool,
+    /// Heads that attention shows, a row each, numbered from 0 as in `probe` [default: all of up to
+    /// eight, else the leading one of each layer]
+    #[arg(long = "head", value_name = "LAYER.HEAD,...", value_delimiter = ',', value_parser = parse_head)]
+    pub heads: Vec<(usize, usize)>,
+    /// Stored steps that attention and contexts show [default: before, in and after the jump]
+    #[arg(long = "step", value_name = "STEP,...", value_delimiter = ',')]
+    pub steps: Vec<u64>,
+    #[command(flatten)]
+    pub page: ThemeArgs,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub moved: MovedArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `export`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::EXPORT)]
+pub struct ExportArgs {
+    /// Run directory, its name in runs/, or `latest`; or folder of a sweep
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Rows as parquet, csv or npz; contexts as npz; parameters of a run as safetensors
+    #[arg(long, value_enum)]
+    pub to: ExportFormat,
+    /// Checkpoints whose parameters (one) or contexts (several, or `all`) to export [default: the last]
+    #[arg(long, value_name = "STEP,...", value_parser = parse_steps)]
+    pub step: Option<Steps>,
+    /// Instead of the rows: contexts of an evaluation set with items, labels, answers, and the logits and the attention
+    /// of every layer and head at each --step (npz)
+    #[arg(long, conflicts_with = "curves")]
+    pub contexts: bool,
+    /// How many contexts, the first of the set [default: 100]
+    #[arg(long, value_name = "S", requires = "contexts", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub sequences: Option<u32>,
+    /// Evaluation set of the contexts, named as its columns begin, or main [default: the set that `probe` looks at]
+    #[arg(long, value_name = "SET", requires = "contexts")]
+    pub on: Option<String>,
+    /// Of a sweep: the rows of all its logs with run, swept fields and seed, instead of one row a run
+    #[arg(long)]
+    pub curves: bool,
+    /// File to write, or - for standard output [default: in the current folder <name>-<hash8>.<format>, with
+    /// -step-<step> before the point for parameters and -contexts for contexts; of a sweep <folder>.<format> or
+    /// <folder>-curves.<format>]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace the file
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub moved: MovedArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Formats of `export`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Rows, opens in pandas, polars, DuckDB
+    Parquet,
+    /// Rows as text
+    Csv,
+    /// Rows or contexts as NumPy arrays
+    Npz,
+    /// Parameters and label vectors, opens with the safetensors package
+    Safetensors,
+}
+
+impl ExportFormat {
+    /// File extension.
+    pub fn extension(self) -> &'static str {
+        match self {
+            ExportFormat::Parquet => "parquet",
+            ExportFormat::Csv => "csv",
+            ExportFormat::Npz => "npz",
+            ExportFormat::Safetensors => "safetensors",
+        }
+    }
+}
+
+/// `verify`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::VERIFY)]
+pub struct VerifyArgs {
+    /// Run directory, its name in runs/, or `latest`
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub moved: MovedArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+}

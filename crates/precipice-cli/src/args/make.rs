@@ -1,0 +1,137 @@
+//! Arguments of the commands that train.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use precipice_lab::sweep::Axis;
+
+use super::values::{Seeds, SpecName, parse_seconds, parse_seeds};
+use super::{ArithmeticArgs, SpecArgs, ThreadArgs, examples};
+
+/// `run`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::RUN)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Run directory [default: runs/<name>-<hash8>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    /// Go on with an unfinished run, or with a finished one that had fewer steps; starts from the beginning where there
+    /// is none
+    #[arg(long)]
+    pub resume: bool,
+    /// Compute again what is already there
+    #[arg(long, conflicts_with = "resume")]
+    pub force: bool,
+    #[command(flatten)]
+    pub how: ArithmeticArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `reproduce`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::REPRODUCE)]
+pub struct ReproduceArgs {
+    /// Claims to check, for example essay-1 [default: all]
+    pub ids: Vec<String>,
+    /// List the claims, and how long each takes, instead of checking them
+    #[arg(long)]
+    pub list: bool,
+    /// Smaller experiments; how long each claim takes says --list
+    #[arg(long)]
+    pub fast: bool,
+    /// Folder of the runs, which are kept and not repeated
+    #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    /// Print a JSON array instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `sweep`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SWEEP)]
+pub struct SweepArgs {
+    /// Built-in sweep or spec (see `precipice specs`), or path of a sweep file or a spec
+    #[arg(default_value = "copying", value_parser = SpecName { has_sweeps: true }, hide_possible_values = true)]
+    pub spec: String,
+    /// The smaller settings that a sweep file has for a first look
+    #[arg(long)]
+    pub fast: bool,
+    /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid. Fields that go
+    /// together: -g task.copying.n_exemplars,task.copying.n_labels=[4,16],[8,32]. Replaces the values that a sweep file
+    /// has for the field
+    #[arg(short = 'g', long = "grid", value_name = "KEY=V1,V2", value_parser = Axis::parse)]
+    pub grid: Vec<Axis>,
+    /// Override a field of every run, on top of what a sweep file sets and of --steps; not one that is swept
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Set train.steps
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Seeds of every point of the grid: 0..31 (with both ends), or 0,3,7 [default: those of the sweep file, or 0..7]
+    #[arg(long, value_parser = parse_seeds)]
+    pub seeds: Option<Seeds>,
+    /// Runs at a time [default: all cores]
+    #[arg(long, value_name = "W", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+    /// Folder of the runs and the table [default: runs/sweep-<name>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub how: ArithmeticArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `bench`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::BENCH)]
+pub struct BenchArgs {
+    /// Timed tasks (copying, copying-small, wide-8, wide-8-mlp, wide-16, wide-32,
+    /// class-8, class-32, class-novel), other built-in specs, or TOML
+    /// files [default: all timed tasks]
+    #[arg(value_name = "TASK")]
+    pub tasks: Vec<String>,
+    /// Numbers of threads to time with
+    #[arg(long, value_name = "T,T", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Vec<u16>,
+    /// Rounds, of which the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub rounds: u16,
+    /// Seconds of each round
+    #[arg(long, default_value_t = 1.0, value_parser = parse_seconds)]
+    pub seconds: f64,
+    /// Say which form of the network is computed and what it saves
+    #[arg(long)]
+    pub plan: bool,
+    /// Time how the cost grows with context, width, batch and threads instead, and draw it
+    #[arg(long, conflicts_with_all = ["tasks", "threads", "plan"])]
+    pub growth: bool,
+    /// Figure of --growth, .svg, .png or .pdf
+    #[arg(short, long, value_name = "FILE", default_value = "cost-growth.svg", requires = "growth")]
+    pub output: PathBuf,
+    /// Replace that figure
+    #[arg(long, requires = "growth")]
+    pub force: bool,
+    /// Print a JSON array instead of text
+    #[arg(long)]
+    pub json: bool,
+}
