@@ -3,14 +3,17 @@
 mod examples;
 mod theory;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use precipice_figures::Theme;
+use precipice_lab::input::built_in::{BUILT_IN_SWEEPS, BUILT_INS};
 use precipice_lab::run_figures::Kind;
 use precipice_lab::runs::threads;
-use precipice_lab::sweep::{self, Axis};
+use precipice_lab::sweep::{self, Axis, SweepKind};
 use precipice_num::Arithmetic;
 
 pub use theory::{
@@ -70,7 +73,7 @@ pub enum Command {
 #[derive(Debug, ClapArgs)]
 pub struct SpecArgs {
     /// Built-in name (see `precipice specs`) or path of a TOML file
-    #[arg(default_value = "copying")]
+    #[arg(default_value = "copying", value_parser = SpecName { has_sweeps: false }, hide_possible_values = true)]
     pub spec: String,
     /// Override a field, for example -s task.copying.n_labels=16. It counts more than --seed and --steps, and the later
     /// of two for one field more than the earlier
@@ -125,7 +128,7 @@ pub struct MovedArgs {
 pub struct ArithmeticArgs {
     /// Arithmetic of a new run: fused (as this processor has it, faster) or portable (the same on every processor)
     /// [default: what this processor has]
-    #[arg(long, value_name = "KIND", value_parser = parse_arithmetic)]
+    #[arg(long, value_name = "KIND", value_parser = arithmetics(), hide_possible_values = true)]
     pub arithmetic: Option<Arithmetic>,
 }
 
@@ -133,13 +136,8 @@ pub struct ArithmeticArgs {
 #[derive(Debug, ClapArgs)]
 pub struct ThemeArgs {
     /// Page of the figure: light, dark or transparent (the light colors without a page)
-    #[arg(long, value_name = "THEME", default_value = "light", value_parser = parse_theme)]
+    #[arg(long, value_name = "THEME", default_value = "light", value_parser = themes(), hide_possible_values = true)]
     pub theme: Theme,
-}
-
-fn parse_theme(text: &str) -> Result<Theme, String> {
-    let found = Theme::ALL.into_iter().find(|theme| theme.name() == text);
-    found.ok_or_else(|| format!("expected one of {}", Theme::ALL.map(Theme::name).join(", ")))
 }
 
 /// Number of threads.
@@ -215,12 +213,15 @@ pub struct WatchArgs {
 #[command(after_help = examples::FIGURE)]
 pub struct FigureArgs {
     /// What to draw
-    #[arg(value_parser = parse_kind, value_name = "KIND", help = kinds_help())]
-    pub kind: Kind,
-    /// Run directories, their names in runs/, or `latest`; `argument` takes one and trains its companion with L = N beside it, or both
+    #[arg(value_parser = kinds(), value_name = "KIND", help = kinds_help(), hide_possible_values = true)]
+    pub kind: Drawn,
+    /// Run directories, their names in runs/, or `latest`; of ensemble, phase-diagram and dependence the folder of a
+    /// sweep. `argument` takes one run and trains its companion with L = N beside it, or both; `learning-curve` with -o
+    /// draws up to six in one figure
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// File to write, .svg, .png or .pdf, or - for SVG on standard output; one figure only [default: RUN/figures/KIND.svg]
+    /// File to write, .svg, .png or .pdf, or - for SVG on standard output [default: RUN/figures/KIND.svg, of a sweep
+    /// SWEEP/KIND.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace the file that -o names
@@ -252,17 +253,59 @@ fn parse_head(text: &str) -> Result<(usize, usize), String> {
     numbers.ok_or_else(|| "expected LAYER:HEAD, for example 0:1".to_owned())
 }
 
+/// A figure of runs or of sweeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drawn {
+    /// Of runs.
+    Run(Kind),
+    /// Of a sweep.
+    Sweep(SweepKind),
+}
+
 fn kinds_help() -> String {
-    format!("What to draw: {}", Kind::ALL.map(Kind::name).join(", "))
+    let (runs, sweeps) = (Kind::ALL.map(Kind::name).join(", "), SweepKind::ALL.map(SweepKind::name).join(", "));
+    format!("What to draw: {runs}; of the folder of a sweep {sweeps}")
 }
 
-fn parse_arithmetic(text: &str) -> Result<Arithmetic, String> {
-    Arithmetic::from_name(text).ok_or_else(|| "expected fused or portable".to_owned())
+/// The name of a spec, of which a shell completes those that are built in, or a path.
+#[derive(Clone)]
+struct SpecName {
+    has_sweeps: bool,
 }
 
-fn parse_kind(text: &str) -> Result<Kind, String> {
-    let found = Kind::ALL.into_iter().find(|kind| kind.name() == text);
-    found.ok_or_else(|| format!("expected one of {}", Kind::ALL.map(Kind::name).join(", ")))
+impl TypedValueParser for SpecName {
+    type Value = String;
+
+    fn parse_ref(&self, command: &clap::Command, arg: Option<&clap::Arg>, text: &OsStr) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, text)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let sweeps = BUILT_IN_SWEEPS.iter().filter(|_| self.has_sweeps);
+        Some(Box::new(BUILT_INS.iter().chain(sweeps).map(|(name, _)| PossibleValue::new(*name))))
+    }
+}
+
+/// Names that a shell completes, and of which the nearest is named.
+fn one_of<T: Copy + Send + Sync + 'static>(known: Vec<(&'static str, T)>) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(known.iter().map(|(name, _)| *name)).try_map(move |text| {
+        let found = known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        found.ok_or("expected one of these names")
+    })
+}
+
+fn kinds() -> impl TypedValueParser<Value = Drawn> {
+    let runs = Kind::ALL.map(|kind| (kind.name(), Drawn::Run(kind)));
+    let sweeps = SweepKind::ALL.map(|kind| (kind.name(), Drawn::Sweep(kind)));
+    one_of(runs.into_iter().chain(sweeps).collect())
+}
+
+fn themes() -> impl TypedValueParser<Value = Theme> {
+    one_of(Theme::ALL.map(|theme| (theme.name(), theme)).to_vec())
+}
+
+fn arithmetics() -> impl TypedValueParser<Value = Arithmetic> {
+    one_of([Arithmetic::Fused, Arithmetic::Portable].map(|kind| (kind.name(), kind)).to_vec())
 }
 
 /// `export`
@@ -396,7 +439,7 @@ pub struct ReproduceArgs {
 #[command(after_help = examples::SWEEP)]
 pub struct SweepArgs {
     /// Built-in sweep or spec (see `precipice specs`), or path of a sweep file or a spec
-    #[arg(default_value = "copying")]
+    #[arg(default_value = "copying", value_parser = SpecName { has_sweeps: true }, hide_possible_values = true)]
     pub spec: String,
     /// The smaller settings that a sweep file has for a first look
     #[arg(long)]

@@ -3,7 +3,7 @@
 use super::canvas::{Area, Canvas, TextStyle};
 use super::legend::{EdgeLabel, Entry, Stroke, edge_labels, edge_room, legend};
 use super::panel::{Panel, STEP_AXIS_SPACE, step_range, value_range};
-use super::{Figure, FigureError, check, style};
+use super::{Figure, FigureError, check, style, text};
 
 /// The data of a figure of bands.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,9 +88,15 @@ pub fn bands(data: &Bands) -> Result<Figure, FigureError> {
     let width = style::WIDTH - left - style::PADDING - room;
     for (idx, panel) in data.panels.iter().enumerate() {
         let is_lowest = idx + 1 == data.panels.len();
-        top = draw_panel(&mut canvas, panel, data.x_name.as_deref(), x, (left, width, top), is_lowest);
+        // Curves of the same names are named once.
+        let has_legend = idx == 0 || !names_of(panel).eq(names_of(&data.panels[idx - 1]));
+        top = draw_panel(&mut canvas, panel, data.x_name.as_deref(), x, (left, width, top), (is_lowest, has_legend));
     }
     Ok(canvas.finish(top - GAP + STEP_AXIS_SPACE))
+}
+
+fn names_of(panel: &BandPanel) -> impl Iterator<Item = &str> {
+    panel.series.iter().map(|series| series.name.as_str())
 }
 
 /// Draws one panel and returns where the next begins.
@@ -100,7 +106,7 @@ fn draw_panel(
     x_name: Option<&str>,
     x: (f64, f64),
     (left, width, mut top): (f64, f64, f64),
-    is_lowest: bool,
+    (is_lowest, has_legend): (bool, bool),
 ) -> f64 {
     let row = style::line_height(style::BODY_SIZE);
     if !data.heading.is_empty() {
@@ -113,9 +119,12 @@ fn draw_panel(
         stroke: Stroke::Solid,
     };
     let entries: Vec<Entry> = data.series.iter().enumerate().map(entry).collect();
-    top = legend(canvas, &entries, left, style::WIDTH - style::PADDING, top) + 6.0;
-    if !data.mark_words.is_empty() {
-        canvas.centered_text((left, top + row / 2.0), &data.mark_words, TextStyle::body().color(style::JUMP_INK));
+    if has_legend {
+        top = legend(canvas, &entries, left, style::WIDTH - style::PADDING, top);
+    }
+    top += 6.0;
+    for line in text::wrap(&data.mark_words, style::BODY_SIZE, style::WIDTH - style::PADDING - left) {
+        canvas.centered_text((left, top + row / 2.0), &line, TextStyle::body().color(style::JUMP_INK));
         top += row;
     }
     let area = Area { left, top, width, height: HEIGHT };
@@ -167,6 +176,10 @@ mod tests {
             Bands { title: "t".to_owned(), x_name: Some("noise".to_owned()), panels: vec![panel.clone(), panel] };
         let svg = bands(&data).unwrap().svg().to_owned();
         assert!(["minimal head", "noise", "1/N", "iw", "jump at .7"].iter().all(|text| svg.contains(text)));
+        assert_eq!(svg.matches(">iw<").count(), 1, "named once");
+        let mut others = data.clone();
+        others.panels[1].series.pop();
+        assert_eq!(bands(&others).unwrap().svg().matches(">ic<").count(), 2, "another panel has its own names");
         assert!(bands(&Bands { panels: Vec::new(), ..data.clone() }).is_err());
         let mut short = data;
         short.panels[0].series[0].values.pop();

@@ -246,6 +246,30 @@ impl Canvas {
         self.shape(circle(radius), color);
     }
 
+    /// A circle, empty.
+    pub fn ring(&mut self, (x, y): (f64, f64), radius: f64, color: &str) {
+        self.scene.add(Primitive::Circle {
+            cx: x,
+            cy: y,
+            r: radius,
+            fill: Color::from(style::PAGE),
+            fill_opacity: None,
+            stroke: Some(Color::from(color)),
+            stroke_width: Some(1.5),
+        });
+    }
+
+    /// Small words below everything, in as many lines as they need; returns where they end.
+    pub fn note(&mut self, top: f64, words: &str) -> f64 {
+        let row = style::line_height(style::SMALL_SIZE);
+        let lines = text::wrap(words, style::SMALL_SIZE, style::WIDTH - 2.0 * style::PADDING);
+        for (i, line) in lines.iter().enumerate() {
+            let at = (style::PADDING, top + (i as f64 + 0.5) * row);
+            self.centered_text(at, line, TextStyle::small().color(style::MUTED));
+        }
+        top + lines.len() as f64 * row
+    }
+
     /// A panel drawn by kuva, its own top left corner placed at `at`.
     pub fn place(&mut self, panel: Scene, at: (f64, f64)) {
         self.scene.add(Primitive::GroupStart {

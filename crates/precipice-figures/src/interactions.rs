@@ -18,6 +18,8 @@ pub struct InteractionMap {
     pub layers: Vec<Vec<Series>>,
     /// The transition to mark, if there is one.
     pub jump: Option<Jump>,
+    /// What stands below; may be empty.
+    pub note: String,
 }
 
 const ROW_HEIGHT: f64 = 22.0;
@@ -35,7 +37,7 @@ const MOST_COLUMNS: usize = 300;
 /// let series = |name: &str, last| Series { name: name.to_owned(), values: vec![0.0, last] };
 /// let layer = vec![series("content × content", 0.1), series("position × position", 6.0)];
 /// let title = "Interactions".to_owned();
-/// let figure = interactions(&InteractionMap { title, steps: vec![0.0, 100.0], layers: vec![layer], jump: None })?;
+/// let figure = interactions(&InteractionMap { title, steps: vec![0.0, 100.0], layers: vec![layer], jump: None, note: String::new() })?;
 /// assert!(figure.svg().contains("contrast of the score"));
 /// # Ok::<(), precipice_figures::FigureError>(())
 /// ```
@@ -77,7 +79,8 @@ pub fn interactions(data: &InteractionMap) -> Result<Figure, FigureError> {
         let at = (style::PADDING, bottom + STEP_AXIS_SPACE - 6.0);
         canvas.text(at, "gray: undefined", muted);
     }
-    Ok(canvas.finish((bottom + STEP_AXIS_SPACE).max(bar.bottom() + 8.0)))
+    let end = canvas.note((bottom + STEP_AXIS_SPACE).max(bar.bottom() + 8.0) + 4.0, &data.note);
+    Ok(canvas.finish(end))
 }
 
 fn draw_layer(canvas: &mut Canvas, data: &InteractionMap, idx: usize, area: Area, scale: Scale) {
@@ -178,6 +181,7 @@ mod tests {
             steps,
             layers: vec![layer.clone(), layer],
             jump: Some(Jump { onset_step: f64::NAN, t50: 2520.0, width_10_90: 240.0 }),
+            note: "buffer: what was written".into(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The cliff: a learning curve beside the loss surface that explains it, with paths on it.
 
 use super::canvas::{Area, Canvas, TextStyle};
+use super::labels::Labels;
 use super::learning_curve::{Guess, loss_references};
 use super::legend::{EdgeLabel, Entry, Stroke, edge_labels, edge_room};
 use super::panel::{Panel, STEP_AXIS_SPACE, value_range};
@@ -100,6 +101,11 @@ fn draw_row(canvas: &mut Canvas, row: &LandscapeRow, top: f64) -> f64 {
     let right = style::WIDTH - style::PADDING;
     canvas.text((right, top + 12.0), &row.surface.third, third);
     let mut end = left_end.max(top + BODY_HEIGHT);
+    if row.surface.is_cut_off() {
+        // Of a soft-max that is sure and wrong the loss has no bound.
+        let words = format!("surface cut off at a loss of {}", text::tick(row.surface.ceiling));
+        canvas.centered_text((style::PADDING, end + 12.0), &words, TextStyle::small().color(style::MUTED));
+    }
     surface::path_legend(canvas, &row.surface, row.has_map, right, end + 12.0);
     end += line + 12.0;
     if row.has_map {
@@ -160,18 +166,22 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, top: f64) -> f64 {
         panel.reference(value);
         EdgeLabel { y: panel.map_y(value), text, color: style::MUTED }
     };
-    let labels = references.into_iter().map(label).collect();
-    let marks: Vec<_> = curve.marks.iter().map(|(name, x, y)| (panel.map_x(*x), panel.map_y(*y), name)).collect();
+    let labels: Vec<EdgeLabel> = references.into_iter().map(label).collect();
+    let mut free = Labels::within(Area { width: lower.width + 20.0, ..lower });
+    let line: Vec<(f64, f64)> =
+        curve.x.iter().zip(&curve.loss).map(|(x, y)| (panel.map_x(*x), panel.map_y(*y))).collect();
+    free.avoid_line(&line);
+    for label in &labels {
+        free.avoid_line(&[(lower.left, label.y), (lower.right() + 20.0, label.y)]);
+    }
+    if let Some(jump) = curve.jump.map(|jump| panel.map_x(jump)) {
+        free.avoid_line(&[(jump, lower.top), (jump, lower.bottom())]);
+    }
+    let marks: Vec<_> =
+        curve.marks.iter().map(|(name, x, y)| ((panel.map_x(*x), panel.map_y(*y)), name.as_str())).collect();
     panel.draw(canvas, "loss (nats)", true);
     edge_labels(canvas, lower, labels);
-    for (x, y, name) in marks {
-        if name == "plateau" {
-            canvas.disk((x, y), 3.6, style::INK);
-            canvas.text((x + 4.0, y + 20.0), name, TextStyle::body().end());
-        } else {
-            surface::label_point(canvas, (x, y), name, lower.right() + 20.0);
-        }
-    }
+    free.draw(canvas, &marks);
     lower.bottom() + STEP_AXIS_SPACE
 }
 
@@ -241,6 +251,15 @@ mod tests {
             "β follows the flow",
         ];
         shows(&figure, &labels);
+    }
+
+    #[test]
+    fn a_surface_that_is_cut_off_says_so() {
+        let words = "surface cut off at a loss of";
+        assert!(!landscape(&data()).unwrap().svg().contains(words));
+        let mut data = data();
+        data.rows[0].surface.ceiling = 2.5;
+        shows(&landscape(&data).unwrap(), &["surface cut off at a loss of 2.5"]);
     }
 
     #[test]

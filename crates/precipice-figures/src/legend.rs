@@ -17,6 +17,7 @@ pub(super) enum Stroke {
     Solid,
     Dashed,
     Points,
+    Rings,
 }
 
 /// A label at the right edge of a panel, `y` in page coordinates.
@@ -38,7 +39,10 @@ pub(super) fn legend(canvas: &mut Canvas, entries: &[Entry], left: f64, right: f
     let row = style::line_height(style::BODY_SIZE);
     let (mut x, mut y) = (left, top + row / 2.0);
     for entry in entries {
-        let width = SWATCH + SWATCH_GAP + text::width(&entry.name, style::BODY_SIZE);
+        // A name that is longer than a line is broken, and the next one begins below it.
+        let lines = text::wrap(&entry.name, style::BODY_SIZE, right - left - SWATCH - SWATCH_GAP);
+        let words = text::widest(lines.iter().map(String::as_str), style::BODY_SIZE);
+        let width = SWATCH + SWATCH_GAP + words;
         if x > left && x + width > right {
             (x, y) = (left, y + row);
         }
@@ -48,9 +52,15 @@ pub(super) fn legend(canvas: &mut Canvas, entries: &[Entry], left: f64, right: f
             Stroke::Dashed => {
                 canvas.line((x, y), end, entry.color, style::SERIES_WIDTH, Some(style::PREDICTION_DASH));
             }
+            Stroke::Rings => canvas.ring((x + SWATCH / 2.0, y), style::POINT_RADIUS, entry.color),
             Stroke::Points => canvas.disk((x + SWATCH / 2.0, y), style::POINT_RADIUS, entry.color),
         }
-        canvas.centered_text((end.0 + SWATCH_GAP, y), &entry.name, TextStyle::body());
+        for (i, line) in lines.iter().enumerate() {
+            canvas.centered_text((end.0 + SWATCH_GAP, y + i as f64 * row), line, TextStyle::body());
+        }
+        if lines.len() > 1 {
+            (x, y) = (right, y + (lines.len() - 1) as f64 * row);
+        }
         x += width + ENTRY_GAP;
     }
     match entries.is_empty() {
@@ -71,7 +81,8 @@ pub(super) fn edge_labels(canvas: &mut Canvas, plot: Area, mut labels: Vec<EdgeL
     labels.sort_by(|a, b| a.y.total_cmp(&b.y));
     let half = style::line_height(style::BODY_SIZE) / 2.0;
     let wanted: Vec<f64> = labels.iter().map(|label| label.y).collect();
-    let placed = spread(&wanted, 2.0 * half, (plot.top, plot.bottom()));
+    // What stands at the bottom keeps clear of the last tick's name, which reaches beyond the panel.
+    let placed = spread(&wanted, 2.0 * half, (plot.top, plot.bottom() - 4.0));
     for (label, y) in labels.iter().zip(placed) {
         let from = (plot.right() + 1.0, label.y);
         let to = (plot.right() + EDGE_GAP - 2.0, y);
@@ -99,6 +110,21 @@ fn spread(wanted: &[f64], gap: f64, bounds: (f64, f64)) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_longer_than_a_line_are_broken() {
+        let entry = |name: String| Entry { name, color: style::BLUE, stroke: Stroke::Solid };
+        let height = |names: &[&str]| {
+            let (mut canvas, _) = Canvas::new(400.0, "t");
+            let entries: Vec<Entry> = names.iter().map(|name| entry((*name).to_owned())).collect();
+            legend(&mut canvas, &entries, 0.0, 400.0, 0.0) / style::line_height(style::BODY_SIZE)
+        };
+        let long = "several words ".repeat(12);
+        assert_eq!(height(&["one", "two"]), 1.0);
+        let lines = height(&[&long]);
+        assert!(lines >= 3.0);
+        assert_eq!(height(&["one", &long, "two"]), lines + 2.0);
+    }
 
     #[test]
     fn crowded_labels_move_apart() {

@@ -6,8 +6,8 @@
 //!
 //! # Reading order
 //!
-//! [`style`] (every color and size), `text` (numbers and widths), `canvas` (one page), `panel` and
-//! `legend` (axes, lines, labels), `heat` (colored cells), `surface` (loss surfaces), `tokens`,
+//! [`style`] (every color and size), `text` (numbers and widths), `canvas` (one page), `panel`,
+//! `legend` and `labels` (axes, lines, words that cover nothing), `marks` (of seeds), `heat` (colored cells), `surface` (loss surfaces), `tokens`,
 //! `thumbnail`, `check` (of data), `theme` (other pages), `export` (PNG and PDF), then one file a figure.
 //!
 //! ```
@@ -35,15 +35,18 @@ mod bands;
 mod canvas;
 mod check;
 mod contexts;
+mod dependence;
 mod ensemble;
 mod error;
 mod export;
 mod growth;
 mod heat;
 mod interactions;
+mod labels;
 mod landscape;
 mod learning_curve;
 mod legend;
+mod marks;
 mod order_parameters;
 mod panel;
 mod phase_diagram;
@@ -63,6 +66,7 @@ mod tokens;
 pub use attention::{AttentionGrid, AttentionMoment, attention};
 pub use bands::{BandPanel, BandSeries, Bands, bands};
 pub use contexts::{ContextMoment, ContextRow, Contexts, contexts};
+pub use dependence::{Dependence, DependencePanel, DependencePoint, DependenceSeries, dependence};
 pub use ensemble::{Ensemble, EnsembleMember, ensemble};
 pub use error::FigureError;
 pub use growth::{Growth, GrowthPanel, growth};

@@ -101,7 +101,7 @@ impl Panel {
     pub fn series(&mut self, steps: &[f64], values: &[f64], entry: &Entry) {
         for run in finite_runs(&[values]) {
             let points = || run.clone().map(|i| (steps[i], values[i]));
-            if run.len() == 1 || entry.stroke == Stroke::Points {
+            if run.len() == 1 || matches!(entry.stroke, Stroke::Points | Stroke::Rings) {
                 let dot = ScatterPlot::new().with_data(points()).with_size(style::POINT_RADIUS).with_color(entry.color);
                 self.plots.push(Plot::Scatter(dot));
                 continue;
@@ -174,6 +174,8 @@ impl Panel {
         let (top, height) = (self.area.top - MARGIN, self.area.height + 2.0 * MARGIN);
         let mut layout = self.axes(lowest).with_width(width).with_height(height);
         let has_rows = self.categories.is_some();
+        // Numbers of seven digits reach as far as the name would stand.
+        let wide = if self.y.1 >= 100_000.0 { 10.0 } else { 0.0 };
         layout.reference_lines = self.references;
         layout.shaded_regions = self.regions;
         let mut plots = self.plots;
@@ -183,7 +185,7 @@ impl Panel {
         let (middle_x, middle_y) = self.area.center();
         let label = TextStyle::body();
         // Names of rows take more room than numbers do.
-        let label_left = if has_rows { style::PADDING } else { self.area.left - style::AXIS_SPACE };
+        let label_left = if has_rows { style::PADDING } else { self.area.left - style::AXIS_SPACE - wide };
         let at = (label_left + f64::from(style::BODY_SIZE), middle_y);
         canvas.upward_text(at, y_label, label);
         if lowest {

@@ -105,11 +105,7 @@ pub fn phase_diagram(data: &PhaseDiagram) -> Result<Figure, FigureError> {
         &data.y.0,
         TextStyle::body(),
     );
-    let mut bottom = map_top + height + 2.0 * row + 8.0;
-    for line in text::wrap(&data.note, style::SMALL_SIZE, style::WIDTH - 2.0 * style::PADDING) {
-        canvas.centered_text((style::PADDING, bottom + 8.0), &line, TextStyle::small().color(style::MUTED));
-        bottom += style::line_height(style::SMALL_SIZE);
-    }
+    let bottom = canvas.note(map_top + height + 2.0 * row + 8.0, &data.note);
     Ok(canvas.finish(bottom))
 }
 

@@ -1,6 +1,6 @@
 //! A loss surface with paths on it; `surface_body` and `surface_map` draw it.
 
-use super::canvas::{Area, Canvas, TextStyle};
+use super::canvas::{Canvas, TextStyle};
 use super::heat::Scale;
 use super::{FigureError, check, style, text};
 
@@ -74,7 +74,7 @@ pub(super) fn validate(surface: &Surface) -> Result<(), FigureError> {
 }
 
 pub(super) fn path_color(path: &SurfacePath) -> &'static str {
-    if path.is_measured { style::VERMILLION } else { style::PAGE }
+    if path.is_measured { style::VERMILLION } else { style::ON_DARK_CELL }
 }
 
 /// "alpha" as "α".
@@ -101,6 +101,11 @@ impl Surface {
         if loss.is_finite() { loss.clamp(0.0, self.ceiling) } else { self.ceiling }
     }
 
+    /// Whether somewhere a loss is higher than it is drawn.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.loss.iter().any(|loss| *loss > self.ceiling)
+    }
+
     pub(super) fn x_range(&self) -> (f64, f64) {
         (self.x.values[0], self.x.values[self.x.values.len() - 1])
     }
@@ -120,7 +125,8 @@ impl Surface {
 }
 
 pub(super) fn draw_path(canvas: &mut Canvas, path: &SurfacePath, points: &[(f64, f64)]) {
-    let halo = if path.is_measured { style::PAGE } else { style::INK };
+    // Surfaces are the same on every page, and so is what lies on them.
+    let halo = if path.is_measured { style::ON_DARK_CELL } else { style::ON_LIGHT_CELL };
     canvas.polyline(points, halo, 4.6, None);
     canvas.polyline(points, path_color(path), 2.4, None);
     if path.is_measured {
@@ -132,16 +138,6 @@ pub(super) fn draw_path(canvas: &mut Canvas, path: &SurfacePath, points: &[(f64,
             }
         }
     }
-}
-
-/// A point with its label on a light ground, to the left of it where there is no room before `right`.
-pub(super) fn label_point(canvas: &mut Canvas, at: (f64, f64), label: &str, right: f64) {
-    canvas.disk(at, 3.6, style::INK);
-    let width = text::width(label, style::BODY_SIZE) + 8.0;
-    let left = if at.0 + 8.0 + width > right { at.0 - 8.0 - width } else { at.0 + 8.0 };
-    let ground = Area { left, top: at.1 - 22.0, width, height: 19.0 };
-    canvas.fill(ground, style::PAGE, 0.82);
-    canvas.text((ground.left + 4.0, at.1 - 8.0), label, TextStyle::body());
 }
 
 /// Names of the paths, and of the line between the basins if the map shows it, as a legend that

@@ -2,7 +2,8 @@
 
 use super::canvas::{Area, Canvas, TextStyle, path_of};
 use super::heat::round_ticks;
-use super::surface::{Surface, draw_path, label_point, letter, thin};
+use super::labels::Labels;
+use super::surface::{Surface, draw_path, letter, thin};
 use super::{style, text};
 
 /// Faces a side.
@@ -39,13 +40,31 @@ pub(super) fn body(canvas: &mut Canvas, surface: &Surface, area: Area) {
     };
     floor(canvas, &view);
     faces(canvas, &view);
+    let mut free = Labels::within(area);
     for path in &surface.paths {
         let inside = |p: &&[f64; 3]| surface.contains(p[0], p[1]) && p[2].is_finite();
         let points: Vec<(f64, f64)> = path.points.iter().filter(inside).map(|p| view.at(p[0], p[1], p[2])).collect();
         draw_path(canvas, path, &points);
+        free.avoid_line(&points);
     }
-    for mark in surface.marks.iter().filter(|mark| surface.contains(mark.at[0], mark.at[1])) {
-        label_point(canvas, view.at(mark.at[0], mark.at[1], mark.at[2]), &mark.label, area.right());
+    avoid_axes(&mut free, &view);
+    let marks = surface.marks.iter().filter(|mark| surface.contains(mark.at[0], mark.at[1]));
+    let marks: Vec<_> = marks.map(|mark| (view.at(mark.at[0], mark.at[1], mark.at[2]), mark.label.as_str())).collect();
+    free.draw(canvas, &marks);
+}
+
+/// The axes with the room of their ticks, which no label is to cover.
+fn avoid_axes(free: &mut Labels, view: &View<'_>) {
+    let surface = view.surface;
+    let ((x0, x1), (y0, y1)) = (surface.x_range(), surface.y_range());
+    for (shift, down) in [(0.0, 0.0), (14.0, 10.0), (28.0, 10.0)] {
+        let moved = |(x, y): (f64, f64), side: f64| (x + side * shift, y + down);
+        free.avoid_line(&[moved(view.at(x0, y1, 0.0), 1.0), moved(view.at(x1, y1, 0.0), 1.0)]);
+        free.avoid_line(&[moved(view.at(x1, y0, 0.0), -1.0), moved(view.at(x1, y1, 0.0), -1.0)]);
+        free.avoid_line(&[
+            (view.at(x1, y0, 0.0).0 - shift, view.at(x1, y0, 0.0).1),
+            (view.at(x1, y0, 0.0).0 - shift, view.at(x1, y0, surface.ceiling).1),
+        ]);
     }
 }
 

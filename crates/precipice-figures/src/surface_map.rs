@@ -2,9 +2,10 @@
 
 use super::canvas::{Area, Canvas, path_of};
 use super::heat::{BAR_WIDTH, bar_room, color_bar};
+use super::labels::Labels;
 use super::panel::{Panel, STEP_AXIS_SPACE};
 use super::style;
-use super::surface::{Surface, draw_path, label_point, letter, thin};
+use super::surface::{Surface, draw_path, letter, thin};
 
 /// Cells a side.
 const CELLS: usize = 128;
@@ -32,24 +33,27 @@ pub(super) fn map(canvas: &mut Canvas, surface: &Surface, area: Area) {
     for line in &surface.flow_lines {
         for piece in inside_pieces(surface, line) {
             let points: Vec<(f64, f64)> = piece.iter().map(|p| place(p[0], p[1])).collect();
-            canvas.polyline(&points, style::GRID, 1.0, None);
+            canvas.polyline(&points, style::ON_DARK_CELL, 0.9, None);
             arrow(canvas, &points);
         }
     }
+    let mut free = Labels::within(plot);
     for line in &surface.separatrix {
         for piece in inside_pieces(surface, line) {
             let points: Vec<(f64, f64)> = piece.iter().map(|p| place(p[0], p[1])).collect();
             canvas.polyline(&points, style::ORANGE, 2.2, Some(style::REFERENCE_DASH));
+            free.avoid_line(&points);
         }
     }
     for path in &surface.paths {
         let inside = |p: &&[f64; 3]| surface.contains(p[0], p[1]);
         let points: Vec<(f64, f64)> = path.points.iter().filter(inside).map(|p| place(p[0], p[1])).collect();
         draw_path(canvas, path, &points);
+        free.avoid_line(&points);
     }
-    for mark in surface.marks.iter().filter(|mark| surface.contains(mark.at[0], mark.at[1])) {
-        label_point(canvas, place(mark.at[0], mark.at[1]), &mark.label, plot.right());
-    }
+    let marks = surface.marks.iter().filter(|mark| surface.contains(mark.at[0], mark.at[1]));
+    let marks: Vec<_> = marks.map(|mark| (place(mark.at[0], mark.at[1]), mark.label.as_str())).collect();
+    free.draw(canvas, &marks);
     panel.draw(canvas, letter(&surface.y.name), true);
     let bar = Area { left: plot.right() + 14.0, width: BAR_WIDTH, ..plot };
     color_bar(canvas, bar, surface.scale(), "loss (nats)");
@@ -104,7 +108,7 @@ fn contour(canvas: &mut Canvas, surface: &Surface, level: f64, place: &impl Fn(f
             }
         }
     }
-    canvas.stroke(commands, style::PAGE, 0.6, 0.55);
+    canvas.stroke(commands, style::ON_DARK_CELL, 0.6, 0.55);
 }
 
 /// The parts of a line that lie inside the surface.
@@ -127,5 +131,5 @@ fn arrow(canvas: &mut Canvas, points: &[(f64, f64)]) {
         (x1 - 3.0 * dx - 3.0 * dy, y1 - 3.0 * dy + 3.0 * dx),
         (x1 - 3.0 * dx + 3.0 * dy, y1 - 3.0 * dy - 3.0 * dx),
     ];
-    canvas.shape(path_of(&head) + "Z", style::GRID);
+    canvas.shape(path_of(&head) + "Z", style::ON_DARK_CELL);
 }

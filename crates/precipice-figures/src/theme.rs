@@ -22,6 +22,17 @@ impl Theme {
     pub fn name(self) -> &'static str {
         ["light", "dark", "transparent"][self as usize]
     }
+
+    /// An SVG that was drawn in light, for this page: what [`Figure::in_theme`](crate::Figure::in_theme) does, of a
+    /// figure whose data are no longer at hand.
+    ///
+    /// ```
+    /// # use precipice_figures::Theme;
+    /// assert_eq!(Theme::Dark.of_light("<path stroke=\"#1a1a1a\"/>"), "<path stroke=\"#e8e8e8\"/>");
+    /// ```
+    pub fn of_light(self, svg: &str) -> String {
+        apply(svg, self)
+    }
 }
 
 /// What is drawn on the page in light, and what in dark. Colors of cells and surfaces stand for values and stay.

@@ -17,6 +17,8 @@ pub struct Thumbnail {
 /// Draws ink as nested shapes, one per gray level from light to dark: neighboring pixels
 /// of a level join without hairlines, and the shape stays small.
 pub(super) fn draw_thumbnail(canvas: &mut Canvas, drawing: &Thumbnail, area: Area) {
+    // Paper is light on every page: its grays stand for the pixels.
+    canvas.fill(area, style::ON_DARK_CELL, 1.0);
     canvas.outline(area, style::GRID, style::AXIS_WIDTH);
     let mut levels: Vec<u8> = drawing.pixels.iter().map(|p| quantized(*p)).collect();
     levels.sort_unstable();

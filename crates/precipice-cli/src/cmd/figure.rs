@@ -1,4 +1,4 @@
-//! `precipice figure`: draw a figure of stored runs.
+//! `precipice figure`: draw a figure of stored runs, or of a stored sweep.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,11 @@ use precipice_lab::run_figures::{self, Choice, Kind};
 use precipice_lab::runs::threads::Pool;
 use precipice_lab::runs::{StoredRun, companion};
 use precipice_lab::store::RunDir;
+use precipice_lab::sweep::{self, Record, SweepKind};
 use precipice_lab::whole_run::train_companion;
 
-use crate::args::FigureArgs;
-use crate::output::{check_place, is_stdout, put_figure, run_named, say, say_json};
+use crate::args::{Drawn, FigureArgs};
+use crate::output::{check_place, is_stdout, note, put_figure, run_named, say, say_json};
 use crate::progress::{Progress, Working};
 use crate::{Ending, interrupt};
 
@@ -25,31 +26,17 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         }
         check_place(path)?;
     }
-    let mut paths = Vec::new();
     let choice = Choice { heads: args.heads.clone(), steps: args.steps.clone() };
-    if args.kind == Kind::Argument && choice != Choice::default() {
-        bail!("argument has no choice of heads or steps");
-    }
-    if args.output.is_none() && (choice != Choice::default() || args.page.theme != Theme::Light) {
+    let has_choice = choice != Choice::default();
+    if args.output.is_none() && (has_choice || args.page.theme != Theme::Light) {
         bail!("--head, --step and --theme make another figure than the run's own; say with -o where it goes");
     }
-    if args.kind == Kind::Argument {
-        let run = open(&args, &args.runs[0])?;
-        let figure = argument(&args, &run)?;
-        paths.extend(write(&args, &run, &figure)?);
-    } else {
-        if args.output.is_some() && args.runs.len() > 1 {
-            bail!("-o names one file, but there are {} runs; leave it out to write into each run", args.runs.len());
-        }
-        let pool = Pool::new(args.threads.count())?;
-        for root in &args.runs {
-            let working = Working::on(args.kind.name(), args.quiet);
-            let run = open(&args, root)?;
-            let workers = Metered { workers: &pool, meter: working.meter() };
-            let figure = run_figures::draw_chosen(args.kind, &run, &choice, &workers)?;
-            paths.extend(write(&args, &run, &figure)?);
-        }
-    }
+    let paths = match args.kind {
+        Drawn::Sweep(kind) if has_choice => bail!("{} has no choice of heads or steps", kind.name()),
+        Drawn::Sweep(kind) => of_sweeps(&args, kind)?,
+        Drawn::Run(Kind::Argument) if has_choice => bail!("argument has no choice of heads or steps"),
+        Drawn::Run(kind) => of_runs(&args, kind, &choice)?,
+    };
     let report = FiguresReport::new(&paths);
     if args.json {
         say_json(&report)?;
@@ -59,15 +46,110 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
     Ok(Ending::Done)
 }
 
-fn open(args: &FigureArgs, root: &Path) -> anyhow::Result<StoredRun> {
-    Ok(StoredRun::of(RunDir::new(run_named(root)?).with_items(args.moved.items.clone()))?)
+fn of_runs(args: &FigureArgs, kind: Kind, choice: &Choice) -> anyhow::Result<Vec<PathBuf>> {
+    if kind == Kind::Argument {
+        let run = open(args, kind, &args.runs[0])?;
+        let figure = argument(args, &run)?;
+        return Ok(write(args, kind, &run, &figure)?.into_iter().collect());
+    }
+    if let (Some(path), true) = (&args.output, args.runs.len() > 1) {
+        let n = args.runs.len();
+        if kind != Kind::LearningCurve {
+            bail!(
+                "-o names one file, but there are {n} runs, and only learning-curve draws several in one figure; leave \
+                 it out to write into each run"
+            );
+        }
+        if choice != &Choice::default() {
+            bail!("learning-curve has no choice of heads or steps");
+        }
+        // Before any log is read: there may be thousands.
+        if n > sweep::OVERLAY_MAX {
+            bail!(
+                "one figure tells at most {} runs apart, here are {n}; sweep the field in which they differ, and draw \
+                 the sweep's ensemble",
+                sweep::OVERLAY_MAX
+            );
+        }
+        let runs = args.runs.iter().map(|root| open(args, kind, root)).collect::<anyhow::Result<Vec<_>>>()?;
+        return Ok(put(args, path, &sweep::draw_overlay(&runs)?)?.into_iter().collect());
+    }
+    let pool = Pool::new(args.threads.count())?;
+    let mut paths = Vec::new();
+    for root in &args.runs {
+        let working = Working::on(kind.name(), args.quiet);
+        let run = open(args, kind, root)?;
+        let workers = Metered { workers: &pool, meter: working.meter() };
+        let figure = run_figures::draw_chosen(kind, &run, choice, &workers)?;
+        paths.extend(write(args, kind, &run, &figure)?);
+    }
+    Ok(paths)
 }
 
-/// The file, unless it is standard output.
-fn write(args: &FigureArgs, run: &StoredRun, figure: &Figure) -> anyhow::Result<Option<PathBuf>> {
-    let Some(path) = &args.output else { return Ok(Some(run_figures::write_own(args.kind, figure, run)?)) };
+fn of_sweeps(args: &FigureArgs, kind: SweepKind) -> anyhow::Result<Vec<PathBuf>> {
+    if args.output.is_some() && args.runs.len() > 1 {
+        bail!("-o names one file, but there are {} sweeps; leave it out to write into each", args.runs.len());
+    }
+    let mut paths = Vec::new();
+    for name in &args.runs {
+        let folder = &run_named(name)?;
+        if !Record::is_in(folder) {
+            let is_run = RunDir::new(folder).spec_path().is_file();
+            let found = if is_run { "this is a run" } else { "this has no sweep.json" };
+            bail!(
+                "{}: {} is drawn of the folder of a sweep, and {found}; of single runs draw {}",
+                folder.display(),
+                kind.name(),
+                Kind::ALL.map(Kind::name).join(", ")
+            );
+        }
+        let working = Working::on(kind.name(), args.quiet);
+        let drawn = sweep::draw_stored(kind, folder)?;
+        drop(working);
+        if drawn.n_missing > 0 {
+            note(&format!("{} runs of {} have not ended and are not shown", drawn.n_missing, folder.display()));
+        }
+        if drawn.n_left_out > 0 {
+            note(&format!("the figure shows the first points of the grid, not the last {}", drawn.n_left_out));
+        }
+        match &args.output {
+            Some(path) => paths.extend(put(args, path, &drawn.figure)?),
+            None => {
+                let path = folder.join(format!("{}.svg", kind.name()));
+                let _lock = sweep::lock(folder)?;
+                run_figures::write(&drawn.figure, &path)?;
+                paths.push(path);
+            }
+        }
+    }
+    Ok(paths)
+}
+
+fn open(args: &FigureArgs, kind: Kind, name: &Path) -> anyhow::Result<StoredRun> {
+    let root = run_named(name)?;
+    if Record::is_in(&root) {
+        bail!(
+            "{}: {} is drawn of a run, and this is the folder of a sweep; name one of the runs in it, or draw {}",
+            root.display(),
+            kind.name(),
+            SweepKind::ALL.map(SweepKind::name).join(", ")
+        );
+    }
+    Ok(StoredRun::of(RunDir::new(root).with_items(args.moved.items.clone()))?)
+}
+
+/// The file that -o names, or none where that is standard output.
+fn put(args: &FigureArgs, path: &Path, figure: &Figure) -> anyhow::Result<Option<PathBuf>> {
     put_figure(path, &figure.in_theme(args.page.theme), args.force)?;
-    Ok((!is_stdout(path)).then(|| path.clone()))
+    Ok((!is_stdout(path)).then(|| path.to_owned()))
+}
+
+/// Where the figure of one run goes.
+fn write(args: &FigureArgs, kind: Kind, run: &StoredRun, figure: &Figure) -> anyhow::Result<Option<PathBuf>> {
+    match &args.output {
+        Some(path) => put(args, path, figure),
+        None => Ok(Some(run_figures::write_own(kind, figure, run)?)),
+    }
 }
 
 /// A run and its companion with L = N, which is trained if it is not given.
@@ -81,7 +163,7 @@ fn argument(args: &FigureArgs, run: &StoredRun) -> anyhow::Result<Figure> {
             let mut watch = Progress::new(&spec.name, &spec, args.quiet);
             train_companion(run, args.threads.count(), &mut watch)?
         }
-        [companion] => open(args, companion)?,
+        [companion] => open(args, Kind::Argument, companion)?,
         more => bail!("argument takes a run and its companion with L = N, not {} runs", more.len() + 1),
     };
     Ok(run_figures::draw_argument(run, &companion)?)

@@ -5,6 +5,7 @@ mod common;
 mod extend;
 #[cfg(unix)]
 mod faults;
+mod figures;
 mod interface;
 mod looking;
 mod progress;

@@ -79,7 +79,7 @@ fn cliff_time(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evidence
     let data = figure::Scaling {
         title: "When the cliff comes, L = 4N".to_owned(),
         x_name: "context size N".to_owned(),
-        y_name: "time (formula) or steps (networks) to p(correct) = ½".to_owned(),
+        y_name: "time or steps to p(correct) = ½".to_owned(),
         series: vec![
             series("full network", &networks, false),
             series("minimal head", &heads, false),

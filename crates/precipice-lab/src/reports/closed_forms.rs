@@ -76,7 +76,7 @@ pub struct MeanLoss {
 
 impl ClosedForms {
     /// The forms of a spec's task after each number of `steps`. None where it is no regression task or has no
-    /// closed forms. The meter counts work on contexts, see [`work`].
+    /// closed forms. The meter counts spectra of contexts and filters that are tried.
     pub fn new(spec: &RunSpec, steps: &[usize], n_contexts: usize, meter: &Meter) -> Option<Self> {
         let task = spec.task.regression()?;
         let plateaus: Vec<Plateau> = plateaus(spec).into_iter().map(|(name, loss)| Plateau { name, loss }).collect();

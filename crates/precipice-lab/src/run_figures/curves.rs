@@ -4,6 +4,7 @@ use precipice::measure::interactions::PARTS;
 use precipice::measure::transition::transition_of;
 use precipice::measure::{Column, Metric, Unit, metric};
 use precipice::model::Description;
+use precipice::spec::RunSpec;
 use precipice::task::{Facts, Set};
 use precipice_figures::{self as figure, Guess, MorePanel, Series};
 
@@ -112,7 +113,13 @@ impl StoredRun {
             PARTS.iter().flat_map(|query| PARTS.iter().map(|key| (*query, *key))).map(pair).collect()
         };
         let layers = (0..Description::of(&self.spec).n_layers).map(layer).collect();
-        Ok(figure::InteractionMap { title: self.title(), steps: self.steps(), layers, jump: self.jump() })
+        Ok(figure::InteractionMap {
+            title: self.title(),
+            steps: self.steps(),
+            layers,
+            jump: self.jump(),
+            note: buffer_words(&self.spec),
+        })
     }
 
     pub(super) fn order_parameters(&self) -> Result<figure::OrderParameters, NoPath> {
@@ -193,6 +200,16 @@ impl StoredRun {
             half_step: half_step(&self.spec, &self.rows).unwrap_or(f64::NAN),
         })
     }
+}
+
+/// What "buffer" means: where it came from, whatever the coordinates it lies in.
+fn buffer_words(spec: &RunSpec) -> String {
+    let mut words = "buffer: what earlier layers wrote into the stream, nothing yet in layer 1".to_owned();
+    if spec.model.d_buffer == 0 {
+        words +=
+            "; this network has no coordinates for it alone (d_buffer = 0), it lies on those of content and position";
+    }
+    words
 }
 
 /// A guess among the context's labels, as figures say it.

@@ -52,6 +52,16 @@ impl Points {
     }
 }
 
+/// Of each of these specs the fields in which they differ.
+pub(super) fn differences(specs: &[&RunSpec]) -> Vec<Map<String, Value>> {
+    let all: Vec<Map<String, Value>> = specs.iter().map(|spec| fields_of(spec)).collect();
+    let differs = |name: &String| all.iter().any(|fields| fields.get(name) != all[0].get(name));
+    let of = |fields: &Map<String, Value>| {
+        fields.iter().filter(|(name, _)| differs(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    all.iter().map(of).collect()
+}
+
 /// Whether what follows a name is nothing, or goes into it.
 fn is_inside(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('.')

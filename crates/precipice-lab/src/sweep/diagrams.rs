@@ -1,26 +1,47 @@
 //! From the runs of a sweep to its figures.
 
+use precipice::measure::Column;
 use precipice::measure::survival::{Observation, Survival};
-use precipice::measure::transition::median;
-use precipice::measure::{Column, metric};
 use precipice::record::Row;
-use precipice::task::{Facts, Set};
+use precipice::task::Facts;
 use precipice_figures::{
-    BandPanel, BandSeries, Bands, Ensemble, EnsembleMember, Figure, FigureError, PhaseCell, PhaseDiagram, PhaseMap,
-    PhaseUnit, bands, ensemble, phase_diagram,
+    BandSeries, Ensemble, EnsembleMember, Figure, dependence as figure_of_dependence, ensemble, phase_diagram,
+    thousands,
 };
-use serde_json::Value;
 
-use super::grid::{as_json, as_typed};
+use super::dependence::dependence;
+use super::phases::phase_data;
 use super::plan::Axis;
 use super::report::{SweepReport, SweepRow};
-use super::summary::{by_point, observations, quantile, summarize};
-use crate::error::{FigureProblem, LabError, excerpt};
+use super::summary::{by_point, observations, quantile};
+use super::words;
+use crate::error::{FigureProblem, LabError};
 use crate::store::RunDir;
+
+/// What can be drawn of sweeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepKind {
+    /// Learning curves with their spread over seeds, and the share that has not jumped.
+    Ensemble,
+    /// Two swept fields: final accuracies and times of the jump.
+    PhaseDiagram,
+    /// One swept field: when each seed jumped, and what it reached.
+    Dependence,
+}
+
+impl SweepKind {
+    /// All kinds.
+    pub const ALL: [SweepKind; 3] = [SweepKind::Ensemble, SweepKind::PhaseDiagram, SweepKind::Dependence];
+
+    /// The name on the command line and of the file.
+    pub fn name(self) -> &'static str {
+        ["ensemble", "phase-diagram", "dependence"][self as usize]
+    }
+}
 
 /// A figure and the stem of its file.
 pub struct SweepFigure {
-    /// `ensemble`, `phase-diagram`, `dependence`.
+    /// As [`SweepKind::name`].
     pub name: &'static str,
     /// The page.
     pub figure: Figure,
@@ -37,38 +58,65 @@ pub struct SweepFigures {
 /// Points of a grid whose learning curves one figure shows.
 const MEMBERS_MAX: usize = 6;
 
-/// Draws learning curves with their spread over seeds; for two swept fields heat maps, for one that
-/// is a number curves over it.
+/// Draws learning curves with their spread over seeds; for two swept fields heat maps, for one the jump and what is
+/// reached over its values.
 ///
 /// # Errors
 /// If there are no runs, the log of a run cannot be read, or a figure cannot be drawn.
 pub fn draw(title: &str, axes: &[Axis], report: &SweepReport) -> Result<SweepFigures, LabError> {
-    let problem = |e: FigureError| LabError::figure("sweep", e);
-    let facts = facts_of(report)?;
-    let (curves, n_left_out) = learning_curves(title, report, &facts)?;
-    let mut figures = vec![SweepFigure { name: "ensemble", figure: ensemble(&curves).map_err(problem)? }];
-    let is_swept = |axis: &&Axis| axis.points.len() > 1;
-    match axes.iter().filter(is_swept).collect::<Vec<_>>()[..] {
-        [y, x] => {
-            let figure = phase_diagram(&phase_data(title, x, y, report, &facts)).map_err(problem)?;
-            figures.push(SweepFigure { name: "phase-diagram", figure });
-        }
-        [x] if numbers(x).is_some() => {
-            let figure = bands(&dependence(title, x, report, &facts)).map_err(problem)?;
-            figures.push(SweepFigure { name: "dependence", figure });
-        }
-        _ => {}
+    let (figure, n_left_out) = draw_ensemble(title, report)?;
+    let mut figures = vec![SweepFigure { name: SweepKind::Ensemble.name(), figure }];
+    let kind = match swept(axes).len() {
+        1 => Some(SweepKind::Dependence),
+        2 => Some(SweepKind::PhaseDiagram),
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        figures.push(SweepFigure { name: kind.name(), figure: draw_over(kind, title, axes, report)? });
     }
     Ok(SweepFigures { figures, n_left_out })
 }
 
-/// What success is called, and the column of it: in context and by heart, or the progress of the task.
-fn measured(facts: &Facts) -> Vec<(String, Column)> {
-    let in_context = facts.novel_set.map(|set| ("in context", set));
-    let named = in_context.into_iter().chain(facts.by_heart.map(|set| ("by heart", set)));
-    let column = |(words, set): (&str, Set)| (words.to_owned(), metric::ACCURACY.on(facts.prefix(set)));
-    let named: Vec<_> = named.map(column).collect();
-    if named.is_empty() { vec![(facts.progress.words.clone(), Column::of_progress(facts))] } else { named }
+/// The learning curves, and how many points of the grid have no place there.
+pub(super) fn draw_ensemble(title: &str, report: &SweepReport) -> Result<(Figure, usize), LabError> {
+    let (curves, n_left_out) = learning_curves(title, report, &facts_of(report)?)?;
+    let figure = ensemble(&curves).map_err(|e| LabError::figure("ensemble", e))?;
+    Ok((figure, n_left_out))
+}
+
+/// Axes along which something differs.
+fn swept(axes: &[Axis]) -> Vec<&Axis> {
+    axes.iter().filter(|axis| axis.points.len() > 1).collect()
+}
+
+/// What is drawn over swept fields.
+///
+/// # Errors
+/// If the sweep has another number of them.
+pub(super) fn draw_over(kind: SweepKind, title: &str, axes: &[Axis], report: &SweepReport) -> Result<Figure, LabError> {
+    let facts = facts_of(report)?;
+    let drawn = match (kind, &swept(axes)[..]) {
+        (SweepKind::Dependence, [x]) => figure_of_dependence(&dependence(title, x, report, &facts)?),
+        (SweepKind::PhaseDiagram, [y, x]) => phase_diagram(&phase_data(title, x, y, report, &facts)?),
+        (_, axes) => {
+            let why = other_number(kind, axes);
+            return Err(LabError::figure(kind.name(), FigureProblem::NotForThisRun { why }));
+        }
+    };
+    drawn.map_err(|e| LabError::figure(kind.name(), e))
+}
+
+/// Which fields are swept, and which figure they have.
+fn other_number(kind: SweepKind, axes: &[&Axis]) -> String {
+    let names = axes.iter().map(|axis| axis.keys.join(" with ")).collect::<Vec<_>>().join(", ");
+    let wanted = if kind == SweepKind::Dependence { "one swept field" } else { "two swept fields" };
+    let (found, instead) = match axes.len() {
+        0 => ("its runs differ in nothing but their seeds".to_owned(), "draw ensemble"),
+        1 => (format!("there is one, {names}"), "draw dependence"),
+        2 => (format!("there are two, {names}"), "draw phase-diagram"),
+        n => (format!("there are {n}, {names}"), "draw ensemble, or sweep fewer of them into a folder of their own"),
+    };
+    format!("is drawn over {wanted}, and {found}; {instead}")
 }
 
 /// What the task of a sweep's runs says of itself.
@@ -78,79 +126,6 @@ fn measured(facts: &Facts) -> Vec<(String, Column)> {
 pub fn facts_of(report: &SweepReport) -> Result<Facts, LabError> {
     let first = report.runs.first().ok_or_else(|| LabError::figure("sweep", FigureProblem::NoRuns))?;
     Ok(RunDir::new(&first.run_dir).spec()?.facts())
-}
-
-fn last(run: &SweepRow, column: &Column) -> f64 {
-    run.final_row.get(column.name()).and_then(Value::as_f64).unwrap_or(f64::NAN)
-}
-
-/// Heat maps over two axes: final accuracies, medians over seeds, and the time of the jump.
-pub fn phase_data(title: &str, x: &Axis, y: &Axis, report: &SweepReport, facts: &Facts) -> PhaseDiagram {
-    let (points, summaries) = (by_point(&report.runs), summarize(report));
-    let at = |i: usize, j: usize| {
-        let is_here = |axis: &Axis, k: usize, run: &SweepRow| {
-            axis.keys.iter().zip(&axis.points[k]).all(|(key, value)| run.swept.get(key) == Some(&as_json(value)))
-        };
-        points.iter().position(|runs| is_here(x, i, runs[0]) && is_here(y, j, runs[0]))
-    };
-    let grid = || (0..y.points.len()).flat_map(|j| (0..x.points.len()).map(move |i| (i, j)));
-    let accuracy = |(name, column): (String, Column)| {
-        let cell = |(i, j): (usize, usize)| match at(i, j) {
-            Some(at) => PhaseCell::Value(median(points[at].iter().map(|run| last(run, &column))), String::new()),
-            None => PhaseCell::Absent,
-        };
-        let name = if name == facts.progress.words { name } else { format!("accuracy {name}") };
-        PhaseMap { name, unit: PhaseUnit::Fraction, cells: grid().map(cell).collect() }
-    };
-    let time = |(i, j): (usize, usize)| {
-        let Some(at) = at(i, j) else { return PhaseCell::Absent };
-        let summary = &summaries[at];
-        let some = summary.n_jumped > 0 && summary.n_jumped < summary.n_runs;
-        let below = if some { format!("{}/{}", summary.n_jumped, summary.n_runs) } else { String::new() };
-        let longest = points[at].iter().map(|run| run.steps).max().unwrap_or(0) as f64;
-        summary.t50_median.map_or(PhaseCell::Censored(longest, below.clone()), |t50| PhaseCell::Value(t50, below))
-    };
-    let mut maps: Vec<PhaseMap> = measured(facts).into_iter().map(accuracy).collect();
-    maps.push(PhaseMap { name: "t50".to_owned(), unit: PhaseUnit::Steps, cells: grid().map(time).collect() });
-    let shown = |axis: &Axis| (short_name(axis), axis.points.iter().map(|values| as_shown(values)).collect());
-    let seeds = points.iter().map(Vec::len).max().unwrap_or(0);
-    let note = format!(
-        "Medians of {seeds} seed{} at the end. t50 is the step of the jump to in-context answers (Kaplan–Meier \
-         median); gray: half of the runs had not jumped by that step; below, how many did where not all agree.",
-        if seeds == 1 { "" } else { "s" }
-    );
-    PhaseDiagram { title: title.to_owned(), x: shown(x), y: shown(y), maps, note }
-}
-
-/// Final accuracies over one axis of numbers: medians and the range of the seeds.
-pub fn dependence(title: &str, x: &Axis, report: &SweepReport, facts: &Facts) -> Bands {
-    let points = by_point(&report.runs);
-    let series = |(name, column): (String, Column)| {
-        let at = |runs: &Vec<&SweepRow>| {
-            let values = || runs.iter().map(|run| last(run, &column));
-            let (low, high) = (values().fold(f64::NAN, f64::min), values().fold(f64::NAN, f64::max));
-            let x = runs[0].swept.get(&x.keys[0]).and_then(Value::as_f64).unwrap_or(f64::NAN);
-            (x, [low, median(values()), high])
-        };
-        let mut at: Vec<_> = points.iter().map(at).collect();
-        at.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (x, values) = at.into_iter().unzip();
-        BandSeries { name, x, values }
-    };
-    let panel = BandPanel {
-        heading: String::new(),
-        y_name: format!("final {}", facts.progress.words),
-        series: measured(facts).into_iter().map(series).collect(),
-        references: Vec::new(),
-        marks: Vec::new(),
-        mark_words: String::new(),
-    };
-    Bands { title: title.to_owned(), x_name: Some(short_name(x)), panels: vec![panel] }
-}
-
-/// The values of an axis, where all are numbers; of fields that go together those of the first.
-pub fn numbers(axis: &Axis) -> Option<Vec<f64>> {
-    axis.points.iter().map(|values| as_json(&values[0]).as_f64()).collect()
 }
 
 /// Accuracy over training with quantile bands, and the share of runs that have not jumped.
@@ -166,9 +141,8 @@ fn learning_curves(title: &str, report: &SweepReport, facts: &Facts) -> Result<(
             curves.push(run_dir.rows()?.iter().map(|row| (row.step as f64, row.get(&column))).collect());
         }
         let swept = point[0].swept.iter();
-        let label = swept.map(|(key, value)| format!("{} = {}", short_key(key), plain(value)));
-        let label = label.collect::<Vec<_>>().join(", ");
-        let name = if label.is_empty() { format!("{} seeds", point.len()) } else { label };
+        let label = swept.map(|(key, value)| words::told(key, value)).collect::<Vec<_>>().join(", ");
+        let name = if label.is_empty() { format!("{} seeds", thousands(point.len() as f64)) } else { label };
         members.push(member(name, &curves, &observations(point)));
     }
     Ok((Ensemble { title: title.to_owned(), y_name: facts.progress.words.clone(), members }, n_left_out))
@@ -242,24 +216,6 @@ pub fn seed_curves(runs: &[&SweepRow], named: &[(&str, Column)]) -> Result<Vec<B
         BandSeries { name: (*name).to_owned(), x, values: (0..n_rows).map(at).collect() }
     };
     Ok(named.iter().map(series).collect())
-}
-
-fn short_key(key: &str) -> &str {
-    key.rsplit('.').next().unwrap_or(key)
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// The last names of an axis' fields.
-fn short_name(axis: &Axis) -> String {
-    axis.keys.iter().map(|key| short_key(key)).collect::<Vec<_>>().join(", ")
-}
-
-/// The values of a point of an axis.
-fn as_shown(values: &[toml::Value]) -> String {
-    values.iter().map(|value| excerpt(&as_typed(value))).collect::<Vec<_>>().join(", ")
 }
 
 /// Quantiles of the accuracy, at every step over the runs that came so far.

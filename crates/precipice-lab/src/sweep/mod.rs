@@ -4,31 +4,41 @@
 //! again, so that an interrupted sweep goes on where it was, and a larger one begins with the smaller.
 //!
 //! Reading order: `plan` (what to run), `grid` (its specs), `record` (what a folder was asked for), `apart` (what
-//! tells runs of several sweeps apart), `executor` (who runs them), `pace` (how long
-//! it will take), `report` (what became of them), `summary` (what they say together), `tables`, `diagrams`; `catalog`
-//! (all that is built in).
+//! tells runs of several sweeps apart), `executor` (who runs them), `pace` (how long it will take), `report` (what
+//! became of them), `summary` (what they say together), `tables`; `words` (fields and values as figures say them), `dependence` (one swept field), `phases`
+//! (two), `diagrams` (which figures a sweep has), `stored` (the same of a folder), `overlay` (several runs in one
+//! figure); `catalog` (all that is built in).
 
 mod apart;
 mod catalog;
+mod dependence;
 mod diagrams;
 mod executor;
 mod grid;
+mod overlay;
 mod pace;
+mod phases;
 mod plan;
 mod record;
 mod report;
+mod stored;
 mod summary;
 mod tables;
+#[cfg(test)]
+mod testing;
+mod words;
 
 pub use catalog::{Experiment, ExperimentKind, catalog};
-pub use diagrams::{
-    SweepFigure, SweepFigures, aligned_curves, dependence, draw, facts_of, numbers, phase_data, seed_curves,
-};
+pub use dependence::{dependence, numbers};
+pub use diagrams::{SweepFigure, SweepFigures, SweepKind, aligned_curves, draw, facts_of, seed_curves};
 pub use executor::{SweepWatcher, sweep};
 pub use grid::{Job, items_warnings};
+pub use overlay::{OVERLAY_MAX, draw_overlay};
 pub use pace::Pace;
+pub use phases::phase_data;
 pub use plan::{Axis, BUILT_IN_SWEEPS, Plan, as_json, parse_seeds, source};
 pub use record::{Record, lock};
 pub use report::{FailedRun, SweepReport, SweepRow};
+pub use stored::{StoredFigure, draw_stored};
 pub use summary::{PointSummary, SweepSummary, observations, summarize};
 pub use tables::{curves, table};

@@ -41,6 +41,11 @@ impl Axis {
         Self { keys: vec![key.to_owned()], points, said: Said::OnTheCommandLine }
     }
 
+    /// Fields that go together, with their values at each point.
+    pub(super) fn together(keys: Vec<String>, points: Vec<Vec<toml::Value>>) -> Self {
+        Self { keys, points, said: Said::InTheFile }
+    }
+
     /// `KEY=V1,V2`, or `KEY1,KEY2=[A1,B1],[A2,B2]` of fields that go together, as typed.
     ///
     /// # Errors

@@ -88,27 +88,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::RunOutcome;
     use crate::sweep::SweepReport;
     use crate::sweep::summary::by_point;
-
-    fn row(hash: &str, swept: &Value, seed: u64, t50: Option<f64>) -> SweepRow {
-        let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
-        SweepRow {
-            spec_hash: hash.to_owned(),
-            run_dir: format!("runs/{hash}"),
-            point: hash[..1].to_owned(),
-            swept: object(swept),
-            seed,
-            outcome: RunOutcome::Lost,
-            steps: 10,
-            t50,
-            onset_step: None,
-            width_10_90: Some(2.0),
-            plateau_accuracy: None,
-            final_row: object(&json!({ "loss": 0.5, "xi": null })),
-        }
-    }
+    use crate::sweep::testing::row;
 
     #[test]
     fn a_field_keeps_its_kind_and_is_empty_where_it_was_not_swept() {

@@ -8,7 +8,7 @@ use super::dynamics::guesses;
 use super::swept::{Swept, case, last, log, speaking, swept};
 use crate::claims::claim::{CaseRow, Evidence, Lookout, Settings, summary};
 use crate::error::LabError;
-use crate::sweep::{SweepRow, dependence, facts_of, seed_curves};
+use crate::sweep::{SweepRow, seed_curves};
 
 /// Prefixes of the sets whose accuracy tells one solution from the other.
 const BY_HEART: &str = "iw_";
@@ -90,15 +90,8 @@ pub(super) fn data(settings: &Settings, watcher: &mut Lookout<'_>) -> Result<Evi
     );
     let figure =
         grid.draw_phases("reddy-2", "Classes K × copies B · no novel classes in training", "burstiness", "n_classes")?;
-    let facts = facts_of(&noise.report)?;
-    noise.draw(
-        "reddy-2-noise",
-        bands(&dependence("Within-class noise", noise.axis("within_class_noise"), &noise.report, &facts)),
-    )?;
-    zipf.draw(
-        "reddy-2-zipf",
-        bands(&dependence("Frequency of classes", zipf.axis("zipf_exponent"), &zipf.report, &facts)),
-    )?;
+    noise.draw_dependence("reddy-2-noise", "Within-class noise", "within_class_noise")?;
+    zipf.draw_dependence("reddy-2-zipf", "Frequency of classes", "zipf_exponent")?;
     Ok(Evidence { measured, cases, figure: Some(figure) })
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use precipice::measure::{Column, metric};
 use precipice::record::Row;
 use precipice::spec::RunSpec;
-use precipice_figures::{Figure, FigureError, phase_diagram};
+use precipice_figures::{Figure, FigureError, dependence, phase_diagram};
 use serde_json::Value;
 
 use crate::claims::claim::{CaseRow, Lookout, Settings};
@@ -82,8 +82,15 @@ impl Swept {
     /// Draws the two axes as a phase diagram.
     pub fn draw_phases(&self, name: &str, title: &str, x: &str, y: &str) -> Result<PathBuf, LabError> {
         let facts = sweep::facts_of(&self.report)?;
-        let data = sweep::phase_data(title, self.axis(x), self.axis(y), &self.report, &facts);
+        let data = sweep::phase_data(title, self.axis(x), self.axis(y), &self.report, &facts)?;
         self.draw(name, phase_diagram(&data))
+    }
+
+    /// Draws what depends on one axis.
+    pub fn draw_dependence(&self, name: &str, title: &str, x: &str) -> Result<PathBuf, LabError> {
+        let facts = sweep::facts_of(&self.report)?;
+        let data = sweep::dependence(title, self.axis(x), &self.report, &facts)?;
+        self.draw(name, dependence(&data))
     }
 }
 
