@@ -117,3 +117,29 @@ fn of_the_theory() {
     let copying = spec_file::load("copying", &Changes::default()).unwrap();
     assert!(ClosedForms::new(&copying, &[1], 50, &Meter::default()).is_none());
 }
+
+/// What is announced is what is done: otherwise time left would be wrong, and a bar would end early or never.
+#[test]
+fn all_work_that_is_announced_is_done() {
+    use precipice::train::Trainer;
+    use precipice::workers::Sequential;
+    use precipice_lab::input::spec_file::{self, Changes};
+    use precipice_lab::meter::Metered;
+    use precipice_lab::reports::regression::RegressionReport;
+
+    for name in ["regression", "regression-two-layers", "regression-sine", "regression-stream"] {
+        let overrides = ["eval.sequences=16", "probes.sequences=8"].map(str::to_owned).to_vec();
+        let spec = spec_file::load(name, &Changes { overrides, ..Changes::default() }).unwrap();
+        let task = spec.build_task(None).unwrap();
+        let trainer = Trainer::new(&spec, task, precipice_num::Kernels::detect()).unwrap();
+        let meter = Meter::default();
+        RegressionReport::new(&spec, &trainer, &Metered { workers: &Sequential, meter: &meter });
+        let (done, total) = meter.read();
+        assert!(total > 0 && done == total, "{name}: {done} of {total}");
+    }
+    let spec = spec_file::load("regression", &Changes::default()).unwrap();
+    let meter = Meter::default();
+    ClosedForms::new(&spec, &[1, 2, 3], 50, &meter).unwrap();
+    let (done, total) = meter.read();
+    assert!(done as f64 > 0.98 * total as f64, "{done} of {total}");
+}

@@ -113,15 +113,16 @@ impl RegressionReport {
         let mut spec = spec.clone();
         spec.probes.enabled = true;
         spec.eval.sequences = spec.eval.sequences.min(N_CONTEXTS);
+        let scored = Weighed { workers, weight: weight_of_scores(trainer.model().description()) };
         workers.expect(n_passes(&spec, trainer.model().description()) * spec.eval.sequences as u64);
-        let row = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
+        let row = Observer::new(&spec, trainer).observe(trainer, f64::NAN, &scored);
         let (network, kernels) = (trainer.model().description(), trainer.model().kernels());
         let state = trainer.state();
         let n_own = if network.tied_layers { 1 } else { network.n_layers };
         let circuits: Vec<Circuits> =
             (0..n_own).map_while(|layer| Circuits::of(network, &state.params, layer)).collect();
         let weights: Vec<DescentWeights> = circuits.iter().map(Circuits::descent).collect();
-        let [inputs, labels] = scaled(&spec, state, kernels, workers);
+        let [inputs, labels] = scaled(&spec, state, kernels, &scored);
         let only_y = network.n_layers == 1;
         let task = spec.task.regression().expect("the regression task");
         let scale = task.input_scale.max((2.0 * task.zero_loss()).sqrt()).max(1.0);
@@ -141,7 +142,7 @@ impl RegressionReport {
             _ => None,
         };
         Self {
-            interpolation: interpolation(&spec, state, &circuits, kernels, workers),
+            interpolation: interpolation(&spec, state, &circuits, kernels, &scored),
             roll_outs: roll_outs.collect(),
             descent_roll_out,
             step: row.step,
@@ -167,8 +168,44 @@ impl From<&DescentWeights> for LayerWeights {
 /// How often a report applies a network to a context: once for its loss, at every factor and share, and in roll-outs.
 fn n_passes(spec: &RunSpec, network: &Description) -> u64 {
     let n_scored = 1 + 2 * FACTORS.len() + if one_step(spec).is_some() { SHARES.len() } else { 0 };
-    let n_roll_outs = if network.can_repeat() { DAMPINGS.len() + usize::from(network.n_layers == 1) } else { 0 };
-    (n_scored + n_roll_outs * N_APPLICATIONS) as u64
+    let n_roll_outs = if network.can_repeat() {
+        DAMPINGS.len() + usize::from(network.n_layers == 1 && network.is_step(0))
+    } else {
+        0
+    };
+    n_scored as u64 * weight_of_scores(network) + (n_roll_outs * N_APPLICATIONS) as u64
+}
+
+/// Time of a pass whose loss is taken, with its data drawn, in units of one application in a roll-out: measured on the
+/// built-in specs.
+fn weight_of_scores(network: &Description) -> u64 {
+    if network.embedding.is_some() {
+        6
+    } else if network.is_one_linear_layer() {
+        1
+    } else {
+        2
+    }
+}
+
+/// Workers whose work counts more.
+struct Weighed<'a> {
+    workers: &'a dyn Workers,
+    weight: u64,
+}
+
+impl Workers for Weighed<'_> {
+    fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync)) {
+        self.workers.run(n_jobs, job);
+    }
+
+    fn expect(&self, units: u64) {
+        self.workers.expect(self.weight * units);
+    }
+
+    fn done(&self, units: u64) {
+        self.workers.done(self.weight * units);
+    }
 }
 
 /// Losses with scaled inputs, and with scaled labels.
