@@ -28,7 +28,7 @@ pub use values::{Drawn, Steps};
 #[derive(Debug, Parser)]
 #[command(name = "precipice", version, propagate_version = true, max_term_width = 80)]
 #[command(after_help = "Exit codes: 0 done; 1 the work ran and failed its check, diverged or was stopped; \
-                        2 wrong usage, bad input, or the system refused.")]
+                        2 wrong usage, bad input, or the system refused; 130 ended by Ctrl-C with nothing to keep.")]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]

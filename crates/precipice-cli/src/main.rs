@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Command};
+use precipice_lab::error::LabError;
 use precipice_num::allocator::Reporting;
 
 /// What a command came to.
@@ -68,6 +69,10 @@ fn main() -> ExitCode {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::from(1),
         Err(error) => {
+            if let Some(stopped @ LabError::Stopped { .. }) = error.downcast_ref() {
+                output::note(&stopped.to_string());
+                return ExitCode::from(1);
+            }
             output::note(&output::bounded(&format!("error: {error:#}")));
             ExitCode::from(2)
         }

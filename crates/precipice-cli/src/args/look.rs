@@ -53,7 +53,7 @@ pub struct ProbeArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = examples::WATCH)]
 pub struct WatchArgs {
-    /// Run directory, its name in runs/, or `latest`; or folder of a sweep. Where there is none yet, it is waited for
+    /// Run directory, its name in runs/, or `latest`; or folder of a sweep. Where the directory is not there yet, it is waited for
     pub run: PathBuf,
     /// Print how far it is and end, as where standard output is no terminal
     #[arg(long)]

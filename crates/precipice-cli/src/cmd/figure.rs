@@ -156,12 +156,17 @@ fn write(args: &FigureArgs, kind: Kind, run: &StoredRun, figure: &Figure) -> any
 fn argument(args: &FigureArgs, run: &StoredRun) -> anyhow::Result<Figure> {
     let companion = match &args.runs[1..] {
         [] => {
+            // What an unfinished run will come to is not known, so that nothing can be said beside it.
+            run.run_dir.finished(&run.spec)?;
             // A companion is trained only where the upper half can be drawn.
             run_figures::draw(Kind::Landscape, run, &Sequential)?;
             interrupt::listen();
             let spec = companion(run)?.spec;
             let mut watch = Progress::new(&spec.name, &spec, args.quiet);
-            train_companion(run, args.threads.count(), &mut watch)?
+            let companion = train_companion(run, args.threads.count(), &mut watch)?;
+            drop(watch);
+            note(&format!("companion with L = N: {}", companion.run_dir.root().display()));
+            companion
         }
         [companion] => open(args, Kind::Argument, companion)?,
         more => bail!("argument takes a run and its companion with L = N, not {} runs", more.len() + 1),

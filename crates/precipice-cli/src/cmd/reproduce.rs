@@ -28,14 +28,21 @@ pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
         Settings { fast: args.fast, threads: args.threads.count(), out: args.out, stop: interrupt::requested };
     let mut watcher = Screen { quiet: args.quiet, began: Instant::now(), about: None };
     let mut reports = Vec::new();
+    if !args.quiet && chosen.len() > 1 {
+        let all: f64 = chosen.iter().map(|claim| about(claim, args.fast)).sum();
+        let fast: f64 = chosen.iter().map(|claim| about(claim, true)).sum();
+        let faster = if args.fast { String::new() } else { format!("; --fast {}", About(fast)) };
+        let (n, all) = (chosen.len(), About(all));
+        note(&format!(
+            "{n} claims, {all} in all{faster}; --list lists them, and what is done when Ctrl-C ends it is kept"
+        ));
+    }
     for (i, claim) in chosen.iter().enumerate() {
         let seconds = about(claim, args.fast);
         (watcher.began, watcher.about) = (Instant::now(), Some(seconds));
         if !args.quiet {
-            let rest: f64 = chosen[i..].iter().map(|claim| about(claim, args.fast)).sum();
             let which = format!("claim {} of {}, {}", i + 1, chosen.len(), About(seconds));
-            let all = if i + 1 < chosen.len() { format!(", all that are left {}", About(rest)) } else { String::new() };
-            note(&format!("{}: {}\n  {which}{all}", claim.id, claim.claim));
+            note(&format!("{}: {}\n  {which}", claim.id, claim.claim));
         }
         let report = match claims::check(claim, &settings, &mut watcher) {
             Err(stopped @ LabError::Stopped { .. }) => {

@@ -133,11 +133,12 @@ pub fn outcome(manifest: &Manifest, spec: &RunSpec) -> String {
             format!("diverged: the loss was not finite after {steps} steps; try a smaller learning rate")
         }
         (RunOutcome::Stopped, _) => {
-            format!("stopped after {steps} steps, state saved; the same command with --resume goes on")
+            format!("stopped after {steps} steps, state saved")
         }
         _ => {
             let reached = fraction(last(manifest, &Column::of_progress(&facts)));
-            format!("no jump within {steps} steps: {} {reached} at the end", progress_words(&facts))
+            let words = progress_words(&facts);
+            format!("no jump within {steps} steps: {words} {reached} at the end; more --steps may show one")
         }
     }
 }
@@ -152,6 +153,10 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
         lines.push("already finished; this is the stored result (--force computes it again)".to_owned());
     }
     lines.push(outcome(manifest, spec));
+    if manifest.outcome == RunOutcome::Stopped {
+        lines.push(format!("go on: {}", names::resume_command(report.run_dir.root())));
+        return lines.join("\n");
+    }
     let is_of_labels = facts.targets.are_labels();
     lines.push(if is_of_labels { ending_of_labels(&facts, &column) } else { ending_of_values(&facts, &column) });
     if column(&metric::ILA1.main()).is_finite() {
@@ -160,7 +165,7 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
         let what = match is_induction_head(ila1, tila2) {
             _ if is_clamped => "; clamped by the spec",
             true => ": an induction head",
-            false => "",
+            false => "; an induction head has .5 and .85",
         };
         lines.push(format!(
             "attention: label to its item {} (layer 1), query to its label {} (last layer){}",

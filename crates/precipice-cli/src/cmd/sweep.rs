@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use precipice_lab::reports::run::texts;
 use precipice_lab::run_figures::write;
 use precipice_lab::store::atomic;
-use precipice_lab::sweep::{self, Axis, Plan, PointSummary, Record, SweepFigure, SweepReport, SweepSummary};
+use precipice_lab::sweep::{self, Axis, Job, Plan, PointSummary, Record, SweepFigure, SweepReport, SweepSummary};
 
 use crate::args::SweepArgs;
 use crate::numbers::{commas, step};
@@ -29,6 +29,9 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     sweep::items_warnings(&jobs)?.iter().for_each(|warning| note(&format!("warning: {warning}")));
     interrupt::listen();
     let n_runs = jobs.len();
+    if !args.quiet {
+        note(&title(&name, &plan.seeds, &jobs, &folder));
+    }
     let mut screen = SweepProgress::new(n_runs, args.quiet);
     let report = sweep::sweep(jobs, &folder, workers, &interrupt::requested, &mut screen)?;
     drop(screen);
@@ -90,11 +93,35 @@ fn keep(
     Ok((Some(table), paths))
 }
 
+/// Seeds from which on their median has an interval.
+const FEW: usize = 6;
+
+/// What is going to be made.
+fn title(name: &str, seeds: &[u64], jobs: &[Job], folder: &Path) -> String {
+    let steps = jobs.iter().map(|job| job.spec.train.steps).max().unwrap_or(0);
+    let seeds = match seeds {
+        [one] => format!("seed {one}"),
+        [first, .., last] if last - first + 1 == seeds.len() as u64 => format!("seeds {first} to {last}"),
+        _ => format!("{} seeds", commas(seeds.len() as u64)),
+    };
+    format!(
+        "{name} · {} runs of {} steps, {seeds} · into {}",
+        commas(jobs.len() as u64),
+        commas(steps),
+        folder.display()
+    )
+}
+
 fn line(point: &PointSummary) -> String {
     let [low, high] = point.t50_interval;
     let end = |end: Option<f64>| end.map_or_else(|| "beyond".to_owned(), |_| step(end));
     let median = match point.t50_median {
-        Some(_) => format!("t50 median {} [{}, {}]", step(point.t50_median), end(low), end(high)),
+        // Of few seeds the interval is their range, and nothing is said of others.
+        Some(median) if point.n_runs == 1 => format!("t50 {}", step(Some(median))),
+        Some(median) if point.n_runs < FEW => {
+            format!("t50 median {}, {} to {}", step(Some(median)), end(low), end(high))
+        }
+        Some(median) => format!("t50 median {} [{}, {}]", step(Some(median)), end(low), end(high)),
         None => "t50 median beyond the last step".to_owned(),
     };
     let diverged = if point.n_diverged > 0 { format!(", {} diverged", point.n_diverged) } else { String::new() };

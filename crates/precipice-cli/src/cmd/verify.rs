@@ -5,11 +5,11 @@ use precipice_lab::reports::run::VerifyReport;
 use precipice_lab::runs;
 use precipice_lab::store::RunDir;
 
-use crate::Ending;
 use crate::args::VerifyArgs;
 use crate::numbers::commas;
 use crate::output::{run_named, say, say_json};
 use crate::progress::Progress;
+use crate::{Ending, interrupt};
 
 pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
     let run_dir = RunDir::new(run_named(&args.run)?).with_items(args.moved.items);
@@ -21,6 +21,8 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
         }
         Err(_) => Box::new(MemoryRecorder::default()),
     };
+    // Nothing is kept of a repetition.
+    interrupt::end_at_once();
     let result = runs::verify(&run_dir, args.threads.count(), progress.as_mut());
     drop(progress);
     let report = VerifyReport::new(&run_dir, result?);
@@ -35,7 +37,8 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
         ))?;
     } else {
         let digest = report.digest.as_deref().unwrap_or_default();
-        say(&format!("same bits: {} rows, every file and the final parameters, digest {digest}", report.rows))?;
+        let rows = commas(report.rows as u64);
+        say(&format!("same bits: {rows} rows, every file and the final parameters\ndigest {digest}"))?;
     }
     Ok(if report.same { Ending::Done } else { Ending::Failed })
 }

@@ -35,8 +35,9 @@ pub trait Watched: View {
 pub fn watch(args: &WatchArgs) -> anyhow::Result<Ending> {
     // What is not there yet is waited for.
     let is_begun = args.run == Path::new(names::LATEST) || names::find(&args.run).is_ok();
-    let folder = &if is_begun { run_named(&args.run)? } else { args.run.clone() };
-    let is_live = !args.once && std::io::stdout().is_terminal() && screen::is_live();
+    let is_once = args.once || !std::io::stdout().is_terminal() || !screen::is_live();
+    let folder = &if is_begun || is_once { run_named(&args.run)? } else { args.run.clone() };
+    let is_live = !is_once;
     if is_live {
         interrupt::listen();
         if !wait_for(folder)? {
@@ -56,7 +57,10 @@ fn wait_for(folder: &Path) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let keys = Keys::listen();
-    let _live = Live::new(Waiting(folder.display().to_string(), Clock::start()), Mode::Live);
+    let near = names::find(folder).err().and_then(|problem| problem.nearest_run());
+    let hint = near.map_or(String::new(), |run| format!(" (did you mean {}?)", run.display()));
+    let waiting = format!("{}: nothing here yet{hint}; waiting for it", folder.display());
+    let _live = Live::new(Waiting(waiting, Clock::start()), Mode::Live);
     while is_nothing(folder) {
         if keys.wait_for_q(LOOK_EVERY) || interrupt::requested() {
             return Ok(false);
@@ -114,7 +118,7 @@ struct Waiting(String, Clock);
 impl View for Waiting {
     fn lines(&self, _: Size) -> Vec<String> {
         let seconds = crate::numbers::duration(self.1.seconds());
-        vec![format!("{}: nothing here yet; waiting for it, {seconds} (q ends)", self.0)]
+        vec![format!("{}, {seconds} (q ends)", self.0)]
     }
 
     fn line(&self) -> String {

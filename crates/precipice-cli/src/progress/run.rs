@@ -118,7 +118,7 @@ impl Recorder for Progress {
         let accuracy = view.curve.value(row);
         let has_learned = accuracy > view.curve.threshold();
         let text = format!(
-            "    by step {} the jump has come: {} {}, up from {}",
+            "    by step {} it is more than half way: {} {}, up from {}",
             commas(row.step),
             view.curve.words,
             fraction(accuracy),

@@ -13,8 +13,8 @@ pub struct Duration {
 
 /// Where these numbers come from.
 pub const HOW_LONG: &str = "On two cores of a shared Xeon or EPYC; claims that share runs take less together. \
-                            Seconds are measured; minutes are steps by the steps a second of `precipice bench \
-                            --threads 2` and measured totals; hours and days are the same and have not been spent.";
+                            Those of fast claims of seconds are measured; the others are steps by the steps a second of \
+                            `precipice bench --threads 2`, and hours and days have not been spent.";
 
 /// Full and fast, in seconds.
 const ALL: [(&str, f64, f64); 25] = [

@@ -35,6 +35,15 @@ pub enum ItemsProblem {
         /// What was found.
         shape: Vec<usize>,
     },
+    /// No pictures of the items.
+    #[error(
+        "{problem}: to draw contexts, pictures of the items are needed, an array \"thumbnails\" beside them: \
+         classes x instances x height x width, 0 to 255"
+    )]
+    NoThumbnails {
+        /// Why.
+        problem: ArrayProblem,
+    },
     /// Pictures with other axes.
     #[error("thumbnails have shape {shape:?}; expected classes x instances x height x width")]
     ThumbnailShape {

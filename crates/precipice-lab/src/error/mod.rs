@@ -145,6 +145,14 @@ impl LabError {
         matches!(self, LabError::RunDir { problem, .. } if problem.is_damage())
     }
 
+    /// The run that was meant by a name of none.
+    pub fn nearest_run(&self) -> Option<PathBuf> {
+        match self {
+            LabError::RunDir { problem: RunDirProblem::NoSuchRun { nearest }, .. } => nearest.clone(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn run_dir(path: &Path, problem: RunDirProblem) -> LabError {
         LabError::RunDir { path: path.to_owned(), problem }
     }

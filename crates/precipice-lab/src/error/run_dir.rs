@@ -25,7 +25,9 @@ pub enum RunDirProblem {
         nearest: Option<PathBuf>,
     },
     /// There are no runs of which one could be the newest.
-    #[error("there is no run yet, here or in runs/; `precipice run` makes one")]
+    #[error(
+        "there is no run yet, here or in runs/; `precipice run` makes one (those of a sweep are named by their path)"
+    )]
     NoLatest,
     /// A folder of runs where one run was expected.
     #[error(
@@ -66,8 +68,11 @@ pub enum RunDirProblem {
     #[error("was finished by another process just now")]
     FinishedMeanwhile,
     /// What was asked needs a finished run.
-    #[error("is not finished; go on with `precipice run --resume`")]
-    NotFinished,
+    #[error("is not finished; go on with `{resume}`")]
+    NotFinished {
+        /// What is typed for that.
+        resume: String,
+    },
     /// There is no checkpoint of the step.
     #[error("has no checkpoint of step {step}; it has {}", listed(.there_are))]
     NoCheckpoint {

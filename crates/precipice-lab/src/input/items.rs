@@ -63,7 +63,12 @@ pub fn thumbnails(items: &ItemsSpec) -> Result<([usize; 4], Vec<u8>), LabError> 
         [_, _, _, _] => Ok(()),
         _ => Err(ItemsProblem::ThumbnailShape { shape: shape.to_vec() }),
     };
-    let array = read_array(items, "thumbnails", accept, |value| value as u8).map_err(error)?;
+    let of_pictures = |problem| match problem {
+        ItemsProblem::Array { problem, .. } => ItemsProblem::NoThumbnails { problem },
+        other => other,
+    };
+    let read = read_array(items, "thumbnails", accept, |value| value as u8);
+    let array = read.map_err(|problem| error(of_pictures(problem)))?;
     let shape = <[usize; 4]>::try_from(&array.shape[..]).expect("the shape was looked at");
     Ok((shape, array.values))
 }

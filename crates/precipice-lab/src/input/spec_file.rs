@@ -122,7 +122,9 @@ fn read(path: &str) -> Result<String, LabError> {
         let nearest = nearest(path, names).map(str::to_owned);
         return Err(error(SpecProblem::Unknown { nearest, there_are }));
     }
-    text_of(path)
+    // The directory of a run stands for what was run.
+    let of_run = place.join("spec.toml");
+    if of_run.is_file() { text_of(&of_run.display().to_string()) } else { text_of(path) }
 }
 
 /// The text of a spec or a sweep.

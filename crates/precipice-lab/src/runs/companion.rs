@@ -7,6 +7,7 @@ use precipice::spec::{RunSpec, TaskSpec};
 
 use super::stored::StoredRun;
 use crate::error::{LabError, RunDirProblem};
+use crate::store::names::COMPANION as SUFFIX;
 
 /// What is run beside a run, and where.
 #[derive(Clone, Debug)]
@@ -16,9 +17,6 @@ pub struct Companion {
     /// The directory beside that of the run.
     pub out: PathBuf,
 }
-
-/// What its name ends in.
-const SUFFIX: &str = "-l-equals-n";
 
 /// The companion of a run, which need not be there yet.
 ///

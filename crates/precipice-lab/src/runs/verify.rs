@@ -82,8 +82,7 @@ fn compare(
 ) -> Result<(), LabError> {
     let mut spec = run_dir.spec()?;
     memory::check_run(&spec, false)?;
-    let not_finished = || LabError::run_dir(run_dir.root(), RunDirProblem::NotFinished);
-    let manifest = run_dir.manifest(&spec)?.ok_or_else(not_finished)?;
+    let manifest = run_dir.finished(&spec)?;
     found.stored_digest = Some(manifest.digest.clone());
     manifest.check_all(run_dir.root())?;
     // The digest of items is part of the address.

@@ -14,8 +14,11 @@ pub const RUNS: &str = "runs";
 /// The name of the run that was made, or asked for again, last.
 pub const LATEST: &str = "latest";
 
+/// What the name of a companion with L = N ends in, which is made beside a run and is not what anybody asked for.
+pub const COMPANION: &str = "-l-equals-n";
+
 /// The directory that a name means: a path, the name of a directory in `runs/`, or [`LATEST`], the newest of the runs
-/// in `runs/` and in the current folder.
+/// in `runs/` and in the current folder, companions excepted.
 ///
 /// # Errors
 /// If there is no such directory, naming the nearest one.
@@ -42,7 +45,9 @@ fn find_from(here: &Path, name: &Path) -> Result<PathBuf, LabError> {
     }
     let folders = [here.to_owned(), here.join(RUNS)];
     if name == Path::new(LATEST) {
-        let newest = folders.iter().flat_map(|folder| runs_in(folder)).max_by_key(|(time, _)| *time);
+        let is_companion = |run: &Path| run.as_os_str().to_string_lossy().ends_with(COMPANION);
+        let asked_for = folders.iter().flat_map(|folder| runs_in(folder)).filter(|(_, run)| !is_companion(run));
+        let newest = asked_for.max_by_key(|(time, _)| *time);
         return newest.map(|(_, run)| run).ok_or_else(|| LabError::run_dir(name, RunDirProblem::NoLatest));
     }
     // Where the last name of a path is misspelt, its neighbors are what was meant.
@@ -67,6 +72,16 @@ fn runs_in(folder: &Path) -> Vec<(SystemTime, PathBuf)> {
         run.spec_path().is_file().then(|| Some((times.iter().filter_map(written).max()?, run.root().to_owned())))?
     };
     entries.filter_map(run).collect()
+}
+
+/// What is typed to go on with an unfinished run, wherever it came from.
+pub fn resume_command(run: &Path) -> String {
+    let quoted = |path: PathBuf| {
+        let text = path.display().to_string();
+        let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/-_.,+=".contains(c));
+        if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    };
+    format!("precipice run {} --out {} --resume", quoted(run.join("spec.toml")), quoted(run.to_owned()))
 }
 
 /// Makes a finished run the latest: it was asked for again. Where nothing may be written it stays what it was.
@@ -106,11 +121,20 @@ mod tests {
         assert_eq!(latest().unwrap(), here.join("runs/new"));
         run(&here.join("mine"), 10);
         assert_eq!(latest().unwrap(), here.join("mine"));
+        run(&here.join("mine-l-equals-n"), 5);
+        assert_eq!(latest().unwrap(), here.join("mine"));
         touch(&old);
         assert_eq!(latest().unwrap(), here.join("runs/old"));
         // A directory of that name is that directory.
         fs::create_dir(here.join(LATEST)).unwrap();
         assert_eq!(latest().unwrap(), here.join(LATEST));
+    }
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        assert_eq!(resume_command(Path::new("runs/a-0")), "precipice run runs/a-0/spec.toml --out runs/a-0 --resume");
+        let command = resume_command(Path::new("it's mine"));
+        assert_eq!(command, "precipice run 'it'\\''s mine/spec.toml' --out 'it'\\''s mine' --resume");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use precipice::spec::RunSpec;
 use super::checkpoint::{self, Saved};
 use super::manifest::{self, Manifest};
 use super::spec_text::{self, Header};
-use super::{atomic, log};
+use super::{atomic, log, names};
 use crate::error::{LabError, RunDirProblem};
 
 /// Places in a run directory.
@@ -150,6 +150,16 @@ impl RunDir {
     pub fn manifest(&self, spec: &RunSpec) -> Result<Option<Manifest>, LabError> {
         let path = self.manifest_path();
         if path.is_file() { Manifest::read(&path, &spec.hash()).map(Some) } else { Ok(None) }
+    }
+
+    /// The same of a run that must be finished.
+    ///
+    /// # Errors
+    /// If it is not, too.
+    pub fn finished(&self, spec: &RunSpec) -> Result<Manifest, LabError> {
+        let resume = || names::resume_command(&self.root);
+        let problem = || LabError::run_dir(&self.root, RunDirProblem::NotFinished { resume: resume() });
+        self.manifest(spec)?.ok_or_else(problem)
     }
 
     /// All rows: of a finished run those that the manifest vouches for, of another those that are whole.

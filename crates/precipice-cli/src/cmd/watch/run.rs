@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use precipice::spec::RunSpec;
 use precipice_lab::error::LabError;
-use precipice_lab::store::{Manifest, RunDir};
+use precipice_lab::store::{Manifest, RunDir, names};
 
 use super::Watched;
 use crate::cmd::run::outcome;
@@ -130,7 +130,7 @@ impl Watched for Run {
         match &self.manifest {
             Some(manifest) => vec![outcome(manifest, &self.spec)],
             None if self.is_written => Vec::new(),
-            None => vec!["it has not ended; `precipice run` with its spec and --resume goes on".to_owned()],
+            None => vec![format!("it has not ended; go on: {}", names::resume_command(self.run_dir.root()))],
         }
     }
 }
