@@ -74,9 +74,9 @@ fn what_is_no_run_is_refused() {
     let scratch = Scratch::new();
     std::fs::create_dir(scratch.path("folder")).unwrap();
     scratch.write("folder/mine.txt", "mine");
-    for name in ["nothing", "folder"] {
+    for (name, why) in [("nothing", "no such run"), ("folder", "no spec.toml")] {
         let refused = scratch.run(&["watch", name]);
-        assert!(refused.code == Some(2) && refused.stderr.contains("no spec.toml"), "{}", refused.stderr);
+        assert!(refused.code == Some(2) && refused.stderr.contains(why), "{}", refused.stderr);
     }
 }
 
