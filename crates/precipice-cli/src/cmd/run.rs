@@ -175,9 +175,9 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
         ));
     }
     lines.push(format!(
-        "{} at {:.0} steps/s, digest {}",
+        "{} at {} steps/s, digest {}",
         duration(manifest.seconds),
-        manifest.steps_per_s,
+        commas(manifest.steps_per_s as u64),
         &manifest.digest[..16]
     ));
     lines.push(format!("{}", report.run_dir.root().display()));

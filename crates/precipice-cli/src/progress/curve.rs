@@ -129,7 +129,7 @@ impl Curve {
         };
         let attention = [("ILA1", metric::ILA1), ("TILA2", metric::TILA2), ("TLA2", metric::TLA2)];
         let attention: Vec<String> = attention.into_iter().filter_map(|(name, metric)| named(name, metric)).collect();
-        let order = [("beta", metric::BETA), ("alpha", metric::ALPHA), ("xi", metric::XI)];
+        let order = [("beta", metric::BETA), ("alpha\u{2032}", metric::ALPHA_LABELS), ("xi", metric::XI)];
         let order: Vec<String> = order
             .into_iter()
             .map(|(name, metric)| (name, row.get(&metric.main())))

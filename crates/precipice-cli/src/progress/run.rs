@@ -82,7 +82,7 @@ impl Running {
         let (done, seconds) = ((self.step - first) as f64, since.seconds());
         let left = left(remaining(done, (self.n_steps - first) as f64, seconds));
         let rate = done / seconds.max(1e-9);
-        let rate = if rate < 10.0 { format!("{rate:.2} steps/s") } else { format!("{rate:.0} steps/s") };
+        let rate = if rate < 10.0 { format!("{rate:.2} steps/s") } else { format!("{} steps/s", commas(rate as u64)) };
         vec![steps, left, self.beyond.clone().unwrap_or_default(), rate, format!("batch loss {}", fraction(self.loss))]
     }
 

@@ -99,7 +99,7 @@ impl Run {
             return vec![steps, format!("nobody is making it, last row {} ago", duration(self.age()))];
         }
         let seconds = self.rate.map(|rate| ((total - self.step.min(total)) as f64 / rate - self.age()).max(0.0));
-        let rate = self.rate.map_or(String::new(), |rate| format!("{rate:.0} steps/s"));
+        let rate = self.rate.map_or(String::new(), |rate| format!("{} steps/s", commas(rate as u64)));
         vec![steps, left(seconds), rate, format!("last row {} ago", duration(self.age()))]
     }
 
