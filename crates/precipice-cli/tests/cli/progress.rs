@@ -24,7 +24,8 @@ fn a_stored_run_is_watched_once() {
     let scratch = Scratch::new();
     scratch.run(&[&TINY[..], &["--out", "run"]].concat()).ok();
     let shown = scratch.run(&["watch", "run"]).ok();
-    let told = ["60/60 steps · ended", "accuracy ", "ILA1 ", "TILA2 ", "TLA2 ", "beta ", "alpha\u{2032} ", "xi ", "1/N = "];
+    let told =
+        ["60/60 steps · ended", "accuracy ", "ILA1 ", "TILA2 ", "TLA2 ", "beta ", "alpha\u{2032} ", "xi ", "1/N = "];
     assert!(told.iter().all(|words| shown.stdout.contains(words)), "{}", shown.stdout);
     assert!(shown.stdout.contains("no jump within 60 steps"), "the outcome: {}", shown.stdout);
     assert_eq!(scratch.run(&["watch", "run", "--once"]).ok().stdout, shown.stdout);
