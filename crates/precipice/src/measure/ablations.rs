@@ -5,7 +5,7 @@ use super::attention::HeadOutput;
 use super::inside::Rooms;
 use super::metric::{self, Metric};
 use super::{Column, Probe, Row};
-use crate::model::Ablation;
+use crate::model::{Ablation, Reads};
 use crate::spec::{AblationMode, AblationSpec, ProbeSpec};
 use crate::train::Trainer;
 use crate::workers::Workers;
@@ -14,30 +14,35 @@ use crate::workers::Workers;
 #[derive(Debug)]
 pub struct Ablations {
     heads: Vec<AblationSpec>,
-    /// None where there is nothing to replace.
+    /// For answers without a head; none where there is nothing to replace.
     rooms: Option<Rooms>,
+    /// For what heads write at every token; none where no mean is asked for.
+    whole: Option<Rooms>,
 }
 
 impl Ablations {
     /// Those of a spec.
     pub fn new(trainer: &Trainer, probes: &ProbeSpec) -> Self {
-        let rooms = (!probes.ablations.is_empty()).then(|| Rooms::new(trainer, probes.sequences));
-        Self { heads: probes.ablations.clone(), rooms }
+        let heads = probes.ablations.clone();
+        let rooms = (!heads.is_empty()).then(|| Rooms::new(trainer, probes.sequences, Reads::QueryOnly));
+        let has_means = heads.iter().any(|ablation| ablation.mode == AblationMode::Mean);
+        let whole = has_means.then(|| Rooms::new(trainer, probes.sequences, Reads::All));
+        Self { heads, rooms, whole }
     }
-}
 
-/// Accuracy with one head replaced.
-fn ablated(rooms: &Rooms, trainer: &Trainer, ablation: &AblationSpec, workers: &dyn Workers) -> Accuracy {
-    let AblationSpec { layer, head, mode } = *ablation;
-    let replacement = match mode {
-        AblationMode::Zero => {
+    /// Accuracy with one head replaced.
+    fn ablated(&self, rooms: &Rooms, trainer: &Trainer, ablation: &AblationSpec, workers: &dyn Workers) -> Accuracy {
+        let AblationSpec { layer, head, .. } = *ablation;
+        let written = |whole: &Rooms| whole.tally(trainer, None, workers, || HeadOutput::new(layer, head)).mean();
+        let nothing = || {
             let description = trainer.model().description();
             vec![0.0; description.n_tokens() * description.d_head]
-        }
-        AblationMode::Mean => rooms.tally(trainer, None, workers, || HeadOutput::new(layer, head)).mean(),
-    };
-    let ablation = Ablation { layer, head, replacement };
-    rooms.tally(trainer, Some(&ablation), workers, Accuracy::default)
+        };
+        let is_mean = ablation.mode == AblationMode::Mean;
+        let replacement = self.whole.as_ref().filter(|_| is_mean).map_or_else(nothing, written);
+        let ablation = Ablation { layer, head, replacement };
+        rooms.tally(trainer, Some(&ablation), workers, Accuracy::default)
+    }
 }
 
 /// Where the accuracy without a head stands.
@@ -54,7 +59,7 @@ impl Probe for Ablations {
     fn measure(&mut self, trainer: &Trainer, workers: &dyn Workers, row: &mut Row) {
         let Some(rooms) = &self.rooms else { return };
         for ablation in &self.heads {
-            row.push(column_of(ablation), ablated(rooms, trainer, ablation, workers).accuracy());
+            row.push(column_of(ablation), self.ablated(rooms, trainer, ablation, workers).accuracy());
         }
     }
 }

@@ -22,10 +22,10 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// For so many sequences.
-    pub fn new(trainer: &Trainer, n_sequences: usize) -> Self {
+    /// For so many sequences, of which every token is computed or what the query's answer needs.
+    pub fn new(trainer: &Trainer, n_sequences: usize, reads: Reads) -> Self {
         let capacity = CHUNK.min(n_sequences.div_ceil(N_SHARDS));
-        let room = |_| (trainer.task().workspace(capacity), trainer.model().trace(capacity, Reads::All));
+        let room = |_| (trainer.task().workspace(capacity), trainer.model().trace(capacity, reads));
         Self { rooms: (0..N_SHARDS).map(room).map(Mutex::new).collect(), n_sequences }
     }
 
@@ -87,15 +87,22 @@ pub struct Inside {
 impl Inside {
     /// On the first sequences of the probed set.
     pub fn new(trainer: &Trainer, n_sequences: usize) -> Self {
-        Self { rooms: Rooms::new(trainer, n_sequences) }
+        Self { rooms: Rooms::new(trainer, n_sequences, Reads::All) }
     }
 
     /// Looks inside.
     pub fn look(&self, trainer: &Trainer, workers: &dyn Workers) -> Findings {
-        let attention = self.rooms.tally(trainer, None, workers, AttentionScores::default);
-        let heads = attention.leading_heads();
-        let both = || (Interactions::of_heads(&heads), OrderSums::of_heads(&heads));
-        let (interactions, sums) = self.rooms.tally(trainer, None, workers, both);
+        let of_heads = |heads: &[usize]| (Interactions::of_heads(heads), OrderSums::of_heads(heads));
+        let model = trainer.model();
+        let (attention, (interactions, sums)) = if (0..model.n_layers()).all(|layer| model.n_heads(layer) == 1) {
+            // Single heads lead, so that one pass is enough.
+            let heads = vec![0; model.n_layers()];
+            self.rooms.tally(trainer, None, workers, || (AttentionScores::default(), of_heads(&heads)))
+        } else {
+            let attention = self.rooms.tally(trainer, None, workers, AttentionScores::default);
+            let heads = attention.leading_heads();
+            (attention, self.rooms.tally(trainer, None, workers, || of_heads(&heads)))
+        };
         let context = context_of(trainer.task().facts(), trainer.model().description()).ok();
         let order_parameters = context.map(|context| OrderParameters::new(context, &sums));
         Findings { attention, interactions, order_parameters }

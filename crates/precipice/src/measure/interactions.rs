@@ -73,12 +73,19 @@ pub struct Interactions {
     scratch: Scratch,
 }
 
-/// Stacked parts `[3, M, C]`, queries and keys of the parts `[3, M, E]`, scores of one query `[9, T]`.
+/// Room for one layer.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Scratch {
-    parts: Vec<f32>,
+    /// What earlier layers wrote, `[M, C]`.
+    buffer: Vec<f32>,
+    /// Queries of the parts, `[3, R, E]`: of every token in the first layer, of the query alone above it.
     q: Vec<f32>,
+    /// Keys of the parts, `[3, M, E]`.
     k: Vec<f32>,
+    /// Those of one sequence, `[3, E, T]`.
+    keys: Vec<f64>,
+    /// Scores of one query, `[3, 3, T]`.
+    scores: Vec<f64>,
 }
 
 impl Interactions {
@@ -110,14 +117,14 @@ impl Tally for Interactions {
             return;
         }
         self.layers.resize(model.n_layers(), LayerInteractions::default());
+        let t = batch.n_tokens();
         for layer in 0..model.n_layers() {
-            split_scores(model, params, batch, trace, layer, self.heads[layer], &mut self.scratch);
-            let (t, e) = (batch.n_tokens(), model.attention(layer).d_head());
-            let scale = model.attention(layer).score_scale();
+            let split = Split::new(model, params, batch, trace, layer, self.heads[layer], &mut self.scratch);
             for s in 0..batch.n_sequences {
+                split.gather_keys(s, &mut self.scratch);
                 for (query, key) in pattern_of(layer, batch, s) {
-                    let scores = nine_scores(&self.scratch, batch.n_sequences * t, e, scale, s * t, query);
-                    self.layers[layer].add(&scores, query + 1, key);
+                    split.score(s, query, &mut self.scratch);
+                    self.layers[layer].add(&self.scratch.scores, t, query + 1, key);
                 }
             }
         }
@@ -145,62 +152,100 @@ pub fn pattern_of(layer: usize, batch: &Batch, sequence: usize) -> Vec<(usize, u
     }
 }
 
-/// Queries and keys of each part of the residual stream before a layer.
-fn split_scores(
-    model: &Model<f32>,
-    params: &Params<f32>,
-    batch: &Batch,
-    trace: &Trace<f32>,
-    layer: usize,
-    head: usize,
-    scratch: &mut Scratch,
-) {
-    let dims = model.embed_dims();
-    let (c, m) = (dims.d_model, batch.n_sequences * batch.n_tokens());
-    let content = dims.d_pos..dims.d_pos + dims.d_item;
-    scratch.parts.clear();
-    scratch.parts.resize(3 * m * c, 0.0);
-    let (content_part, rest) = scratch.parts.split_at_mut(m * c);
-    let (position_part, buffer_part) = rest.split_at_mut(m * c);
-    let embedded = &trace.blocks[0].resid_pre;
-    let before = &trace.blocks[layer].resid_pre;
-    for row in 0..m {
-        let u = &embedded[row * c..(row + 1) * c];
-        content_part[row * c..(row + 1) * c][content.clone()].copy_from_slice(&u[content.clone()]);
-        position_part[row * c..][..dims.d_pos].copy_from_slice(&u[..dims.d_pos]);
-        for j in 0..c {
-            buffer_part[row * c + j] = before[row * c + j] - u[j];
-        }
-    }
-    let attention = model.attention(layer);
-    let e = attention.d_head();
-    let (w_q, w_k) = attention.query_and_key_maps(&params.values, head);
-    let parts = MatRef::new(&scratch.parts, 3 * m, c);
-    for (w, out) in [(w_q, &mut scratch.q), (w_k, &mut scratch.k)] {
-        out.resize(3 * m * e, 0.0);
-        f32::gemm(model.kernels(), MatMut::new(out, 3 * m, e), Fill::Set, parts, MatRef::new(w, c, e));
-    }
+/// Queries and keys of each part of the residual stream before a layer, `[a]` and `[b]` in the order of [`PARTS`].
+struct Split {
+    n_sequences: usize,
+    n_tokens: usize,
+    d_head: usize,
+    scale: f64,
+    /// Parts that are not zero: in the first layer nothing has been written yet.
+    n_parts: usize,
+    /// Rows of queries a sequence: all, or the last.
+    n_queries: usize,
 }
 
-/// Scores of one query on its visible keys, `[a][b][key]`.
-fn nine_scores(scratch: &Scratch, m: usize, e: usize, scale: f64, first: usize, query: usize) -> [[Vec<f64>; 3]; 3] {
-    let row = |x: &[f32], part: usize, token: usize| -> Vec<f64> {
-        x[(part * m + first + token) * e..][..e].iter().map(|&x| f64::from(x)).collect()
-    };
-    let q: Vec<Vec<f64>> = (0..3).map(|a| row(&scratch.q, a, query)).collect();
-    std::array::from_fn(|a| {
-        std::array::from_fn(|b| {
-            let score = |key| q[a].iter().zip(row(&scratch.k, b, key)).map(|(x, y)| x * y).sum::<f64>() * scale;
-            (0..=query).map(score).collect()
-        })
-    })
+impl Split {
+    fn new(
+        model: &Model<f32>,
+        params: &Params<f32>,
+        batch: &Batch,
+        trace: &Trace<f32>,
+        layer: usize,
+        head: usize,
+        scratch: &mut Scratch,
+    ) -> Self {
+        let (dims, t) = (model.embed_dims(), batch.n_tokens());
+        let (c, s) = (dims.d_model, batch.n_sequences);
+        let attention = model.attention(layer);
+        let (e, is_first) = (attention.d_head(), layer == 0);
+        let (n_parts, n_queries) = if is_first { (2, t) } else { (3, 1) };
+        let (embedded, before) = (&trace.blocks[0].resid_pre[..s * t * c], &trace.blocks[layer].resid_pre);
+        scratch.buffer.clear();
+        if !is_first {
+            scratch.buffer.extend(before.iter().zip(embedded).map(|(x, u)| x - u));
+        }
+        let (content, position) = (dims.d_pos..dims.d_pos + dims.d_item, 0..dims.d_pos);
+        let parts = [(embedded, content), (embedded, position), (&scratch.buffer[..], 0..c)];
+        let (w_q, w_k) = attention.query_and_key_maps(&params.values, head);
+        let maps = [(w_q, n_queries, &mut scratch.q), (w_k, t, &mut scratch.k)];
+        for (w, n_rows, out) in maps {
+            out.clear();
+            out.resize(3 * s * n_rows * e, 0.0);
+            for ((x, columns), out) in parts[..n_parts].iter().zip(out.chunks_exact_mut(s * n_rows * e)) {
+                // Products with the columns that a part does not have are zero. Of no columns nothing is left.
+                if columns.is_empty() {
+                    continue;
+                }
+                let stride = if n_rows == t { c } else { t * c };
+                let start = if n_rows == t { 0 } else { (t - 1) * c } + columns.start;
+                let x = MatRef::with_row_stride(&x[start..], s * n_rows, columns.len(), stride);
+                let w = MatRef::new(&w[columns.start * e..columns.end * e], columns.len(), e);
+                f32::gemm(model.kernels(), MatMut::new(out, s * n_rows, e), Fill::Set, x, w);
+            }
+        }
+        Self { n_sequences: s, n_tokens: t, d_head: e, scale: attention.score_scale(), n_parts, n_queries }
+    }
+
+    /// Keys of a sequence side by side, so that all of them are scored at once.
+    fn gather_keys(&self, s: usize, scratch: &mut Scratch) {
+        let (t, e) = (self.n_tokens, self.d_head);
+        scratch.keys.resize(3 * e * t, 0.0);
+        for b in 0..self.n_parts {
+            let rows = &scratch.k[(b * self.n_sequences + s) * t * e..][..t * e];
+            let keys = &mut scratch.keys[b * e * t..][..e * t];
+            for (key, row) in rows.chunks_exact(e).enumerate() {
+                row.iter().enumerate().for_each(|(j, &x)| keys[j * t + key] = f64::from(x));
+            }
+        }
+    }
+
+    /// Scores of one query on its visible keys; sums over the head's width, in order.
+    fn score(&self, s: usize, query: usize, scratch: &mut Scratch) {
+        let (t, e, n_visible) = (self.n_tokens, self.d_head, query + 1);
+        let row = s * self.n_queries + if self.n_queries == t { query } else { 0 };
+        scratch.scores.clear();
+        scratch.scores.resize(9 * t, 0.0);
+        for a in 0..self.n_parts {
+            let q = &scratch.q[(a * self.n_sequences * self.n_queries + row) * e..][..e];
+            for b in 0..self.n_parts {
+                let keys = &scratch.keys[b * e * t..][..e * t];
+                let scores = &mut scratch.scores[(a * 3 + b) * t..][..n_visible];
+                for (&q, keys) in q.iter().zip(keys.chunks_exact(t)) {
+                    let q = f64::from(q);
+                    scores.iter_mut().zip(keys).for_each(|(score, key)| *score += q * key);
+                }
+                scores.iter_mut().for_each(|score| *score *= self.scale);
+            }
+        }
+    }
 }
 
 impl LayerInteractions {
-    fn add(&mut self, scores: &[[Vec<f64>; 3]; 3], n_visible: usize, key: usize) {
+    /// Adds one query's scores `[3, 3, T]`.
+    fn add(&mut self, scores: &[f64], n_tokens: usize, n_visible: usize, key: usize) {
         let mut whole = vec![0.0; n_visible];
-        for (sums, part) in self.parts.iter_mut().flatten().zip(scores.iter().flatten()) {
-            sums.add(part, key);
+        for (sums, part) in self.parts.iter_mut().flatten().zip(scores.chunks_exact(n_tokens)) {
+            sums.add(&part[..n_visible], key);
             whole.iter_mut().zip(part).for_each(|(w, p)| *w += p);
         }
         self.whole.add(&whole, key);

@@ -63,7 +63,7 @@ pub struct AttentionTrace<T> {
     d_pattern: Vec<T>,
 }
 
-/// A head whose output is replaced.
+/// A head whose output is replaced; its queries, keys and pattern are not computed.
 #[derive(Clone, Debug)]
 pub struct Ablation<T> {
     /// Layer, from 0.
@@ -222,7 +222,9 @@ impl Attention {
         let r = s * rows;
         let all = MatRef::new(input, m, c);
         let queries = self.query_rows(input, s, rows);
-        for h in 0..self.n_heads {
+        // What a replaced head would attend to is not asked.
+        let is_replaced = |h: usize| ablation.is_some_and(|ablation| ablation.head == h);
+        for h in (0..self.n_heads).filter(|&h| !is_replaced(h)) {
             let map = |w: &Range<usize>| MatRef::new(&p[self.of_head(w, h)], c, e);
             let head = |x: &mut Vec<T>, w: &Range<usize>, rows: MatRef<'_, T>, count: usize| {
                 let to = MatMut::with_row_stride(&mut x[h * e..], count, e, width);
@@ -236,7 +238,7 @@ impl Attention {
             let scale = T::from_f64(self.score_scale);
             trace.q[..r * width].iter_mut().for_each(|q| *q *= scale);
         }
-        for i in 0..s * self.n_heads {
+        for i in (0..s * self.n_heads).filter(|i| !is_replaced(i % self.n_heads)) {
             self.attend(kernels, i / self.n_heads, i % self.n_heads, batch, trace);
         }
         if self.damping != 1.0 {
