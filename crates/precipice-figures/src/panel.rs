@@ -108,8 +108,8 @@ impl Panel {
             }
             let mut line =
                 LinePlot::new().with_data(points()).with_color(entry.color).with_stroke_width(style::SERIES_WIDTH);
-            if entry.stroke == Stroke::Dashed {
-                line = line.with_line_style(kuva::plot::LineStyle::Custom(style::PREDICTION_DASH.into()));
+            if let Some(dashes) = entry.stroke.dashes() {
+                line = line.with_line_style(kuva::plot::LineStyle::Custom(dashes.into()));
             }
             self.plots.push(Plot::Line(line));
         }

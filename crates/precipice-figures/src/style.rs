@@ -60,6 +60,10 @@ pub const SKY: &str = "#56b4e9";
 /// Colors of series, in order; Okabe-Ito's yellow is too faint on white, and purple is
 /// kept for the transition.
 pub const SERIES: [&str; 6] = [BLUE, VERMILLION, GREEN, ORANGE, SKY, INK];
+/// Brown, beside Okabe and Ito's.
+pub const BROWN: &str = "#7a4a1e";
+/// Colors of series where there may be many; those that look alike come last.
+pub const MANY_SERIES: [&str; 7] = [BLUE, VERMILLION, GREEN, ORANGE, INK, BROWN, SKY];
 /// Item tokens.
 pub const ITEM: &str = BLUE;
 /// Label tokens.
@@ -99,6 +103,9 @@ pub const POINT_RADIUS: f64 = 3.0;
 pub const REFERENCE_DASH: &str = "5 4";
 /// Dashes of predicted curves.
 pub const PREDICTION_DASH: &str = "9 5";
+
+/// Dots of a third curve on a dashed one on a solid one.
+pub const DOTS: &str = "3 11";
 
 /// Space around the page.
 pub const PADDING: f64 = 18.0;

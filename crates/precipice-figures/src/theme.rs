@@ -36,7 +36,7 @@ impl Theme {
 }
 
 /// What is drawn on the page in light, and what in dark. Colors of cells and surfaces stand for values and stay.
-const DARK: [(&str, &str); 15] = [
+const DARK: [(&str, &str); 16] = [
     (style::PAGE, "#15181c"),
     (style::INK, "#e8e8e8"),
     (style::MUTED, "#a6a6a6"),
@@ -49,6 +49,7 @@ const DARK: [(&str, &str); 15] = [
     (style::PURPLE, "#d68fb8"),
     (style::ORANGE, "#f2b134"),
     (style::SKY, "#7cc7f2"),
+    (style::BROWN, "#c49a6c"),
     (style::JUMP_INK, "#e3a6c8"),
     (style::RIGHT, "#3ccfa2"),
     (style::WRONG, "#ff7d52"),
