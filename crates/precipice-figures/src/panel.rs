@@ -187,7 +187,7 @@ impl Panel {
         // Names of rows take more room than numbers do.
         let label_left = if has_rows { style::PADDING } else { self.area.left - style::AXIS_SPACE - wide };
         let at = (label_left + f64::from(style::BODY_SIZE), middle_y);
-        canvas.upward_text(at, y_label, label);
+        canvas.upright_name(at, y_label, self.area.height);
         if lowest {
             let at = (middle_x, self.area.bottom() + STEP_AXIS_SPACE - 6.0);
             canvas.text(at, &self.x_name, label.middle());
