@@ -41,6 +41,10 @@ pub const MASKED: &str = "#e9e9e9";
 pub const ON_DARK_CELL: &str = "#fefefe";
 /// Text on light cells, whatever the page.
 pub const ON_LIGHT_CELL: &str = "#1b1b1b";
+/// Text on cells of strong attention, which are dark on a light page and bright on a dark one.
+pub const ON_STRONG: &str = "#fdfdfd";
+/// Text on cells of weak attention.
+pub const ON_WEAK: &str = "#1c1c1c";
 /// Cells without a value.
 pub const UNDEFINED: &str = "#bdbdbd";
 
@@ -82,8 +86,8 @@ pub const JUMP_OPACITY: f64 = 0.22;
 pub const RIGHT: &str = "#007a59";
 /// A wrong answer, which bears a cross too.
 pub const WRONG: &str = "#c03000";
-/// A loss that the theory predicts, beside the measured one in ink.
-pub const PREDICTION: &str = ORANGE;
+/// What formulas predict, beside what was measured in ink: none of the order parameters' colors.
+pub const FORMULAS: [&str; 2] = [SKY, BROWN];
 /// Standard-error bands.
 pub const BAND_OPACITY: f64 = 0.22;
 
@@ -117,6 +121,19 @@ pub const TICK_LENGTH: f64 = 5.0;
 /// The color of the `idx`-th series; repeats after six.
 pub fn series_color(idx: usize) -> &'static str {
     SERIES[idx % SERIES.len()]
+}
+
+/// The color of an order parameter, the same in every figure; none of a series that is not one.
+pub fn parameter_color(name: &str) -> Option<&'static str> {
+    let color = match name {
+        "beta" => BLUE,
+        "alpha" => VERMILLION,
+        "xi" => GREEN,
+        "alpha among labels" => ORANGE,
+        "beta_2" => INK,
+        _ => return None,
+    };
+    Some(color)
 }
 
 /// One line of text at `size`, in SVG units.
