@@ -110,6 +110,16 @@ impl Canvas {
         self.turned_text(at, content, look.middle(), Some(-90.0));
     }
 
+    /// The name of an upright axis that is `length` long, beside it; `at` is the middle of its baseline. A longer name
+    /// is broken, and its first line stands further left.
+    pub fn upright_name(&mut self, at: (f64, f64), name: &str, length: f64) {
+        let row = style::line_height(style::BODY_SIZE);
+        let lines = text::wrap(name, style::BODY_SIZE, length);
+        for (i, line) in lines.iter().rev().enumerate() {
+            self.upward_text((at.0 - i as f64 * row, at.1), line, TextStyle::body());
+        }
+    }
+
     fn turned_text(&mut self, at: (f64, f64), content: &str, look: TextStyle<'_>, rotate: Option<f64>) {
         self.scene.add(Primitive::Text {
             x: at.0,

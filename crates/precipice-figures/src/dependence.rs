@@ -31,6 +31,8 @@ pub struct DependencePanel {
     pub is_share: bool,
     /// What is measured.
     pub series: Vec<DependenceSeries>,
+    /// What the intervals around medians are: `95 % interval`, `range of seeds`.
+    pub interval_name: String,
     /// Dashed lines with their labels.
     pub references: Vec<(String, f64)>,
 }
@@ -72,7 +74,7 @@ const SEEDS_MAX: usize = 200;
 /// let point = |median: f64| DependencePoint { seeds: vec![median], median, interval: [f64::NAN; 2], ..Default::default() };
 /// let late = DependencePoint { censored: vec![3000.0], median: f64::NAN, interval: [f64::NAN; 2], ..Default::default() };
 /// let series = DependenceSeries { name: "a seed".to_owned(), points: vec![point(900.0), point(1400.0), late] };
-/// let panel = DependencePanel { y_name: "jump".to_owned(), is_share: false, series: vec![series], references: Vec::new() };
+/// let panel = DependencePanel { y_name: "jump".to_owned(), is_share: false, interval_name: String::new(), series: vec![series], references: Vec::new() };
 /// let figure = dependence(&Dependence {
 ///     title: "When it jumps".to_owned(),
 ///     x_name: "labels".to_owned(),
@@ -138,8 +140,8 @@ fn entries(panel: &DependencePanel) -> Vec<Entry> {
         .collect();
     let has_interval = points().any(|point| point.interval.iter().any(|end| !end.is_nan()));
     if points().any(|point| check::is_shown(point.median)) {
-        let words = if has_interval { "median, 95 % interval" } else { "median" };
-        all.push(entry(words, style::series_color(0), Stroke::Solid));
+        let interval = if has_interval { format!(", {}", panel.interval_name) } else { String::new() };
+        all.push(entry(&format!("median{interval}"), style::series_color(0), Stroke::Solid));
     }
     if points().any(|point| !point.censored.is_empty()) {
         all.push(entry("not by its last step", style::series_color(0), Stroke::Rings));
@@ -212,6 +214,7 @@ mod tests {
         let panel = |y_name: &str, is_share, series| DependencePanel {
             y_name: y_name.into(),
             is_share,
+            interval_name: "range of seeds".into(),
             series,
             references: vec![("1/N".into(), 0.125)],
         };
@@ -232,8 +235,15 @@ mod tests {
     fn seeds_that_did_not_jump_are_open_and_told() {
         let figure = dependence(&data()).unwrap();
         assert_draws(&figure, || dependence(&data()));
-        let labels =
-            ["2 of 3 not by 3,000", ">not by 3,000", "not by its last step", "median", "in context", "1/N", "3 seeds"];
+        let labels = [
+            "2 of 3 not by 3,000",
+            ">not by 3,000",
+            "not by its last step",
+            "median, range of seeds",
+            "in context",
+            "1/N",
+            "3 seeds",
+        ];
         shows(&figure, &labels);
         let open = figure.svg().matches("fill=\"#ffffff\" stroke=\"#0072b2\"").count();
         assert_eq!(open, 5 + 1, "five runs and the legend");

@@ -85,7 +85,7 @@ pub fn ensemble(data: &Ensemble) -> Result<Figure, FigureError> {
         let (times, shares) = staircase(member);
         lower.series(&times, &shares, entry);
     }
-    upper.draw(&mut canvas, &format!("{}, 10–90 %", data.y_name), false);
+    upper.draw(&mut canvas, &format!("{}, middle 80\u{202f}% of runs", data.y_name), false);
     lower.draw(&mut canvas, "not yet jumped", true);
     Ok(canvas.finish(lower_area.bottom() + STEP_AXIS_SPACE))
 }
@@ -118,12 +118,33 @@ mod tests {
             last: 300.0,
         };
         let data = Ensemble { title: "t".to_owned(), y_name: "accuracy".to_owned(), members: vec![member] };
-        assert!(ensemble(&data).unwrap().svg().contains("not yet jumped"));
+        let svg = ensemble(&data).unwrap().svg().to_owned();
+        assert!(svg.contains("not yet jumped") && svg.contains("middle 80") && !svg.contains("10–90"));
         let corners = staircase(&data.members[0]);
         assert_eq!(corners, (vec![0.0, 150.0, 150.0, 300.0], vec![1.0, 1.0, 0.5, 0.5]));
         let mut torn = data.clone();
         torn.members[0].not_jumped.clear();
         assert!(ensemble(&torn).is_err());
         assert!(ensemble(&Ensemble { members: Vec::new(), ..data }).is_err());
+    }
+
+    #[test]
+    fn a_name_longer_than_the_panel_is_broken() {
+        let member = EnsembleMember {
+            name: "s = 1".to_owned(),
+            steps: vec![0.0, 100.0],
+            quantiles: vec![[0.1, 0.2, 0.3]; 2],
+            jump_times: Vec::new(),
+            not_jumped: Vec::new(),
+            last: 100.0,
+        };
+        let y_name = "share of the loss that is explained".to_owned();
+        let data = Ensemble { title: "t".to_owned(), y_name, members: vec![member] };
+        let svg = ensemble(&data).unwrap().svg().to_owned();
+        let turned = svg.split("<text").filter(|tag| tag.contains("rotate(-90"));
+        let words = turned.map(|tag| &tag[tag.find('>').unwrap() + 1..tag.find("</").unwrap()]);
+        let widths: Vec<f64> = words.map(|line| crate::text::width(line, style::BODY_SIZE)).collect();
+        assert_eq!(widths.len(), 3, "two lines, and the lower panel's one");
+        assert!(widths.iter().all(|width| *width <= ACCURACY_HEIGHT), "{widths:?}");
     }
 }

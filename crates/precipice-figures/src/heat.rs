@@ -4,12 +4,12 @@ use kuva::plot::ColorMap;
 use kuva::render::render_utils::compute_tick_step;
 
 use super::canvas::{Area, Canvas, TextStyle};
-use super::{style, text};
+use super::{shades, style, text};
 
 /// How a value becomes a color.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scale {
-    /// Attention, 0 to 1: white to dark blue. The color follows the square root, so that
+    /// Attention, 0 to 1: white to dark blue, on a dark page black to light blue. The color follows the square root, so that
     /// attention spread thin over many tokens stays visible.
     Attention,
     /// A signed quantity from `-bound` (blue) over 0 (white) to `bound` (red).
@@ -29,7 +29,7 @@ impl Scale {
             return style::UNDEFINED.into();
         }
         match self {
-            Scale::Attention => ColorMap::Blues.map(value.max(0.0).sqrt()),
+            Scale::Attention => shades::attention(value.max(0.0).sqrt()),
             Scale::Contrast { bound } => ColorMap::RedBlue.map(0.5 - 0.5 * value / bound),
             Scale::Loss { high } => ColorMap::Viridis.map(value / high),
             Scale::Fraction => ColorMap::Blues.map(value.clamp(0.0, 1.0)),
@@ -46,6 +46,9 @@ impl Scale {
             Scale::Fraction => value > 0.55,
             Scale::Steps { .. } => self.lateness(value) < 0.5,
         };
+        if self == Scale::Attention {
+            return if dark { style::ON_STRONG } else { style::ON_WEAK };
+        }
         if dark { style::ON_DARK_CELL } else { style::ON_LIGHT_CELL }
     }
 

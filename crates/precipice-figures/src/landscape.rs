@@ -251,6 +251,8 @@ mod tests {
             "β follows the flow",
         ];
         shows(&figure, &labels);
+        let on_surface = format!("width=\"34\" height=\"14\" fill=\"{}\"", data().rows[0].surface.scale().color(1.8));
+        assert_eq!(figure.svg().matches(&on_surface).count(), 6, "in each row two paths and the line between basins");
     }
 
     #[test]

@@ -60,9 +60,25 @@ pub struct MorePanel {
 /// A dashed line: its label and its value.
 type Reference = (String, f64);
 
+/// A panel before it is drawn.
+struct Drawn<'a> {
+    y_name: &'a str,
+    series: &'a [Series],
+    y: (f64, f64),
+    height: f64,
+    references: Vec<Reference>,
+}
+
+impl<'a> Drawn<'a> {
+    fn new(y_name: &'a str, series: &'a [Series], y: (f64, f64), height: f64, references: Vec<Reference>) -> Self {
+        Self { y_name, series, y, height, references }
+    }
+}
+
 const ACCURACY_HEIGHT: f64 = 230.0;
 const LOSS_HEIGHT: f64 = 190.0;
 const MORE_HEIGHT: f64 = 150.0;
+const PANEL_GAP: f64 = 20.0;
 /// Characters.
 const LONGEST_SHARED: usize = 34;
 
@@ -78,42 +94,41 @@ pub fn learning_curve(data: &LearningCurve) -> Result<Figure, FigureError> {
     let lines = || accuracy_lines.iter().chain(&loss_lines);
     let room = edge_room(lines().map(|(name, _)| name.as_str()));
     let x = step_range(&data.steps);
-    let more = data.more.iter().flat_map(|panel| &panel.series);
-    let entries = entries(data.accuracy.iter().chain(&data.loss).chain(more));
-
-    let (mut canvas, mut top) = Canvas::new(style::WIDTH, &data.title);
-    let width = style::WIDTH - 2.0 * style::PADDING - style::AXIS_SPACE - room;
-    let area = |top: f64, height: f64| Area { left: style::PADDING + style::AXIS_SPACE, top, width, height };
-    if entries.len() > 1 {
-        let left = area(top, 0.0).left;
-        top = legend(&mut canvas, &entries, left, style::WIDTH - style::PADDING, top) + 4.0;
-    }
-    if data.jump.is_some() {
-        top += style::line_height(style::BODY_SIZE);
-    }
-    let mut upper = Panel::new(area(top + 6.0, ACCURACY_HEIGHT), x, (0.0, 1.05));
-    add_lines(&mut upper, data, &data.accuracy, &entries);
-    if let Some(jump) = &data.jump {
-        upper.jump_label(&mut canvas, jump, style::JUMP_INK);
-    }
-    let upper_area = area(top + 6.0, ACCURACY_HEIGHT);
-    finish_panel(&mut canvas, upper, upper_area, accuracy_lines, "accuracy", false);
-
-    let lower_area = area(upper_area.bottom() + 26.0, LOSS_HEIGHT);
+    let colors = Colors::of(data);
     let y = loss_range(data, &loss_lines);
-    let mut lower = Panel::new(lower_area, x, y);
-    add_lines(&mut lower, data, &data.loss, &entries);
-    finish_panel(&mut canvas, lower, lower_area, loss_lines, "loss (nats)", data.more.is_empty());
-    let mut bottom = lower_area.bottom();
-    for (i, more) in data.more.iter().enumerate() {
-        let below = area(bottom + 26.0, MORE_HEIGHT);
-        let values = more.series.iter().flat_map(|series| series.values.iter().copied());
-        let mut panel = Panel::new(below, x, value_range(values));
-        add_lines(&mut panel, data, &more.series, &entries);
-        finish_panel(&mut canvas, panel, below, Vec::new(), &more.y_name, i + 1 == data.more.len());
-        bottom = below.bottom();
+    let mut panels = vec![
+        Drawn::new("accuracy", &data.accuracy, (0.0, 1.05), ACCURACY_HEIGHT, accuracy_lines),
+        Drawn::new("loss (nats)", &data.loss, y, LOSS_HEIGHT, loss_lines),
+    ];
+    for more in &data.more {
+        let y = value_range(more.series.iter().flat_map(|series| series.values.iter().copied()));
+        panels.push(Drawn::new(&more.y_name, &more.series, y, MORE_HEIGHT, Vec::new()));
     }
-    Ok(canvas.finish(bottom + STEP_AXIS_SPACE))
+    let (mut canvas, mut top) = Canvas::new(style::WIDTH, &data.title);
+    let left = style::PADDING + style::AXIS_SPACE;
+    let width = style::WIDTH - style::PADDING - left - room;
+    let (mut shown, n_panels) = (Vec::new(), panels.len());
+    for (i, drawn) in panels.into_iter().enumerate() {
+        let entries = colors.entries(&drawn);
+        // What the panel above says of the same lines is not said again, nor what the axis says.
+        let is_told = entries == shown || entries.len() == 1 && entries[0].name == drawn.y_name;
+        if colors.0.len() > 1 && !is_told {
+            top = legend(&mut canvas, &entries, left, style::WIDTH - style::PADDING, top) + 4.0;
+            shown.clone_from(&entries);
+        }
+        if i == 0 && data.jump.is_some() {
+            top += style::line_height(style::BODY_SIZE);
+        }
+        let area = Area { left, top: top + 6.0, width, height: drawn.height };
+        let mut panel = Panel::new(area, x, drawn.y);
+        add_lines(&mut panel, data, drawn.series, &entries);
+        if let Some(jump) = data.jump.as_ref().filter(|_| i == 0) {
+            panel.jump_label(&mut canvas, jump, style::JUMP_INK);
+        }
+        finish_panel(&mut canvas, panel, area, drawn.references, drawn.y_name, i + 1 == n_panels);
+        top = area.bottom() + if i + 1 == n_panels { STEP_AXIS_SPACE } else { PANEL_GAP };
+    }
+    Ok(canvas.finish(top))
 }
 
 /// From 0 to the greatest loss or reference.
@@ -136,17 +151,43 @@ fn validate(data: &LearningCurve) -> Result<(), FigureError> {
     check::jump(data.jump.as_ref())
 }
 
-/// One color a name, in order of appearance: a name keeps its color in all panels.
-fn entries<'a>(all: impl Iterator<Item = &'a Series>) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for series in all {
-        if entries.iter().all(|entry| entry.name != series.name) {
-            // The second time round the colors, dashed.
-            let stroke = if entries.len() < style::SERIES.len() { Stroke::Solid } else { Stroke::Dashed };
-            entries.push(Entry { name: series.name.clone(), color: style::series_color(entries.len()), stroke });
+/// Names in order of appearance: a name keeps its color in all panels, and shares it with none.
+struct Colors<'a>(Vec<&'a str>);
+
+impl<'a> Colors<'a> {
+    fn of(data: &'a LearningCurve) -> Self {
+        let mut names: Vec<&str> = Vec::new();
+        let more = data.more.iter().flat_map(|panel| &panel.series);
+        for series in data.accuracy.iter().chain(&data.loss).chain(more) {
+            if !names.contains(&series.name.as_str()) {
+                names.push(&series.name);
+            }
         }
+        Self(names)
     }
-    entries
+
+    /// The lines of a panel. One that lies on an earlier one is broken, so that both are seen.
+    fn entries(&self, panel: &Drawn<'_>) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for (i, series) in panel.series.iter().enumerate() {
+            let nth = self.0.iter().position(|name| *name == series.name).unwrap_or(0);
+            // The second time round the colors, dashed.
+            let fresh = if nth < style::MANY_SERIES.len() { Stroke::Solid } else { Stroke::Dashed };
+            let color = style::MANY_SERIES[nth % style::MANY_SERIES.len()];
+            let below = panel.series[..i].iter().zip(&entries).filter(|(other, _)| is_hidden(series, other, panel));
+            let stroke = below.map(|(_, entry)| entry.stroke.over()).fold(fresh, Stroke::finer);
+            entries.push(Entry { name: series.name.clone(), color, stroke });
+        }
+        entries
+    }
+}
+
+/// Whether two lines lie on each other, within the width of a line, at three of four steps or more.
+fn is_hidden(one: &Series, other: &Series, panel: &Drawn<'_>) -> bool {
+    let near = style::SERIES_WIDTH * (panel.y.1 - panel.y.0) / panel.height;
+    let pairs = one.values.iter().zip(&other.values).filter(|(a, b)| a.is_finite() && b.is_finite());
+    let (n, n_near) = pairs.fold((0, 0), |(n, n_near), (a, b)| (n + 1, n_near + usize::from((a - b).abs() < near)));
+    n > 0 && 4 * n_near >= 3 * n
 }
 
 fn add_lines(panel: &mut Panel, data: &LearningCurve, list: &[Series], entries: &[Entry]) {
@@ -262,6 +303,48 @@ mod tests {
     fn coinciding_references_share_a_label() {
         let data = LearningCurve { n_labels: 8, ..curve() };
         shows(&learning_curve(&data).unwrap(), &["1/L = 1/N = .125"]);
+    }
+
+    /// The strokes of a figure's lines by color, as the panels draw them.
+    fn dashes(figure: &Figure, color: &str) -> Vec<bool> {
+        let of_color = format!("stroke=\"{color}\"");
+        let paths = figure.svg().split('<').filter(|tag| tag.starts_with("path") && tag.contains(&of_color));
+        paths.map(|tag| tag.contains("stroke-dasharray")).collect()
+    }
+
+    #[test]
+    fn a_line_on_another_is_broken() {
+        let mut data = curve();
+        data.accuracy.push(series("stated", data.accuracy[0].values.clone()));
+        data.accuracy.push(series("left out", vec![0.5; data.steps.len()]));
+        let figure = learning_curve(&data).unwrap();
+        assert_eq!(dashes(&figure, style::MANY_SERIES[0]), [false, false], "accuracy and loss");
+        assert_eq!(dashes(&figure, style::MANY_SERIES[1]), [true]);
+        assert_eq!(dashes(&figure, style::MANY_SERIES[2]), [false]);
+        let panel = Drawn::new("accuracy", &data.accuracy, (0.0, 1.05), ACCURACY_HEIGHT, Vec::new());
+        assert_eq!(Colors::of(&data).entries(&panel)[1].stroke, Stroke::Dashed, "the legend says so");
+        data.accuracy.push(series("third", data.accuracy[0].values.clone()));
+        let panel = Drawn::new("accuracy", &data.accuracy, (0.0, 1.05), ACCURACY_HEIGHT, Vec::new());
+        assert_eq!(Colors::of(&data).entries(&panel)[3].stroke, Stroke::Dotted);
+    }
+
+    #[test]
+    fn each_panel_names_its_own_lines_in_colors_of_their_own() {
+        let mut data = curve();
+        let flat = |name: &str, value: f64| series(name, vec![value; data.steps.len()]);
+        let extra = ["b", "c", "d", "e", "f"].iter().enumerate().map(|(i, name)| flat(name, 0.1 * i as f64));
+        let more = MorePanel { y_name: "score".into(), series: vec![flat("on pairs", 0.2), flat("on reverses", 0.6)] };
+        data.accuracy.extend(extra);
+        data.more.push(more);
+        let names = Colors::of(&data);
+        assert_eq!(names.0.len(), 8);
+        let all = style::MANY_SERIES;
+        assert!((0..all.len()).all(|i| !all[..i].contains(&all[i])));
+        let svg = learning_curve(&data).unwrap().svg().to_owned();
+        let at = |text: &str| svg.find(&format!(">{text}<")).unwrap_or_else(|| panic!("{text}"));
+        let is_between = |text: &str, above: &str, below: &str| at(above) < at(text) && at(text) < at(below);
+        assert!(at("f") < at("accuracy") && is_between("on reverses", "loss (nats)", "score"));
+        assert_eq!(svg.matches(">in context<").count(), 2, "the loss has other lines than the accuracy");
     }
 
     #[test]

@@ -16,8 +16,31 @@ pub(super) struct Entry {
 pub(super) enum Stroke {
     Solid,
     Dashed,
+    /// Dots that leave room for the dashes that they lie on.
+    Dotted,
     Points,
     Rings,
+}
+
+impl Stroke {
+    /// The stroke of a line that lies on one of this stroke: what is below shows through its gaps.
+    pub fn over(self) -> Self {
+        if self == Stroke::Solid { Stroke::Dashed } else { Stroke::Dotted }
+    }
+
+    /// The one of two that covers less.
+    pub fn finer(self, other: Self) -> Self {
+        if other == Stroke::Solid || self == Stroke::Dotted { self } else { other }
+    }
+
+    /// Lengths of a line's strokes and gaps, if it has any.
+    pub fn dashes(self) -> Option<&'static str> {
+        match self {
+            Stroke::Dashed => Some(style::PREDICTION_DASH),
+            Stroke::Dotted => Some(style::DOTS),
+            Stroke::Solid | Stroke::Points | Stroke::Rings => None,
+        }
+    }
 }
 
 /// A label at the right edge of a panel, `y` in page coordinates.
@@ -48,9 +71,8 @@ pub(super) fn legend(canvas: &mut Canvas, entries: &[Entry], left: f64, right: f
         }
         let end = (x + SWATCH, y);
         match entry.stroke {
-            Stroke::Solid => canvas.line((x, y), end, entry.color, style::SERIES_WIDTH, None),
-            Stroke::Dashed => {
-                canvas.line((x, y), end, entry.color, style::SERIES_WIDTH, Some(style::PREDICTION_DASH));
+            stroke @ (Stroke::Solid | Stroke::Dashed | Stroke::Dotted) => {
+                canvas.line((x, y), end, entry.color, style::SERIES_WIDTH, stroke.dashes());
             }
             Stroke::Rings => canvas.ring((x + SWATCH / 2.0, y), style::POINT_RADIUS, entry.color),
             Stroke::Points => canvas.disk((x + SWATCH / 2.0, y), style::POINT_RADIUS, entry.color),

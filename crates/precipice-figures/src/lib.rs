@@ -6,9 +6,10 @@
 //!
 //! # Reading order
 //!
-//! [`style`] (every color and size), `text` (numbers and widths), `canvas` (one page), `panel`,
-//! `legend` and `labels` (axes, lines, words that cover nothing), `marks` (of seeds), `heat` (colored cells), `surface` (loss surfaces), `tokens`,
-//! `thumbnail`, `check` (of data), `theme` (other pages), `export` (PNG and PDF), then one file a figure.
+//! [`style`] (every color and size), `shades` (of attention), `text` (numbers and widths), `canvas` (one page),
+//! `panel`, `legend` and `labels` (axes, lines, words that cover nothing), `marks` (of seeds), `heat` (colored
+//! cells), `surface` (loss surfaces), `tokens`, `thumbnail`, `check` (of data), `theme` (other pages), `export`
+//! (PNG and PDF), then one file a figure.
 //!
 //! ```
 //! use precipice_figures::{Guess, LearningCurve, Series, learning_curve};
@@ -51,6 +52,7 @@ mod order_parameters;
 mod panel;
 mod phase_diagram;
 mod scaling;
+mod shades;
 pub mod style;
 mod surface;
 mod surface_body;

@@ -160,7 +160,7 @@ impl<'a> Marks<'a> {
         ink(canvas, (left, top), (left, bottom));
         ink(canvas, (left, bottom), (right, bottom));
         let at = (left - style::AXIS_SPACE + f64::from(style::BODY_SIZE), self.area.center().1);
-        canvas.upward_text(at, y_name, TextStyle::body());
+        canvas.upright_name(at, y_name, self.area.height);
     }
 
     /// A dash at each median, joined where the values are ordered; broken where one is not known.

@@ -98,7 +98,8 @@ impl<'a> OrderPage<'a> {
     pub fn parameters(&mut self, fitted_steps: &[f64], fitted: &[Series], until: f64) {
         let mut entries = self.entries.clone();
         if !fitted.is_empty() {
-            let name = format!("flow of the formula, fitted to the steps up to {}", text::thousands(until));
+            let steps = text::thousands(until);
+            let name = format!("dashed on each color: flow of the formula, fitted to the steps up to {steps}");
             entries.push(Entry { name, color: style::INK, stroke: Stroke::Dashed });
         }
         let right = style::WIDTH - style::PADDING;
@@ -148,7 +149,7 @@ fn validate(data: &OrderParameters) -> Result<(), FigureError> {
 fn entries(parameters: &[(Series, Vec<f64>)]) -> Vec<Entry> {
     let entry = |(idx, (series, _)): (usize, &(Series, Vec<f64>))| Entry {
         name: legend_name(&series.name),
-        color: style::series_color(idx),
+        color: style::parameter_color(&series.name).unwrap_or(style::series_color(idx)),
         stroke: Stroke::Solid,
     };
     parameters.iter().enumerate().map(entry).collect()
@@ -164,10 +165,15 @@ fn loss_entries(predicted: &[Series]) -> Vec<Entry> {
     let measured = Entry { name: "measured loss".into(), color: style::INK, stroke: Stroke::Solid };
     let entry = |(i, series): (usize, &Series)| Entry {
         name: format!("predicted: {}", series.name),
-        color: [style::PREDICTION, style::GREEN][i % 2],
+        color: formula_color(i),
         stroke: Stroke::Dashed,
     };
     [measured].into_iter().chain(predicted.iter().enumerate().map(entry)).collect()
+}
+
+/// The color of the `i`-th formula, in all panels.
+pub(super) fn formula_color(i: usize) -> &'static str {
+    style::FORMULAS[i % style::FORMULAS.len()]
 }
 
 /// The last defined value of each parameter with its label; `NaN` if there is none.
@@ -203,6 +209,8 @@ fn draw_parameters(
         // A flow that leaves the panel is broken off there.
         let within = |v: &f64| if (y.0..=y.1).contains(v) { *v } else { f64::NAN };
         let values: Vec<f64> = series.values.iter().map(within).collect();
+        // Dashes on the parameter's color, so that each flow is seen to be of its parameter.
+        panel.series(fitted.steps, &values, entry);
         panel.series(fitted.steps, &values, &Entry { stroke: Stroke::Dashed, color: style::INK, ..entry.clone() });
     }
     if let Some(jump) = &data.jump {

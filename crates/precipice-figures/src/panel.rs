@@ -108,8 +108,8 @@ impl Panel {
             }
             let mut line =
                 LinePlot::new().with_data(points()).with_color(entry.color).with_stroke_width(style::SERIES_WIDTH);
-            if entry.stroke == Stroke::Dashed {
-                line = line.with_line_style(kuva::plot::LineStyle::Custom(style::PREDICTION_DASH.into()));
+            if let Some(dashes) = entry.stroke.dashes() {
+                line = line.with_line_style(kuva::plot::LineStyle::Custom(dashes.into()));
             }
             self.plots.push(Plot::Line(line));
         }
@@ -187,7 +187,7 @@ impl Panel {
         // Names of rows take more room than numbers do.
         let label_left = if has_rows { style::PADDING } else { self.area.left - style::AXIS_SPACE - wide };
         let at = (label_left + f64::from(style::BODY_SIZE), middle_y);
-        canvas.upward_text(at, y_label, label);
+        canvas.upright_name(at, y_label, self.area.height);
         if lowest {
             let at = (middle_x, self.area.bottom() + STEP_AXIS_SPACE - 6.0);
             canvas.text(at, &self.x_name, label.middle());

@@ -41,6 +41,10 @@ pub const MASKED: &str = "#e9e9e9";
 pub const ON_DARK_CELL: &str = "#fefefe";
 /// Text on light cells, whatever the page.
 pub const ON_LIGHT_CELL: &str = "#1b1b1b";
+/// Text on cells of strong attention, which are dark on a light page and bright on a dark one.
+pub const ON_STRONG: &str = "#fdfdfd";
+/// Text on cells of weak attention.
+pub const ON_WEAK: &str = "#1c1c1c";
 /// Cells without a value.
 pub const UNDEFINED: &str = "#bdbdbd";
 
@@ -60,6 +64,10 @@ pub const SKY: &str = "#56b4e9";
 /// Colors of series, in order; Okabe-Ito's yellow is too faint on white, and purple is
 /// kept for the transition.
 pub const SERIES: [&str; 6] = [BLUE, VERMILLION, GREEN, ORANGE, SKY, INK];
+/// Brown, beside Okabe and Ito's.
+pub const BROWN: &str = "#7a4a1e";
+/// Colors of series where there may be many; those that look alike come last.
+pub const MANY_SERIES: [&str; 7] = [BLUE, VERMILLION, GREEN, ORANGE, INK, BROWN, SKY];
 /// Item tokens.
 pub const ITEM: &str = BLUE;
 /// Label tokens.
@@ -78,8 +86,8 @@ pub const JUMP_OPACITY: f64 = 0.22;
 pub const RIGHT: &str = "#007a59";
 /// A wrong answer, which bears a cross too.
 pub const WRONG: &str = "#c03000";
-/// A loss that the theory predicts, beside the measured one in ink.
-pub const PREDICTION: &str = ORANGE;
+/// What formulas predict, beside what was measured in ink: none of the order parameters' colors.
+pub const FORMULAS: [&str; 2] = [SKY, BROWN];
 /// Standard-error bands.
 pub const BAND_OPACITY: f64 = 0.22;
 
@@ -100,6 +108,9 @@ pub const REFERENCE_DASH: &str = "5 4";
 /// Dashes of predicted curves.
 pub const PREDICTION_DASH: &str = "9 5";
 
+/// Dots of a third curve on a dashed one on a solid one.
+pub const DOTS: &str = "3 11";
+
 /// Space around the page.
 pub const PADDING: f64 = 18.0;
 /// Left of the plot area: tick labels and axis label.
@@ -110,6 +121,19 @@ pub const TICK_LENGTH: f64 = 5.0;
 /// The color of the `idx`-th series; repeats after six.
 pub fn series_color(idx: usize) -> &'static str {
     SERIES[idx % SERIES.len()]
+}
+
+/// The color of an order parameter, the same in every figure; none of a series that is not one.
+pub fn parameter_color(name: &str) -> Option<&'static str> {
+    let color = match name {
+        "beta" => BLUE,
+        "alpha" => VERMILLION,
+        "xi" => GREEN,
+        "alpha among labels" => ORANGE,
+        "beta_2" => INK,
+        _ => return None,
+    };
+    Some(color)
 }
 
 /// One line of text at `size`, in SVG units.

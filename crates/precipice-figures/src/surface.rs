@@ -1,6 +1,6 @@
 //! A loss surface with paths on it; `surface_body` and `surface_map` draw it.
 
-use super::canvas::{Canvas, TextStyle};
+use super::canvas::{Area, Canvas, TextStyle};
 use super::heat::Scale;
 use super::{FigureError, check, style, text};
 
@@ -146,10 +146,13 @@ pub(super) fn path_legend(canvas: &mut Canvas, surface: &Surface, has_map: bool,
     const SWATCH: f64 = 26.0;
     let mut x = right;
     let mut entry = |canvas: &mut Canvas, name: &str| {
-        x -= SWATCH + 7.0 + text::width(name, style::SMALL_SIZE);
-        canvas.centered_text((x + SWATCH + 7.0, y), name, TextStyle::small());
+        x -= SWATCH + 11.0 + text::width(name, style::SMALL_SIZE);
+        canvas.centered_text((x + SWATCH + 11.0, y), name, TextStyle::small());
         let swatch = [(x, y), (x + SWATCH, y)];
-        x -= 18.0;
+        // On a patch of the surface, where a white line is one.
+        let patch = Area { left: x - 4.0, top: y - 7.0, width: SWATCH + 8.0, height: 14.0 };
+        canvas.fill(patch, &surface.scale().color(0.45 * surface.ceiling), 1.0);
+        x -= 22.0;
         swatch
     };
     if has_map && surface.separatrix.iter().flatten().any(|p| surface.contains(p[0], p[1])) {

@@ -32,3 +32,12 @@ pub(super) fn shows(figure: &Figure, labels: &[&str]) {
         assert!(figure.svg().contains(label), "{label:?} is not in the figure");
     }
 }
+
+/// WCAG's relative luminance of `#rrggbb`, 0 to 1.
+pub(crate) fn luminance(hex: &str) -> f64 {
+    let part = |i: usize| {
+        let x = f64::from(u8::from_str_radix(&hex[i..i + 2], 16).unwrap()) / 255.0;
+        if x <= 0.03928 { x / 12.92 } else { libm::pow((x + 0.055) / 1.055, 2.4) }
+    };
+    0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+}

@@ -1,6 +1,6 @@
 //! Figures for other pages than white ones.
 
-use super::style;
+use super::{shades, style};
 
 /// The page that a figure is made for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,13 +35,14 @@ impl Theme {
     }
 }
 
-/// What is drawn on the page in light, and what in dark. Colors of cells and surfaces stand for values and stay.
-const DARK: [(&str, &str); 15] = [
+/// What is drawn on the page in light, and what in dark. Colors of attention are reversed
+/// ([`shades`]), those of other cells and of surfaces stand for values and stay.
+const DARK: [(&str, &str); 16] = [
     (style::PAGE, "#15181c"),
     (style::INK, "#e8e8e8"),
     (style::MUTED, "#a6a6a6"),
     (style::GRID, "#31363c"),
-    (style::MASKED, "#2a2f35"),
+    (style::MASKED, "#41464c"),
     (style::UNDEFINED, "#565c63"),
     (style::BLUE, "#4aa8e8"),
     (style::VERMILLION, "#ff7a2e"),
@@ -49,6 +50,7 @@ const DARK: [(&str, &str); 15] = [
     (style::PURPLE, "#d68fb8"),
     (style::ORANGE, "#f2b134"),
     (style::SKY, "#7cc7f2"),
+    (style::BROWN, "#c49a6c"),
     (style::JUMP_INK, "#e3a6c8"),
     (style::RIGHT, "#3ccfa2"),
     (style::WRONG, "#ff7d52"),
@@ -70,8 +72,9 @@ pub(super) fn apply(svg: &str, theme: Theme) -> String {
                 let end = (at + "\"#rrggbb".len()).min(rest.len());
                 out.push_str(&rest[..=at]);
                 let color = rest.get(at + 1..end).unwrap_or_default();
-                let dark = DARK.iter().find(|(light, _)| *light == color);
-                out.push_str(dark.map_or(color, |(_, dark)| dark));
+                let of_page = DARK.iter().find(|(light, _)| *light == color).map(|(_, dark)| (*dark).to_owned());
+                let dark = of_page.or_else(|| shades::on_dark_page(color));
+                out.push_str(dark.as_deref().unwrap_or(color));
                 rest = &rest[at + 1 + color.len()..];
             }
             out + rest
@@ -82,6 +85,7 @@ pub(super) fn apply(svg: &str, theme: Theme) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::luminance;
 
     #[test]
     fn colors_of_the_page_are_exchanged_and_no_others() {
@@ -98,13 +102,6 @@ mod tests {
     /// WCAG's contrast of text, 4.5, of lines, 3, on the dark page.
     #[test]
     fn dark_colors_can_be_read() {
-        let luminance = |hex: &str| {
-            let part = |i: usize| {
-                let x = f64::from(u8::from_str_radix(&hex[i..i + 2], 16).unwrap()) / 255.0;
-                if x <= 0.03928 { x / 12.92 } else { libm::pow((x + 0.055) / 1.055, 2.4) }
-            };
-            0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
-        };
         let page = luminance(DARK[0].1);
         let drawn_on_it = DARK
             .iter()

@@ -2,7 +2,7 @@
 
 use super::canvas::{Area, Canvas};
 use super::legend::{EdgeLabel, Entry, Stroke, edge_labels, legend};
-use super::order_parameters::{LEFT, OrderPage, OrderParameters};
+use super::order_parameters::{LEFT, OrderPage, OrderParameters, formula_color};
 use super::panel::{Panel, STEP_AXIS_SPACE, step_range};
 use super::{Figure, FigureError, Series, check, style};
 
@@ -40,7 +40,7 @@ pub fn theory_over_measurement(data: &TheoryOverMeasurement) -> Result<Figure, F
     if !has_forecasts {
         return Ok(page.canvas.finish(bottom + STEP_AXIS_SPACE));
     }
-    let entries: Vec<Entry> = data.forecasts.iter().enumerate().map(|(i, series)| forecast_entry(i, series)).collect();
+    let entries = forecast_entries(data);
     let (left, right) = (LEFT, style::WIDTH - style::PADDING);
     let top = legend(&mut page.canvas, &entries, left, right, bottom + 20.0) + 10.0;
     let area = Area { left, top, width: page.width(), height: FORECAST_HEIGHT };
@@ -59,9 +59,18 @@ fn validate(data: &TheoryOverMeasurement) -> Result<(), FigureError> {
     check::series("forecasts", &data.forecasts, data.forecast_steps.len())
 }
 
-fn forecast_entry(i: usize, series: &Series) -> Entry {
-    let color = [style::ORANGE, style::GREEN, style::SKY, style::VERMILLION][i % 4];
-    Entry { name: series.name.clone(), color, stroke: Stroke::Solid }
+/// A forecast "FORMULA, HOW" has the color of the formula's loss; a formula's second forecast is dashed.
+fn forecast_entries(data: &TheoryOverMeasurement) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let losses = &data.measured.predicted_losses;
+    for (i, series) in data.forecasts.iter().enumerate() {
+        let is_of = |loss: &Series| series.name.strip_prefix(&loss.name).is_some_and(|rest| rest.starts_with(','));
+        let color = formula_color(losses.iter().position(is_of).unwrap_or(i));
+        let is_second = entries.iter().any(|entry| entry.color == color);
+        let stroke = if is_second { Stroke::Dashed } else { Stroke::Solid };
+        entries.push(Entry { name: series.name.clone(), color, stroke });
+    }
+    entries
 }
 
 /// Forecasts over what they know, the measured jump, and the line of "now".
@@ -137,6 +146,22 @@ mod tests {
             "foretold",
         ];
         shows(&figure, &labels);
+    }
+
+    #[test]
+    fn a_formula_has_one_color_and_no_parameter_shares_it() {
+        let mut data = data();
+        data.measured.predicted_losses.push(series("with label attention", vec![1.0; data.measured.steps.len()]));
+        let forecast = |name: &str| series(name, vec![1000.0, 2000.0, 2400.0]);
+        let names = ["three parameters, own rates", "three parameters, one rate", "with label attention, own rates"];
+        data.forecasts = names.map(forecast).to_vec();
+        let entries = forecast_entries(&data);
+        let colors = [style::FORMULAS[0], style::FORMULAS[0], style::FORMULAS[1]];
+        assert_eq!(entries.iter().map(|entry| entry.color).collect::<Vec<_>>(), colors);
+        assert_eq!([entries[0].stroke, entries[1].stroke], [Stroke::Solid, Stroke::Dashed]);
+        let parameters = ["beta", "alpha", "alpha among labels", "xi", "beta_2"].map(style::parameter_color);
+        assert!((0..5).all(|i| !parameters[..i].contains(&parameters[i])));
+        assert!(style::FORMULAS.iter().all(|color| !parameters.contains(&Some(color))));
     }
 
     #[test]

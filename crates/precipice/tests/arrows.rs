@@ -55,6 +55,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
         &[
             "error",
             "style",
+            "shades",
             "text",
             "check",
             "canvas",

@@ -154,7 +154,7 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
     }
     lines.push(outcome(manifest, spec));
     if manifest.outcome == RunOutcome::Stopped {
-        lines.push(format!("go on: {}", names::resume_command(report.run_dir.root())));
+        lines.push(format!("go on: {}", report.run_dir.resume_command()));
         return lines.join("\n");
     }
     let is_of_labels = facts.targets.are_labels();

@@ -118,7 +118,8 @@ fn was_said(document: &Document, lines: &[String], said: &str) {
 fn is_whole(command: &str) -> bool {
     let is_name = |word: &str| {
         let letters = word.trim_matches(|c: char| !c.is_alphanumeric());
-        !letters.is_empty() && letters.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+        letters.starts_with(|c: char| c.is_ascii_uppercase())
+            && letters.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
     };
     let mut values = command.split([' ', '=', '/', ',']).filter(|word| !word.starts_with('-'));
     !["…", "...", "<"].iter().any(|gap| command.contains(gap)) && !values.any(is_name)

@@ -63,11 +63,14 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
     };
     let (y0, y1) = (landscape.surface.y[0], landscape.surface.y[landscape.surface.y.len() - 1]);
     let is_known = |point: &&PathPoint| error_of(point) <= 0.1 * (y1 - y0);
-    surface.paths.push(figure::SurfacePath {
-        name: "measured in the network".to_owned(),
-        points: points.iter().filter(is_known).map(lift).collect(),
-        is_measured: true,
-    });
+    // A network that stays is drawn where it is known best; a few known points beside that would say that it moved.
+    let stays = points[last / 2..].iter().min_by(|a, b| error_of(a).total_cmp(&error_of(b)));
+    let stays = stays.filter(|_| transition.is_none());
+    let known: Vec<[f64; 3]> = points.iter().filter(is_known).map(lift).collect();
+    if known.len() > 1 && stays.is_none_or(|point| is_known(&point)) {
+        let name = "measured in the network".to_owned();
+        surface.paths.push(figure::SurfacePath { name, points: known, is_measured: true });
+    }
     let mut curve = learning_curve(spec, rows);
     let (facts, loss) = (spec.facts(), Column::of_loss(&spec.facts()));
     // Alone on its page, the row has the page's title.
@@ -88,11 +91,10 @@ pub fn landscape_row(spec: &RunSpec, rows: &[Row], has_map: bool) -> Result<figu
     } else {
         // The path hides the saddle that it starts from.
         surface.marks.retain(|mark| mark.label != "saddle");
-        let best = points[last / 2..].iter().min_by(|a, b| error_of(a).total_cmp(&error_of(b)));
         let label = "the network stays".to_owned();
-        surface.marks.extend(best.map(|point| figure::SurfaceMark { label, at: lift(point) }));
+        surface.marks.extend(stays.map(|point| figure::SurfaceMark { label, at: lift(point) }));
         let words = |point: &PathPoint| format!("stays at ξ = {:.1} ± {:.1}", point.point[2], error_of(point));
-        heading.extend(best.map(|point| words(point).replace('-', "−")));
+        heading.extend(stays.map(|point| words(point).replace('-', "−")));
     }
     Ok(figure::LandscapeRow { heading: heading.join(" · "), curve, surface, has_map })
 }

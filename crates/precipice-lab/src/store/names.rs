@@ -74,16 +74,6 @@ fn runs_in(folder: &Path) -> Vec<(SystemTime, PathBuf)> {
     entries.filter_map(run).collect()
 }
 
-/// What is typed to go on with an unfinished run, wherever it came from.
-pub fn resume_command(run: &Path) -> String {
-    let quoted = |path: PathBuf| {
-        let text = path.display().to_string();
-        let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/-_.,+=".contains(c));
-        if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
-    };
-    format!("precipice run {} --out {} --resume", quoted(run.join("spec.toml")), quoted(run.to_owned()))
-}
-
 /// Makes a finished run the latest: it was asked for again. Where nothing may be written it stays what it was.
 pub fn touch(run: &RunDir) {
     let manifest = File::options().append(true).open(run.manifest_path());
@@ -128,13 +118,6 @@ mod tests {
         // A directory of that name is that directory.
         fs::create_dir(here.join(LATEST)).unwrap();
         assert_eq!(latest().unwrap(), here.join(LATEST));
-    }
-
-    #[test]
-    fn a_command_can_be_pasted() {
-        assert_eq!(resume_command(Path::new("runs/a-0")), "precipice run runs/a-0/spec.toml --out runs/a-0 --resume");
-        let command = resume_command(Path::new("it's mine"));
-        assert_eq!(command, "precipice run 'it'\\''s mine/spec.toml' --out 'it'\\''s mine' --resume");
     }
 
     #[test]

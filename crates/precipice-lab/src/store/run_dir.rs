@@ -11,7 +11,7 @@ use precipice::spec::RunSpec;
 use super::checkpoint::{self, Saved};
 use super::manifest::{self, Manifest};
 use super::spec_text::{self, Header};
-use super::{atomic, log, names};
+use super::{atomic, log};
 use crate::error::{LabError, RunDirProblem};
 
 /// Places in a run directory.
@@ -157,9 +157,19 @@ impl RunDir {
     /// # Errors
     /// If it is not, too.
     pub fn finished(&self, spec: &RunSpec) -> Result<Manifest, LabError> {
-        let resume = || names::resume_command(&self.root);
-        let problem = || LabError::run_dir(&self.root, RunDirProblem::NotFinished { resume: resume() });
+        let not_finished = || RunDirProblem::NotFinished { resume: self.resume_command() };
+        let problem = || LabError::run_dir(&self.root, not_finished());
         self.manifest(spec)?.ok_or_else(problem)
+    }
+
+    /// What is typed to go on with an unfinished run, wherever it came from.
+    pub fn resume_command(&self) -> String {
+        let quoted = |path: &Path| {
+            let text = path.display().to_string();
+            let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/-_.,+=".contains(c));
+            if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+        };
+        format!("precipice run {} --out {} --resume", quoted(&self.spec_path()), quoted(&self.root))
     }
 
     /// All rows: of a finished run those that the manifest vouches for, of another those that are whole.
@@ -258,4 +268,17 @@ impl RunDir {
 /// A checkpoint, as a manifest names it.
 fn named(step: u64) -> String {
     format!("checkpoints/{}", checkpoint::file_name(step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        let command = |root: &str| RunDir::new(root).resume_command();
+        assert_eq!(command("runs/a-0"), "precipice run runs/a-0/spec.toml --out runs/a-0 --resume");
+        let quoted = "precipice run 'it'\\''s mine/spec.toml' --out 'it'\\''s mine' --resume";
+        assert_eq!(command("it's mine"), quoted);
+    }
 }

@@ -16,6 +16,9 @@ use crate::store::RunDir;
 
 /// Seeds from which on an interval of their median is drawn.
 const SEEDS_MIN: usize = 3;
+/// Seeds from which on 95 % of the medians of seeds drawn again leave out the outermost ones; the interval of fewer
+/// is their range.
+const SEEDS_OF_INTERVAL: usize = 6;
 
 /// What success is called, and the column of it: in context and by heart, or the progress of the task.
 pub(super) fn measured(facts: &Facts) -> Vec<(String, Column)> {
@@ -89,7 +92,13 @@ pub fn dependence(title: &str, axis: &Axis, report: &SweepReport, facts: &Facts)
         let name = if name == facts.progress.words { "a seed".to_owned() } else { name };
         DependenceSeries { name, points: all(&|k| reached(&column, k)) }
     });
-    let panel = |y_name: String, is_share, series| DependencePanel { y_name, is_share, series, references: Vec::new() };
+    let panel = |y_name: String, is_share, series| DependencePanel {
+        y_name,
+        is_share,
+        interval_name: interval_name(points.iter().map(Vec::len)),
+        series,
+        references: Vec::new(),
+    };
     Ok(Dependence {
         title: title.to_owned(),
         x_name: name_of(&axis),
@@ -101,6 +110,17 @@ pub fn dependence(title: &str, axis: &Axis, report: &SweepReport, facts: &Facts)
         x,
         note: settings(report)?,
     })
+}
+
+/// What the intervals are, of points with so many seeds.
+fn interval_name(n_seeds: impl Iterator<Item = usize>) -> String {
+    let drawn: Vec<usize> = n_seeds.filter(|n| *n >= SEEDS_MIN).collect();
+    let n_few = drawn.iter().filter(|n| **n < SEEDS_OF_INTERVAL).count();
+    match n_few {
+        0 => "95 % interval".to_owned(),
+        n if n == drawn.len() => "range of seeds".to_owned(),
+        _ => format!("95 % interval; of fewer than {SEEDS_OF_INTERVAL} seeds their range"),
+    }
 }
 
 /// Numbers in rising order, words as they were asked for.
@@ -140,4 +160,23 @@ pub(super) fn settings(report: &SweepReport) -> Result<String, LabError> {
     let sizes = sizes.unwrap_or_default();
     let sizes = if sizes.is_empty() { String::new() } else { format!("{} · ", sizes.join(", ")) };
     Ok(format!("{sizes}{seeds} seed{plural} each, {steps} steps"))
+}
+
+#[cfg(test)]
+mod tests {
+    use precipice::measure::survival::{Observation, median_interval};
+
+    use super::*;
+
+    #[test]
+    fn the_interval_of_few_seeds_is_their_range_and_called_so() {
+        assert_eq!(interval_name([3, 5, 1].into_iter()), "range of seeds");
+        assert_eq!(interval_name([6, 40].into_iter()), "95 % interval");
+        assert_eq!(interval_name([3, 6].into_iter()), "95 % interval; of fewer than 6 seeds their range");
+        for n in SEEDS_MIN..=8 {
+            let seen: Vec<Observation> = (1..=n).map(|i| Observation { time: i as f64, has_jumped: true }).collect();
+            let is_range = median_interval(&seen) == [Some(1.0), Some(n as f64)];
+            assert_eq!(is_range, n < SEEDS_OF_INTERVAL, "{n}");
+        }
+    }
 }

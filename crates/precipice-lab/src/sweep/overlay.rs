@@ -1,11 +1,14 @@
 //! Learning curves of several runs in one figure, told apart by what differs in their specs.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use precipice::measure::transition::transition_of;
 use precipice::measure::{Column, metric};
 use precipice::task::Facts;
 use precipice_figures::{BandPanel, BandSeries, Bands, Figure, bands, thousands};
+use serde_json::{Map, Value};
 
 use super::apart::differences;
 use super::dependence::measured;
@@ -34,6 +37,7 @@ pub fn draw_overlay(runs: &[StoredRun]) -> Result<Figure, LabError> {
     if let Some(twice) = (1..runs.len()).find(|&i| roots[..i].contains(&roots[i])) {
         return Err(refuse(format!("{} is named twice", runs[twice].run_dir.root().display())));
     }
+    let runs = &in_order(runs)[..];
     let facts: Vec<Facts> = runs.iter().map(|run| run.spec.facts()).collect();
     let measures: Vec<Vec<Measure>> = facts.iter().map(measures_of).collect();
     if let Some(other) = (1..runs.len()).find(|&i| measures[i] != measures[0]) {
@@ -100,8 +104,8 @@ fn floor_of(facts: &[Facts]) -> Vec<(String, f64)> {
 }
 
 /// Names with the jumps: "N = 4 · jump at 640".
-fn with_jumps(names: Vec<String>, runs: &[StoredRun], facts: &[Facts]) -> Vec<String> {
-    let one = |((name, run), facts): ((String, &StoredRun), &Facts)| {
+fn with_jumps(names: Vec<String>, runs: &[&StoredRun], facts: &[Facts]) -> Vec<String> {
+    let one = |((name, run), facts): ((String, &&StoredRun), &Facts)| {
         let t50 = transition_of(facts, &run.rows).1.map(|jump| jump.t50).filter(|t50| t50.is_finite());
         let jump = t50.map_or_else(|| "no jump".to_owned(), |t50| format!("jump at {}", thousands(t50)));
         format!("{name} · {jump}")
@@ -110,7 +114,7 @@ fn with_jumps(names: Vec<String>, runs: &[StoredRun], facts: &[Facts]) -> Vec<St
 }
 
 /// Names of the specs, and the sizes that all share.
-fn title_of(facts: &[Facts], runs: &[StoredRun]) -> String {
+fn title_of(facts: &[Facts], runs: &[&StoredRun]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for run in runs {
         if !names.contains(&run.spec.name.as_str()) {
@@ -124,8 +128,34 @@ fn title_of(facts: &[Facts], runs: &[StoredRun]) -> String {
     if shared.is_empty() { names } else { format!("{names} · {shared}") }
 }
 
+/// Runs by the fields in which they differ, then by their seeds; else as they were given.
+fn in_order(runs: &[StoredRun]) -> Vec<&StoredRun> {
+    let specs: Vec<_> = runs.iter().map(|run| &run.spec).collect();
+    let mut all: Vec<_> = runs.iter().zip(differences(&specs)).collect();
+    all.sort_by(|(a, of_a), (b, of_b)| by_fields(of_a, of_b).then_with(|| seed_values(a).cmp(&seed_values(b))));
+    all.into_iter().map(|(run, _)| run).collect()
+}
+
+/// Numbers by their size, words by their letters, field by field.
+fn by_fields(a: &Map<String, Value>, b: &Map<String, Value>) -> Ordering {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let compare = |name: &String| match (a.get(name), b.get(name)) {
+        (Some(a), Some(b)) => match (a.as_f64(), b.as_f64()) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            _ => a.to_string().cmp(&b.to_string()),
+        },
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    };
+    names.into_iter().map(compare).fold(Ordering::Equal, Ordering::then)
+}
+
+fn seed_values(run: &StoredRun) -> Vec<i64> {
+    let seeds = toml::Table::try_from(run.spec.seeds).expect("seeds are plain data");
+    seeds.values().filter_map(toml::Value::as_integer).collect()
+}
+
 /// What tells each run from the others: the fields in which the specs differ, the seeds, or the folders.
-fn names_of(runs: &[StoredRun]) -> Vec<String> {
+fn names_of(runs: &[&StoredRun]) -> Vec<String> {
     let specs: Vec<_> = runs.iter().map(|run| &run.spec).collect();
     let different = differences(&specs);
     let n_fields = different[0].keys().filter(|key| *key != "name").count();
@@ -134,7 +164,7 @@ fn names_of(runs: &[StoredRun]) -> Vec<String> {
         let root = absolute(run);
         root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned())
     };
-    let name = |(run, fields): (&StoredRun, &serde_json::Map<String, serde_json::Value>)| {
+    let name = |(run, fields): (&&StoredRun, &Map<String, Value>)| {
         if n_fields > FIELDS_MAX {
             return folder(run);
         }
@@ -147,7 +177,7 @@ fn names_of(runs: &[StoredRun]) -> Vec<String> {
     if is_unique {
         return names;
     }
-    let folders: Vec<String> = runs.iter().map(folder).collect();
+    let folders: Vec<String> = runs.iter().map(|run| folder(run)).collect();
     let is_unique = (0..folders.len()).all(|i| !folders[..i].contains(&folders[i]));
     if is_unique { folders } else { runs.iter().map(|run| run.run_dir.root().display().to_string()).collect() }
 }
@@ -160,5 +190,32 @@ fn seeds_of(run: &StoredRun) -> String {
     match first {
         Some(value) if seeds.values().all(|other| other == value) => format!("seed {value}"),
         _ => format!("seeds {}", values.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_in_order_as_numbers() {
+        let of = |n: Value, rate: f64| {
+            let fields = json!({ "task.copying.n_exemplars": n, "train.rate": rate });
+            fields.as_object().unwrap().clone()
+        };
+        let mut all = [of(json!(16), 0.5), of(json!(4), 2.0), of(json!(8), 0.5), of(json!(4), 10.0), Map::new()];
+        all.sort_by(by_fields);
+        let told: Vec<String> =
+            all.iter().map(|fields| fields.values().map(Value::to_string).collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(told, ["", "4 2.0", "4 10.0", "8 0.5", "16 0.5"]);
+        assert_eq!(
+            by_fields(
+                &json!({"a": "mlp"}).as_object().unwrap().clone(),
+                &json!({"a": "linear"}).as_object().unwrap().clone()
+            ),
+            Ordering::Greater
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use precipice::spec::RunSpec;
 use precipice_lab::error::LabError;
-use precipice_lab::store::{Manifest, RunDir, names};
+use precipice_lab::store::{Manifest, RunDir};
 
 use super::Watched;
 use crate::cmd::run::outcome;
@@ -130,7 +130,7 @@ impl Watched for Run {
         match &self.manifest {
             Some(manifest) => vec![outcome(manifest, &self.spec)],
             None if self.is_written => Vec::new(),
-            None => vec![format!("it has not ended; go on: {}", names::resume_command(self.run_dir.root()))],
+            None => vec![format!("it has not ended; go on: {}", self.run_dir.resume_command())],
         }
     }
 }
