@@ -4,7 +4,7 @@
 
 use precipice::measure::inside::Rooms;
 use precipice::measure::{Better, Metric, Probe, Row, Tally, Unit};
-use precipice::model::{Model, Params, Trace};
+use precipice::model::{Model, Params, Reads, Trace};
 use precipice::run::{Run, RunError};
 use precipice::sequence::Batch;
 use precipice::spec::RunSpec;
@@ -31,7 +31,7 @@ pub struct Sharpness {
 impl Sharpness {
     /// On the first sequences of the probed set.
     pub fn new(trainer: &Trainer, n_sequences: usize) -> Self {
-        Self { rooms: Rooms::new(trainer, n_sequences) }
+        Self { rooms: Rooms::new(trainer, n_sequences, Reads::All) }
     }
 }
 
