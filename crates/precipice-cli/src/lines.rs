@@ -33,15 +33,15 @@ pub fn flow(parts: &[String], indent: &str, width: usize) -> Vec<String> {
     broken(parts, BETWEEN, indent, width)
 }
 
-/// Lines that are longer than a width, broken between words; a longer word has a line of its own. What hangs over begins
-/// below the line's text, and then with `indent`.
+/// Lines that are longer than a width, broken between words; a longer word has a line of its own, and so has a command
+/// between backticks, which can be pasted. What hangs over begins below the line's text, and then with `indent`.
 pub fn wrap(text: &str, indent: &str, width: usize) -> String {
     let of_line = |line: &str| {
         if measure_text_width(line) <= width {
             return line.to_owned();
         }
         let begin = line.len() - line.trim_start_matches(' ').len();
-        let words: Vec<String> = line[begin..].split(' ').map(str::to_owned).collect();
+        let words = words(&line[begin..]);
         let hang = format!("{}{indent}", &line[..begin]);
         let mut lines = broken(&words, " ", "", width.saturating_sub(hang.len()).max(1));
         lines
@@ -51,6 +51,20 @@ pub fn wrap(text: &str, indent: &str, width: usize) -> String {
         lines.join("\n")
     };
     text.split('\n').map(of_line).collect::<Vec<_>>().join("\n")
+}
+
+/// What must not be broken: words, and all between two backticks.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for word in line.split(' ') {
+        match words.last_mut().filter(|_| is_open) {
+            Some(last) => *last += &format!(" {word}"),
+            None => words.push(word.to_owned()),
+        }
+        is_open ^= word.matches('`').count() % 2 == 1;
+    }
+    words
 }
 
 fn broken(parts: &[String], between: &str, indent: &str, width: usize) -> Vec<String> {
@@ -115,6 +129,14 @@ mod tests {
             assert!(lines.iter().all(|line| measure_text_width(line) <= width), "{lines:?}");
             assert!(many.iter().all(|part| lines.iter().any(|line| line.contains(part))), "nothing is left out");
         }
+    }
+
+    #[test]
+    fn commands_are_not_broken() {
+        let text = "is not finished; go on with `precipice run a/spec.toml --out a --resume` or not";
+        let told = wrap(text, "  ", 30);
+        let command = "  `precipice run a/spec.toml --out a --resume`";
+        assert_eq!(told.lines().collect::<Vec<_>>(), ["is not finished; go on with", command, "  or not"]);
     }
 
     #[test]

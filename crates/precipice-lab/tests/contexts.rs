@@ -22,7 +22,7 @@ fn run(name: &str, steps: u64, more: &[&str]) -> (tempfile::TempDir, StoredRun) 
 }
 
 fn shown(run: &StoredRun, steps: &[u64], n_sequences: usize, set: Set) -> Vec<Array> {
-    arrays(run, &Shown { steps: steps.to_vec(), n_sequences, set }, &Meter::default()).unwrap()
+    arrays(&run.run_dir, &run.spec, &Shown { steps: steps.to_vec(), n_sequences, set }, &Meter::default()).unwrap()
 }
 
 #[track_caller]
@@ -114,7 +114,7 @@ fn a_minimal_head_has_contexts_too() {
 fn what_does_not_fit_and_what_is_not_there_is_refused() {
     let (_folder, run) = run("copying-small", 2, &[]);
     let refused = |steps: Vec<u64>, n_sequences| {
-        arrays(&run, &Shown { steps, n_sequences, set: Set::MAIN }, &Meter::default()).unwrap_err()
+        arrays(&run.run_dir, &run.spec, &Shown { steps, n_sequences, set: Set::MAIN }, &Meter::default()).unwrap_err()
     };
     let error = refused(vec![0; 1000], 1 << 24);
     assert!(matches!(error, LabError::Output { .. }), "{error}");

@@ -8,7 +8,7 @@ use precipice::task::Set;
 use precipice_lab::error::{LabError, RunDirProblem};
 use precipice_lab::reports::contexts::{self, Shown};
 use precipice_lab::reports::run::ExportReport;
-use precipice_lab::runs::{StoredRun, checkpoint_bytes};
+use precipice_lab::runs::checkpoint_bytes;
 use precipice_lab::store::RunDir;
 use precipice_lab::store::arrays::npz;
 use precipice_lab::store::tables::Table;
@@ -49,39 +49,39 @@ pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
 
 /// What is exported of a run, and the name that it has without `-o`.
 fn of_run(args: &ExportArgs, root: &Path) -> anyhow::Result<(String, Vec<u8>)> {
-    let run = StoredRun::of(RunDir::new(root).with_items(args.moved.items.clone()))?;
-    let spec = &run.spec;
+    let run_dir = RunDir::new(root).with_items(args.moved.items.clone());
+    let spec = run_dir.spec()?;
     if args.curves {
         bail!("{}: is one run, whose table is its curve; --curves is for the folder of a sweep", root.display());
     }
     let stem = format!("{}-{}", spec.name, &spec.hash()[..8]);
+    if args.to == ExportFormat::Safetensors {
+        let [step] = steps(args, &run_dir, &spec)?[..] else {
+            bail!("--to safetensors writes the parameters of one step; name one with --step");
+        };
+        // A checkpoint is already what other tools read; it is checked before it is handed out.
+        return Ok((format!("{stem}-step-{step:08}"), checkpoint_bytes(&run_dir, &spec, step)?));
+    }
     if args.contexts {
         let n_sequences = args.sequences.unwrap_or(N_CONTEXTS) as usize;
-        let shown = Shown { steps: steps(args, &run)?, n_sequences, set: set(args, spec)? };
-        let working = Working::on("computing contexts", false);
-        return Ok((stem + "-contexts", npz(&contexts::arrays(&run, &shown, working.meter())?)?));
+        let shown = Shown { steps: steps(args, &run_dir, &spec)?, n_sequences, set: set(args, &spec)? };
+        let working = Working::on("computing contexts", args.json);
+        return Ok((stem + "-contexts", npz(&contexts::arrays(&run_dir, &spec, &shown, working.meter())?)?));
     }
-    if args.to != ExportFormat::Safetensors {
-        if run.rows.is_empty() {
-            return Err(LabError::RunDir { path: root.to_owned(), problem: RunDirProblem::NoRows }.into());
-        }
-        return Ok((stem, encoded(&Table::of_run(spec, &run.rows), args.to)?));
+    let rows = run_dir.rows()?;
+    if rows.is_empty() {
+        return Err(LabError::RunDir { path: root.to_owned(), problem: RunDirProblem::NoRows }.into());
     }
-    let [step] = steps(args, &run)?[..] else {
-        bail!("--to safetensors writes the parameters of one step; name one with --step");
-    };
-    // A checkpoint is already what other tools read; it is checked before it is handed out.
-    let bytes = checkpoint_bytes(&run.run_dir, spec, step)?;
-    Ok((format!("{stem}-step-{step:08}"), bytes))
+    Ok((stem, encoded(&Table::of_run(&spec, &rows), args.to)?))
 }
 
 /// The checkpoints that were asked for, or the last.
-fn steps(args: &ExportArgs, run: &StoredRun) -> anyhow::Result<Vec<u64>> {
+fn steps(args: &ExportArgs, run_dir: &RunDir, spec: &RunSpec) -> anyhow::Result<Vec<u64>> {
     if let Some(Steps::These(steps)) = &args.step {
         return Ok(steps.clone());
     }
-    let all = run.run_dir.checkpoint_steps(&run.spec)?;
-    let last = all.last().copied().with_context(|| format!("{}: has no checkpoints", run.run_dir.root().display()))?;
+    let all = run_dir.checkpoint_steps(spec)?;
+    let last = all.last().copied().with_context(|| format!("{}: has no checkpoints", run_dir.root().display()))?;
     Ok(if args.step == Some(Steps::All) { all } else { vec![last] })
 }
 

@@ -1,6 +1,6 @@
 //! `precipice run`: train one network.
 
-use precipice::measure::attention::is_induction_head;
+use precipice::measure::attention::{INDUCTION_HEAD, is_induction_head};
 use precipice::measure::transition::Transition;
 use precipice::measure::{Column, metric};
 use precipice::spec::RunSpec;
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::args::{RunArgs, SpecArgs};
 use crate::numbers::{commas, duration, fixed, fraction, step};
-use crate::output::{note, say_json, say_text};
+use crate::output::{note, say, say_json, say_text};
 use crate::progress::{Progress, progress_words};
 use crate::{Ending, interrupt};
 
@@ -55,6 +55,10 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
         say_json(&RunReport::from(&report))?;
     } else {
         say_text(&verdict(&report, &spec))?;
+        if report.manifest.outcome == RunOutcome::Stopped {
+            // In one line, however long, so that it can be pasted.
+            say(&format!("go on: {}", report.run_dir.resume_command()))?;
+        }
     }
     match report.manifest.outcome {
         RunOutcome::Diverged | RunOutcome::Stopped => Ok(Ending::Failed),
@@ -154,7 +158,6 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
     }
     lines.push(outcome(manifest, spec));
     if manifest.outcome == RunOutcome::Stopped {
-        lines.push(format!("go on: {}", report.run_dir.resume_command()));
         return lines.join("\n");
     }
     let is_of_labels = facts.targets.are_labels();
@@ -162,10 +165,11 @@ fn verdict(report: &Report, spec: &RunSpec) -> String {
     if column(&metric::ILA1.main()).is_finite() {
         let (ila1, tila2) = (column(&metric::ILA1.main()), column(&metric::TILA2.main()));
         let is_clamped = !spec.model.clamps.is_empty();
+        let [ila1_min, tila2_min] = INDUCTION_HEAD.map(fraction);
         let what = match is_induction_head(ila1, tila2) {
-            _ if is_clamped => "; clamped by the spec",
-            true => ": an induction head",
-            false => "; an induction head has .5 and .85",
+            _ if is_clamped => "; clamped by the spec".to_owned(),
+            true => ": an induction head".to_owned(),
+            false => format!("; an induction head has more than {ila1_min} and {tila2_min}"),
         };
         lines.push(format!(
             "attention: label to its item {} (layer 1), query to its label {} (last layer){}",

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use precipice_lab::reports::run::texts;
 use precipice_lab::run_figures::write;
 use precipice_lab::store::atomic;
-use precipice_lab::sweep::{self, Axis, Job, Plan, PointSummary, Record, SweepFigure, SweepReport, SweepSummary};
+use precipice_lab::sweep::{
+    self, Axis, Job, Plan, PointSummary, Record, SEEDS_OF_INTERVAL, SweepFigure, SweepReport, SweepSummary,
+};
 
 use crate::args::SweepArgs;
 use crate::numbers::{commas, step};
@@ -93,9 +95,6 @@ fn keep(
     Ok((Some(table), paths))
 }
 
-/// Seeds from which on their median has an interval.
-const FEW: usize = 6;
-
 /// What is going to be made.
 fn title(name: &str, seeds: &[u64], jobs: &[Job], folder: &Path) -> String {
     let steps = jobs.iter().map(|job| job.spec.train.steps).max().unwrap_or(0);
@@ -118,7 +117,7 @@ fn line(point: &PointSummary) -> String {
     let median = match point.t50_median {
         // Of few seeds the interval is their range, and nothing is said of others.
         Some(median) if point.n_runs == 1 => format!("t50 {}", step(Some(median))),
-        Some(median) if point.n_runs < FEW => {
+        Some(median) if point.n_runs < SEEDS_OF_INTERVAL => {
             format!("t50 median {}, {} to {}", step(Some(median)), end(low), end(high))
         }
         Some(median) => format!("t50 median {} [{}, {}]", step(Some(median)), end(low), end(high)),

@@ -1,15 +1,17 @@
 //! Evaluation contexts as arrays: what the network was shown, what it answered, and where it looked.
 
 use precipice::memory::Memory;
-use precipice::model::{Reads, Trace};
+use precipice::model::{Description, Reads, Trace};
 use precipice::sequence::Batch;
+use precipice::spec::RunSpec;
 use precipice::task::Set;
 use precipice::train::Trainer;
 
 use crate::error::{LabError, OutputProblem};
 use crate::machine;
 use crate::meter::Meter;
-use crate::runs::StoredRun;
+use crate::runs::at_step;
+use crate::store::RunDir;
 use crate::store::arrays::{Array, Values};
 
 /// Sequences in a forward pass.
@@ -59,19 +61,19 @@ pub struct Shown {
 /// #     Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::All, arithmetic: None };
 /// # train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
 /// let run = StoredRun::open(&root)?;
-/// let all = arrays(&run, &Shown { steps: vec![0, 2], n_sequences: 5, set: Set::MAIN }, &Meter::default())?;
+/// let all = arrays(&run.run_dir, &run.spec, &Shown { steps: vec![0, 2], n_sequences: 5, set: Set::MAIN }, &Meter::default())?;
 /// let pattern = all.iter().find(|array| array.name == "blocks.1.attn.pattern").unwrap();
 /// assert_eq!(pattern.shape, [2, 5, 1, 9, 9]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn arrays(run: &StoredRun, shown: &Shown, meter: &Meter) -> Result<Vec<Array>, LabError> {
+pub fn arrays(run_dir: &RunDir, spec: &RunSpec, shown: &Shown, meter: &Meter) -> Result<Vec<Array>, LabError> {
     let Shown { steps, n_sequences, set } = shown;
-    check_memory(run, shown)?;
+    check_memory(run_dir, spec, shown)?;
     meter.expect(steps.len() as u64);
     let mut contexts = Vec::new();
     let mut of_networks = OfNetworks::default();
     for (idx, &step) in steps.iter().enumerate() {
-        let trainer = run.at_step(step)?;
+        let trainer = at_step(run_dir, spec, step)?;
         if idx == 0 {
             contexts = of_batch(&trainer.task().batch(*set, 0, *n_sequences));
         }
@@ -81,13 +83,13 @@ pub fn arrays(run: &StoredRun, shown: &Shown, meter: &Meter) -> Result<Vec<Array
     let mut all =
         vec![Array::new("steps", &[steps.len()], Values::Int(steps.iter().map(|&step| step as i64).collect()))];
     all.extend(contexts);
-    all.extend(of_networks.arrays(run, shown));
+    all.extend(of_networks.arrays(spec, shown));
     Ok(all)
 }
 
-fn check_memory(run: &StoredRun, shown: &Shown) -> Result<(), LabError> {
-    let (spec, facts) = (&run.spec, run.spec.facts());
-    let description = precipice::model::Description::of(spec);
+fn check_memory(run_dir: &RunDir, spec: &RunSpec, shown: &Shown) -> Result<(), LabError> {
+    let facts = spec.facts();
+    let description = Description::of(spec);
     let t = spec.n_tokens() as f64;
     let patterns = (description.n_layers * description.n_heads) as f64 * t * t;
     let per_step = patterns + facts.targets.n_outputs() as f64;
@@ -100,7 +102,7 @@ fn check_memory(run: &StoredRun, shown: &Shown) -> Result<(), LabError> {
         return Ok(());
     }
     let problem = OutputProblem::TooLarge { need_bytes, have_bytes: have.bytes, whose: have.whose };
-    Err(LabError::output(run.run_dir.root(), problem))
+    Err(LabError::output(run_dir.root(), problem))
 }
 
 fn of_batch(batch: &Batch) -> Vec<Array> {
@@ -149,10 +151,10 @@ impl OfNetworks {
         }
     }
 
-    fn arrays(self, run: &StoredRun, shown: &Shown) -> Vec<Array> {
-        let (k, s, t) = (shown.steps.len(), shown.n_sequences, run.spec.n_tokens());
+    fn arrays(self, spec: &RunSpec, shown: &Shown) -> Vec<Array> {
+        let (k, s, t) = (shown.steps.len(), shown.n_sequences, spec.n_tokens());
         let n_outputs = self.outputs.len() / (k * s);
-        let (name, shape) = if run.spec.facts().targets.are_labels() {
+        let (name, shape) = if spec.facts().targets.are_labels() {
             ("logits", vec![k, s, n_outputs])
         } else {
             ("predictions", vec![k, s])

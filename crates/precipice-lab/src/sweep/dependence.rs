@@ -9,16 +9,13 @@ use serde_json::Value;
 use super::grid::as_json;
 use super::plan::Axis;
 use super::report::{SweepReport, SweepRow};
-use super::summary::{by_point, observations, summarize};
+use super::summary::{SEEDS_OF_INTERVAL, by_point, observations, summarize};
 use super::words;
 use crate::error::LabError;
 use crate::store::RunDir;
 
 /// Seeds from which on an interval of their median is drawn.
 const SEEDS_MIN: usize = 3;
-/// Seeds from which on 95 % of the medians of seeds drawn again leave out the outermost ones; the interval of fewer
-/// is their range.
-const SEEDS_OF_INTERVAL: usize = 6;
 
 /// What success is called, and the column of it: in context and by heart, or the progress of the task.
 pub(super) fn measured(facts: &Facts) -> Vec<(String, Column)> {

@@ -40,5 +40,5 @@ pub use plan::{Axis, BUILT_IN_SWEEPS, Plan, as_json, parse_seeds, source};
 pub use record::{Record, lock};
 pub use report::{FailedRun, SweepReport, SweepRow};
 pub use stored::{StoredFigure, draw_stored};
-pub use summary::{PointSummary, SweepSummary, observations, summarize};
+pub use summary::{PointSummary, SEEDS_OF_INTERVAL, SweepSummary, observations, summarize};
 pub use tables::{curves, table};

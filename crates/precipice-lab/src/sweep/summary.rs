@@ -7,6 +7,10 @@ use serde_json::{Map, Value};
 use super::report::{SweepReport, SweepRow};
 use crate::store::RunOutcome;
 
+/// Seeds from which on 95 % of the medians of seeds drawn again leave out the outermost ones; the interval of fewer
+/// is their range.
+pub const SEEDS_OF_INTERVAL: usize = 6;
+
 /// The jump over the seeds of one point of the grid.
 #[derive(Clone, Debug, Serialize)]
 pub struct PointSummary {
@@ -21,7 +25,8 @@ pub struct PointSummary {
     pub n_diverged: usize,
     /// Half of the runs have jumped by then (Kaplan-Meier); null where fewer than half were seen to.
     pub t50_median: Option<f64>,
-    /// 95 % interval (bootstrap); an end is null where it lies beyond what was seen.
+    /// 95 % interval (bootstrap), of fewer than [`SEEDS_OF_INTERVAL`] runs their range; an end is null where it lies
+    /// beyond what was seen.
     pub t50_interval: [Option<f64>; 2],
 }
 

@@ -86,10 +86,13 @@ impl AttentionScores {
     }
 }
 
-/// Whether attention is that of an induction head: labels look at their items (ILA1), and the query finds its label
-/// (TILA2, which ends near 1; at .5 it still looks elsewhere as often as not).
+/// ILA1 and TILA2 above which attention is that of an induction head: labels look at their items, and the query finds
+/// its label (TILA2 ends near 1; at .5 it still looks elsewhere as often as not).
+pub const INDUCTION_HEAD: [f64; 2] = [0.5, 0.85];
+
+/// Whether attention is that of an induction head.
 pub fn is_induction_head(ila1: f64, tila2: f64) -> bool {
-    ila1 > 0.5 && tila2 > 0.85
+    ila1 > INDUCTION_HEAD[0] && tila2 > INDUCTION_HEAD[1]
 }
 
 impl Tally for AttentionScores {

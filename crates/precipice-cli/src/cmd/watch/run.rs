@@ -130,7 +130,7 @@ impl Watched for Run {
         match &self.manifest {
             Some(manifest) => vec![outcome(manifest, &self.spec)],
             None if self.is_written => Vec::new(),
-            None => vec![format!("it has not ended; go on: {}", self.run_dir.resume_command())],
+            None => vec![format!("it has not ended; `{}` goes on", self.run_dir.resume_command())],
         }
     }
 }
