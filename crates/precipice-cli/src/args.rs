@@ -90,6 +90,17 @@ pub struct SpecArgs {
     pub steps: Option<u64>,
 }
 
+/// What is said, and how.
+#[derive(Debug, ClapArgs)]
+pub struct SaidArgs {
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress display
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
 /// Where the items of a stored run are now.
 #[derive(Debug, ClapArgs)]
 pub struct MovedArgs {

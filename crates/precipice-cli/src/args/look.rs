@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::values::{Drawn, Steps, kinds, kinds_help, parse_head, parse_steps};
-use super::{MovedArgs, SpecArgs, ThemeArgs, ThreadArgs, examples};
+use super::{MovedArgs, SaidArgs, SpecArgs, ThemeArgs, ThreadArgs, examples};
 
 /// `specs`
 #[derive(Debug, ClapArgs)]
@@ -90,14 +90,10 @@ pub struct FigureArgs {
     pub page: ThemeArgs,
     #[command(flatten)]
     pub threads: ThreadArgs,
-    /// No progress display
-    #[arg(short, long)]
-    pub quiet: bool,
     #[command(flatten)]
     pub moved: MovedArgs,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub said: SaidArgs,
 }
 
 /// `export`
@@ -176,10 +172,6 @@ pub struct VerifyArgs {
     pub threads: ThreadArgs,
     #[command(flatten)]
     pub moved: MovedArgs,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
-    /// No progress display
-    #[arg(short, long)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub said: SaidArgs,
 }

@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 use precipice_lab::sweep::Axis;
 
 use super::values::{Seeds, SpecName, parse_seconds, parse_seeds};
-use super::{ArithmeticArgs, SpecArgs, ThreadArgs, examples};
+use super::{ArithmeticArgs, SaidArgs, SpecArgs, ThreadArgs, examples};
 
 /// `run`
 #[derive(Debug, ClapArgs)]
@@ -28,12 +28,8 @@ pub struct RunArgs {
     pub force: bool,
     #[command(flatten)]
     pub how: ArithmeticArgs,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
-    /// No progress display
-    #[arg(short, long)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub said: SaidArgs,
 }
 
 /// `reproduce`
@@ -53,12 +49,8 @@ pub struct ReproduceArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub threads: ThreadArgs,
-    /// Print a JSON array instead of text
-    #[arg(long)]
-    pub json: bool,
-    /// No progress display
-    #[arg(short, long)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub said: SaidArgs,
 }
 
 /// `sweep`
@@ -93,12 +85,8 @@ pub struct SweepArgs {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub how: ArithmeticArgs,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
-    /// No progress display
-    #[arg(short, long)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub said: SaidArgs,
 }
 
 /// `bench`

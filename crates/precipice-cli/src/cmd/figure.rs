@@ -21,7 +21,7 @@ use crate::{Ending, interrupt};
 
 pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
     if let Some(path) = &args.output {
-        if args.json && is_stdout(path) {
+        if args.said.json && is_stdout(path) {
             bail!("-o - writes the figure to standard output; leave out --json");
         }
         check_place(path)?;
@@ -38,7 +38,7 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
         Drawn::Run(kind) => of_runs(&args, kind, &choice)?,
     };
     let report = FiguresReport::new(&paths);
-    if args.json {
+    if args.said.json {
         say_json(&report)?;
     } else if !report.figures.is_empty() {
         say(&report.figures.join("\n"))?;
@@ -77,7 +77,7 @@ fn of_runs(args: &FigureArgs, kind: Kind, choice: &Choice) -> anyhow::Result<Vec
     let pool = Pool::new(args.threads.count())?;
     let mut paths = Vec::new();
     for root in &args.runs {
-        let working = Working::on(kind.name(), args.quiet);
+        let working = Working::on(kind.name(), args.said.quiet);
         let run = open(args, kind, root)?;
         let workers = Metered { workers: &pool, meter: working.meter() };
         let figure = run_figures::draw_chosen(kind, &run, choice, &workers)?;
@@ -103,7 +103,7 @@ fn of_sweeps(args: &FigureArgs, kind: SweepKind) -> anyhow::Result<Vec<PathBuf>>
                 Kind::ALL.map(Kind::name).join(", ")
             );
         }
-        let working = Working::on(kind.name(), args.quiet);
+        let working = Working::on(kind.name(), args.said.quiet);
         let drawn = sweep::draw_stored(kind, folder)?;
         drop(working);
         if drawn.n_missing > 0 {
@@ -162,7 +162,7 @@ fn argument(args: &FigureArgs, run: &StoredRun) -> anyhow::Result<Figure> {
             run_figures::draw(Kind::Landscape, run, &Sequential)?;
             interrupt::listen();
             let spec = companion(run)?.spec;
-            let mut watch = Progress::new(&spec.name, &spec, args.quiet);
+            let mut watch = Progress::new(&spec.name, &spec, args.said.quiet);
             let companion = train_companion(run, args.threads.count(), &mut watch)?;
             drop(watch);
             note(&format!("companion with L = N: {}", companion.run_dir.root().display()));

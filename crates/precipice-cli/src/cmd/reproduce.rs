@@ -20,15 +20,15 @@ use crate::{Ending, interrupt};
 pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
     let chosen = choose(&args.ids)?;
     if args.list {
-        list(&chosen, args.json)?;
+        list(&chosen, args.said.json)?;
         return Ok(Ending::Done);
     }
     interrupt::listen();
     let settings =
         Settings { fast: args.fast, threads: args.threads.count(), out: args.out, stop: interrupt::requested };
-    let mut watcher = Screen { quiet: args.quiet, began: Instant::now(), about: None };
+    let mut watcher = Screen { quiet: args.said.quiet, began: Instant::now(), about: None };
     let mut reports = Vec::new();
-    if !args.quiet && chosen.len() > 1 {
+    if !args.said.quiet && chosen.len() > 1 {
         let all: f64 = chosen.iter().map(|claim| about(claim, args.fast)).sum();
         let fast: f64 = chosen.iter().map(|claim| about(claim, true)).sum();
         let faster = if args.fast { String::new() } else { format!("; --fast {}", About(fast)) };
@@ -40,7 +40,7 @@ pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
     for (i, claim) in chosen.iter().enumerate() {
         let seconds = about(claim, args.fast);
         (watcher.began, watcher.about) = (Instant::now(), Some(seconds));
-        if !args.quiet {
+        if !args.said.quiet {
             let which = format!("claim {} of {}, {}", i + 1, chosen.len(), About(seconds));
             note(&format!("{}: {}\n  {which}", claim.id, claim.claim));
         }
@@ -51,12 +51,12 @@ pub fn reproduce(args: ReproduceArgs) -> anyhow::Result<Ending> {
             }
             checked => checked?,
         };
-        if !args.json {
+        if !args.said.json {
             say_text(&to_text(&report))?;
         }
         reports.push(report);
     }
-    if args.json {
+    if args.said.json {
         say_json(&reports)?;
     }
     let reproduced = reports.iter().filter(|report| report.verdict == Verdict::Reproduced).count();

@@ -35,7 +35,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
         commas(spec.train.steps),
         if threads == 1 { "" } else { "s" }
     );
-    let mut progress = Progress::new(&label, &spec, args.quiet).keep_curve();
+    let mut progress = Progress::new(&label, &spec, args.said.quiet).keep_curve();
     let options = Options {
         out: args.out,
         threads,
@@ -51,7 +51,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
         names::touch(&report.run_dir);
     }
     report.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
-    if args.json {
+    if args.said.json {
         say_json(&RunReport::from(&report))?;
     } else {
         say_text(&verdict(&report, &spec))?;

@@ -31,10 +31,10 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     sweep::items_warnings(&jobs)?.iter().for_each(|warning| note(&format!("warning: {warning}")));
     interrupt::listen();
     let n_runs = jobs.len();
-    if !args.quiet {
+    if !args.said.quiet {
         note(&title(&name, &plan.seeds, &jobs, &folder));
     }
-    let mut screen = SweepProgress::new(n_runs, args.quiet);
+    let mut screen = SweepProgress::new(n_runs, args.said.quiet);
     let report = sweep::sweep(jobs, &folder, workers, &interrupt::requested, &mut screen)?;
     drop(screen);
     let points = sweep::summarize(&report);
@@ -44,7 +44,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     let table = table.map(|path| path.display().to_string());
     let summary = SweepSummary { report, points, table, figures: texts(&figures) };
     let report = &summary.report;
-    if args.json {
+    if args.said.json {
         say_json(&summary)?;
     } else {
         summary.points.iter().try_for_each(|point| say_text(&line(point)))?;

@@ -17,7 +17,7 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
     let mut progress: Box<dyn Recorder> = match run_dir.spec() {
         Ok(spec) => {
             let label = format!("verifying {} · {} steps", run_dir.root().display(), commas(spec.train.steps));
-            Box::new(Progress::new(&label, &spec, args.quiet))
+            Box::new(Progress::new(&label, &spec, args.said.quiet))
         }
         Err(_) => Box::new(MemoryRecorder::default()),
     };
@@ -26,7 +26,7 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
     let result = runs::verify(&run_dir, args.threads.count(), progress.as_mut());
     drop(progress);
     let report = VerifyReport::new(&run_dir, result?);
-    if args.json {
+    if args.said.json {
         say_json(&report)?;
     } else if let Some(difference) = &report.difference {
         let digest = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "-".to_owned());

@@ -9,6 +9,7 @@ mod figures;
 mod interface;
 mod looking;
 mod progress;
+mod refusals;
 mod stored;
 mod sweep;
 mod theory;
