@@ -6,6 +6,7 @@ use std::path::Path;
 use precipice_figures::{Figure, thousands};
 use serde_json::{Map, Value};
 
+use super::dependence::is_at;
 use super::diagrams::{SweepKind, draw_ensemble, draw_over};
 use super::grid::as_json;
 use super::plan::Axis;
@@ -149,12 +150,8 @@ fn typed(value: &Value) -> toml::Value {
 /// The runs point by point, the last axis fastest.
 fn in_order(axes: &[Axis], mut rows: Vec<SweepRow>) -> SweepReport {
     let place = |row: &SweepRow| -> Vec<usize> {
-        let at = |axis: &Axis| {
-            let is_here = |values: &Vec<toml::Value>| {
-                axis.keys.iter().zip(values).all(|(key, value)| row.swept.get(key) == Some(&as_json(value)))
-            };
-            axis.points.iter().position(is_here).unwrap_or(axis.points.len())
-        };
+        let n_points = |axis: &Axis| axis.points.len();
+        let at = |axis: &Axis| (0..n_points(axis)).position(|k| is_at(axis, k, row)).unwrap_or(n_points(axis));
         axes.iter().map(at).collect()
     };
     rows.sort_by_cached_key(place);
