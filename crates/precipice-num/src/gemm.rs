@@ -3,11 +3,14 @@
 //! Axes: C is M x N, A is M x K, B is K x N. Every output accumulates over k in ascending order in
 //! one accumulator, so that a wider register or another tile gives the same number.
 
-use std::mem::MaybeUninit;
+use std::cell::RefCell;
 
 use crate::kernels::{Arithmetic, Kernels, Simd};
 use crate::lanes::{Lanes, Scalar};
 use crate::mat::{MatMut, MatRef};
+#[cfg(target_arch = "x86_64")]
+use crate::tile::{Avx2, Avx512};
+use crate::tile::{Baseline, Level, M_MAX, N_MAX, Tile};
 use crate::transpose;
 
 /// What a product does with the former content of its output.
@@ -21,26 +24,62 @@ pub enum Fill {
 
 /// Rows of B packed at a time; a panel of 256 x 32 f32 fills a 32 KB first-level cache.
 const K_BLOCK: usize = 256;
-const N_MAX: usize = 32;
-/// The tallest tile of any level.
-const M_MAX: usize = 12;
-/// Rows of A up to which B is read where it is.
-const M_DIRECT: usize = 256;
+/// Rows of A packed at a time: with `K_BLOCK`, 144 KB of the second-level cache.
+const M_BLOCK: usize = 144;
+/// Rows of A up to which B is read where it is: fewer use a panel too seldom to pay for its copy.
+const M_DIRECT: usize = 24;
+
+/// A product C = sum_i A_i B_i, of one pair or more; K is all their columns in order.
+struct Product<'a, T> {
+    c: MatMut<'a, T>,
+    fill: Fill,
+    pairs: &'a [[MatRef<'a, T>; 2]],
+}
+
+/// Room for the copies of a product. Each thread keeps one: it would cost a small product more to make it anew.
+#[repr(align(64))]
+struct Room<T> {
+    panel: [T; K_BLOCK * N_MAX],
+    rows: [T; K_BLOCK * M_BLOCK],
+}
+
+impl<T: Scalar> Room<T> {
+    fn new() -> Box<Self> {
+        let mut room = Box::<Self>::new_uninit();
+        // SAFETY: all bits zero are numbers.
+        unsafe {
+            room.as_mut_ptr().write_bytes(0, 1);
+            room.assume_init()
+        }
+    }
+}
+
+thread_local! {
+    static ROOM: RefCell<Box<Room<f32>>> = RefCell::new(Room::new());
+}
 
 /// f32 product with runtime dispatch.
-pub(crate) fn gemm_f32(kernels: Kernels, c: MatMut<'_, f32>, fill: Fill, a: MatRef<'_, f32>, b: MatRef<'_, f32>) {
-    check(&c, &a, &b);
-    match (kernels.arithmetic(), kernels.simd()) {
-        (Arithmetic::Portable, Simd::Baseline) => product::<f32, Baseline, false, 4>(c, fill, a, b),
-        (Arithmetic::Fused, Simd::Baseline) => product::<f32, Baseline, true, 4>(c, fill, a, b),
+pub(crate) fn gemm_f32(kernels: Kernels, c: MatMut<'_, f32>, fill: Fill, pairs: &[[MatRef<'_, f32>; 2]]) {
+    let product = Product { c, fill, pairs };
+    product.check();
+    match kernels.arithmetic() {
+        Arithmetic::Fused => at_level::<true>(kernels.simd(), product),
+        Arithmetic::Portable => at_level::<false>(kernels.simd(), product),
+    }
+}
+
+fn at_level<const FUSED: bool>(simd: Simd, product: Product<'_, f32>) {
+    match (simd, product.is_direct()) {
+        (Simd::Baseline, true) => product.direct::<Baseline, FUSED, 4>(),
+        (Simd::Baseline, false) => ROOM.with_borrow_mut(|room| product.packed::<Baseline, FUSED, 4>(room)),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `Kernels` is made only from the features that this processor reported.
-        (arithmetic, simd) => unsafe {
-            match (arithmetic, simd) {
-                (Arithmetic::Portable, Simd::Avx2) => avx2::<false>(c, fill, a, b),
-                (Arithmetic::Fused, Simd::Avx2) => avx2::<true>(c, fill, a, b),
-                (Arithmetic::Portable, _) => avx512::<false>(c, fill, a, b),
-                (Arithmetic::Fused, _) => avx512::<true>(c, fill, a, b),
+        (simd, is_direct) => unsafe {
+            match (simd, is_direct) {
+                (Simd::Avx2, true) => avx2_direct::<FUSED>(product),
+                (Simd::Avx2, false) => ROOM.with_borrow_mut(|room| avx2_packed::<FUSED>(product, room)),
+                (_, true) => avx512_direct::<FUSED>(product),
+                (_, false) => ROOM.with_borrow_mut(|room| avx512_packed::<FUSED>(product, room)),
             }
         },
         #[cfg(not(target_arch = "x86_64"))]
@@ -49,278 +88,242 @@ pub(crate) fn gemm_f32(kernels: Kernels, c: MatMut<'_, f32>, fill: Fill, a: MatR
 }
 
 /// f64 product, portable only: it serves gradient checks, not training.
-pub(crate) fn gemm_f64(c: MatMut<'_, f64>, fill: Fill, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
-    check(&c, &a, &b);
-    product::<f64, Baseline, false, 4>(c, fill, a, b);
+pub(crate) fn gemm_f64(c: MatMut<'_, f64>, fill: Fill, pairs: &[[MatRef<'_, f64>; 2]]) {
+    let product = Product { c, fill, pairs };
+    product.check();
+    if product.is_direct() {
+        product.direct::<Baseline, false, 4>();
+    } else {
+        product.packed::<Baseline, false, 4>(&mut Room::new());
+    }
 }
 
+/// The two ways for an instruction set, each in a function of its own: only one needs room for copies.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2<const FUSED: bool>(c: MatMut<'_, f32>, fill: Fill, a: MatRef<'_, f32>, b: MatRef<'_, f32>) {
-    product::<f32, Avx2, FUSED, 6>(c, fill, a, b);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f")]
-fn avx512<const FUSED: bool>(c: MatMut<'_, f32>, fill: Fill, a: MatRef<'_, f32>, b: MatRef<'_, f32>) {
-    product::<f32, Avx512, FUSED, 12>(c, fill, a, b);
-}
-
-fn check<T>(c: &MatMut<'_, T>, a: &MatRef<'_, T>, b: &MatRef<'_, T>) {
-    assert!(
-        c.rows == a.rows && c.cols == b.cols && a.cols == b.rows,
-        "product shapes: [{}, {}] = [{}, {}] [{}, {}]",
-        c.rows,
-        c.cols,
-        a.rows,
-        a.cols,
-        b.rows,
-        b.cols
-    );
-}
-
-/// The blocked product: a panel of B, two registers wide, then the rows of A in tiles of at most MR.
-///
-/// A last panel that fits one register is computed that wide.
-#[inline(always)]
-fn product<T: Scalar, L: Level<T>, const FUSED: bool, const MR: usize>(
-    c: MatMut<'_, T>,
-    fill: Fill,
-    a: MatRef<'_, T>,
-    b: MatRef<'_, T>,
-) {
-    let (half, full) = (L::Lanes::WIDTH, 2 * L::Lanes::WIDTH);
-    const { assert!(2 * L::Lanes::WIDTH <= N_MAX && MR <= M_MAX) };
-    let (m, n, k) = (c.rows, c.cols, a.cols);
-    if m == 0 || n == 0 {
-        return;
-    }
-    let c_ptr = c.data.as_mut_ptr();
-    // Left uninitialized: zeroing 32 KB would cost more than a small product.
-    let mut buffer = [const { MaybeUninit::<T>::uninit() }; K_BLOCK * N_MAX];
-    let mut first = fill == Fill::Set;
-    let mut k0 = 0;
-    // Runs once even for k = 0, where `Set` must still write zeros.
-    loop {
-        let kb = (k - k0).min(K_BLOCK);
-        let mut j0 = 0;
-        while j0 < n {
-            let width = (n - j0).min(full);
-            let lanes = if width <= half { half } else { full };
-            // Few rows use a panel too seldom to pay for its copy.
-            let (panel, b_row) = if b.col_stride == 1 && width == lanes && (m <= M_DIRECT || k == 0) {
-                (b.data.as_ptr().wrapping_add(k0 * b.row_stride + j0), b.row_stride)
-            } else {
-                let panel = Panel { k0, kb, j0, width, lanes };
-                panel.pack(L::SIMD, b, &mut buffer);
-                (buffer.as_ptr().cast(), lanes)
-            };
-            // Tiles of equal height: a single row left over would cost a third of a full tile.
-            let n_tiles = m.div_ceil(MR);
-            for t in 0..n_tiles {
-                let (i0, i1) = (m * t / n_tiles, m * (t + 1) / n_tiles);
-                // SAFETY: `check` and the views' constructors bound every index used by the tile:
-                // rows i0..i1 <= m, columns j0..j0+width <= n, k0..k0+kb <= k (A and B are not
-                // touched when kb = 0); the panel is kb rows of `lanes` values, `b_row` apart.
-                unsafe {
-                    let tile = Tile {
-                        a: a.data.as_ptr().wrapping_add(i0 * a.row_stride + k0 * a.col_stride),
-                        a_row: a.row_stride,
-                        a_col: a.col_stride,
-                        b: panel,
-                        b_row,
-                        c: c_ptr.add(i0 * c.row_stride + j0),
-                        c_row: c.row_stride,
-                        k: kb,
-                        first,
-                    };
-                    if lanes == full {
-                        tile.clipped::<L, FUSED, MR, 2>(i1 - i0, width);
-                    } else {
-                        tile.clipped::<L, FUSED, MR, 1>(i1 - i0, width);
-                    }
-                }
-            }
-            j0 += width;
-        }
-        first = false;
-        k0 += kb;
-        if k0 >= k {
-            break;
-        }
-    }
-}
-
-/// Rows k0..k0+kb and columns j0..j0+width of B, to be copied to rows of `lanes` values.
-#[derive(Clone, Copy)]
-struct Panel {
-    k0: usize,
-    kb: usize,
-    j0: usize,
-    width: usize,
-    lanes: usize,
-}
-
-impl Panel {
-    /// Copies the panel, zero-padded to its lanes.
-    #[inline(always)]
-    fn pack<T: Scalar>(self, simd: Simd, b: MatRef<'_, T>, buffer: &mut [MaybeUninit<T>]) {
-        let Self { k0, kb, j0, width, lanes } = self;
-        let from = &b.data[(k0 * b.row_stride + j0 * b.col_stride).min(b.data.len())..];
-        let rows = buffer.chunks_exact_mut(lanes).take(kb);
-        if b.row_stride == 1 && kb > 0 {
-            if width < lanes {
-                rows.for_each(|row| row[width..].fill(MaybeUninit::new(T::ZERO)));
-            }
-            return transpose::transpose(simd, from, b.col_stride, (width, kb), buffer, lanes);
-        }
-        for (k, row) in rows.enumerate() {
-            let (row, rest) = row.split_at_mut(width);
-            if b.col_stride == 1 {
-                // SAFETY: `check` bounds the columns of B.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(from.as_ptr().add(k * b.row_stride), row.as_mut_ptr().cast(), width)
-                };
-            } else {
-                row.iter_mut().zip(from[k * b.row_stride..].iter().step_by(b.col_stride)).for_each(|(to, &x)| {
-                    to.write(x);
-                });
-            }
-            rest.fill(MaybeUninit::new(T::ZERO));
-        }
-    }
-}
-
-/// The tile kernels of an instruction set, each in a function of its own.
-trait Level<T: Scalar> {
-    const SIMD: Simd;
-    type Lanes: Lanes<T>;
-    /// # Safety
-    /// As [`Tile::run`], on a processor that has the instructions.
-    unsafe fn run<const FUSED: bool, const R: usize, const NV: usize>(tile: Tile<T>);
-}
-
 macro_rules! level {
-    ($level:ident, $t:ty, $lanes:ty $(, $features:literal)?) => {
-        impl Level<$t> for $level {
-            const SIMD: Simd = Simd::$level;
-            type Lanes = $lanes;
-            $(#[target_feature(enable = $features)])?
-            unsafe fn run<const FUSED: bool, const R: usize, const NV: usize>(tile: Tile<$t>) {
-                // SAFETY: the caller's promise.
-                unsafe { tile.run::<$lanes, FUSED, R, NV>() }
-            }
+    ($features:literal, $level:ident, $rows:literal, $direct:ident, $packed:ident) => {
+        #[target_feature(enable = $features)]
+        fn $direct<const FUSED: bool>(product: Product<'_, f32>) {
+            product.direct::<$level, FUSED, $rows>();
+        }
+        #[target_feature(enable = $features)]
+        fn $packed<const FUSED: bool>(product: Product<'_, f32>, room: &mut Room<f32>) {
+            product.packed::<$level, FUSED, $rows>(room);
         }
     };
 }
-struct Baseline;
-level!(Baseline, f32, [f32; 4]);
-level!(Baseline, f64, [f64; 2]);
 #[cfg(target_arch = "x86_64")]
-struct Avx2;
+level!("avx2,fma", Avx2, 6, avx2_direct, avx2_packed);
 #[cfg(target_arch = "x86_64")]
-level!(Avx2, f32, std::arch::x86_64::__m256, "avx2,fma");
-#[cfg(target_arch = "x86_64")]
-struct Avx512;
-#[cfg(target_arch = "x86_64")]
-level!(Avx512, f32, std::arch::x86_64::__m512, "avx2,fma,avx512f");
+level!("avx2,fma,avx512f", Avx512, 12, avx512_direct, avx512_packed);
 
-/// Where a tile's operands begin, and their strides.
-#[derive(Clone, Copy)]
-struct Tile<T> {
-    a: *const T,
-    a_row: usize,
-    a_col: usize,
-    b: *const T,
-    b_row: usize,
-    c: *mut T,
-    c_row: usize,
-    k: usize,
-    /// Whether sums begin at zero rather than at C.
-    first: bool,
+/// About equal parts of `len`, none longer than `most`; one even where `len` is 0.
+#[inline(always)]
+fn parts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let n = len.div_ceil(most).max(1);
+    (0..n).map(move |i| (len * i / n, len * (i + 1) / n))
 }
 
-impl<T: Scalar> Tile<T> {
-    /// A tile of `height` <= MR rows and `width` columns, at most NV registers.
+impl<T: Scalar> Product<'_, T> {
+    fn check(&self) {
+        let c = &self.c;
+        assert!(!self.pairs.is_empty(), "a product of nothing");
+        for [a, b] in self.pairs {
+            assert!(
+                c.rows == a.rows && c.cols == b.cols && a.cols == b.rows,
+                "product shapes: [{}, {}] = [{}, {}] [{}, {}]",
+                c.rows,
+                c.cols,
+                a.rows,
+                a.cols,
+                b.rows,
+                b.cols
+            );
+        }
+    }
+
+    /// Whether the operands are read where they are.
+    fn is_direct(&self) -> bool {
+        matches!(self.pairs, [[_, b]] if b.col_stride == 1 && self.c.rows <= M_DIRECT)
+    }
+
+    /// Columns of C two registers at a time, then its rows in tiles of at most MR. A last panel that fits
+    /// one register is computed that wide.
     ///
-    /// # Safety
-    /// As [`Tile::run`], for `height` rows of A and C and `width` columns of C.
+    /// Tiles have equal height: a single row left over would cost a third of a full one.
     #[inline(always)]
-    unsafe fn clipped<L: Level<T>, const FUSED: bool, const MR: usize, const NV: usize>(
-        self,
-        height: usize,
-        width: usize,
-    ) {
-        // SAFETY: a narrow tile computes on a full-width copy of C; the rest is the caller's promise.
-        unsafe {
-            if width == NV * L::Lanes::WIDTH {
-                return self.rows::<L, FUSED, MR, NV>(height);
-            }
-            let mut room = [const { MaybeUninit::<T>::uninit() }; N_MAX * M_MAX];
-            let full: *mut T = room.as_mut_ptr().cast();
-            if !self.first {
-                for i in 0..height {
-                    let row = full.add(i * N_MAX);
-                    row.write_bytes(0, NV * L::Lanes::WIDTH);
-                    std::ptr::copy_nonoverlapping(self.c.add(i * self.c_row), row, width);
+    fn direct<L: Level<T>, const FUSED: bool, const MR: usize>(self) {
+        let [[a, b]] = self.pairs else { unreachable!("one pair") };
+        let (m, n) = (self.c.rows, self.c.cols);
+        let c = self.c.data.as_mut_ptr();
+        for j0 in (0..n).step_by(2 * L::Lanes::WIDTH) {
+            for (i0, i1) in parts(m, MR).take(m) {
+                // SAFETY: `check` and the views' constructors bound every index used by the tile: rows i0..i1 <= m,
+                // columns from j0 to at most n, and all k, of which none is touched where K = 0.
+                unsafe {
+                    Tile {
+                        a: a.data.as_ptr().wrapping_add(i0 * a.row_stride),
+                        a_row: a.row_stride,
+                        a_col: a.col_stride,
+                        b: b.data.as_ptr().wrapping_add(j0),
+                        b_row: b.row_stride,
+                        c: c.add(i0 * self.c.row_stride + j0),
+                        c_row: self.c.row_stride,
+                        k: a.cols,
+                        first: self.fill == Fill::Set,
+                    }
+                    .panel::<L, FUSED, MR>(i1 - i0, n - j0);
                 }
-            }
-            Tile { c: full, c_row: N_MAX, ..self }.rows::<L, FUSED, MR, NV>(height);
-            for i in 0..height {
-                std::ptr::copy_nonoverlapping(full.add(i * N_MAX), self.c.add(i * self.c_row), width);
             }
         }
     }
 
-    /// The kernel for the height: each keeps its outputs in registers.
-    ///
-    /// # Safety
-    /// As [`Tile::run`], for `height` <= MR <= M_MAX rows.
+    /// The same with copies: of B, panel by panel, and of A where its rows do not lie in one piece.
     #[inline(always)]
-    unsafe fn rows<L: Level<T>, const FUSED: bool, const MR: usize, const NV: usize>(self, height: usize) {
-        macro_rules! kernels {
-            ($($r:literal)*) => {
-                match height {
-                    // SAFETY: the caller vouches for `height` rows.
-                    $($r if $r <= MR => unsafe { L::run::<FUSED, $r, NV>(self) },)*
-                    _ => debug_assert!(false, "tiles have 1..=MR rows"),
+    fn packed<L: Level<T>, const FUSED: bool, const MR: usize>(self, Room { panel, rows }: &mut Room<T>) {
+        const { assert!(2 * L::Lanes::WIDTH <= N_MAX && MR <= M_MAX) };
+        let full = 2 * L::Lanes::WIDTH;
+        let [[a, _], ..] = self.pairs else { unreachable!("a pair at least") };
+        let (m, n, c_row) = (self.c.rows, self.c.cols, self.c.row_stride);
+        let k = self.pairs.iter().map(|[a, _]| a.cols).sum();
+        let c = self.c.data.as_mut_ptr();
+        // One panel reads A once, however it lies.
+        let packs_rows = self.pairs.len() > 1 || (a.col_stride != 1 && n > full);
+        for (k0, k1) in parts(k, K_BLOCK) {
+            let kb = k1 - k0;
+            let block = Block { pairs: self.pairs, k0, k1 };
+            for (m0, m1) in parts(m, if packs_rows { M_BLOCK } else { usize::MAX }).take(m) {
+                if packs_rows {
+                    for (i0, i1) in parts(m1 - m0, MR) {
+                        block.pack_rows::<L>((m0 + i0, m0 + i1), &mut rows[i0 * kb..i1 * kb]);
+                    }
                 }
-            };
+                for j0 in (0..n).step_by(full) {
+                    let width = (n - j0).min(full);
+                    let lanes = width.next_multiple_of(L::Lanes::WIDTH);
+                    block.pack_panel::<L>(j0, width, &mut panel[..kb * lanes]);
+                    for (i0, i1) in parts(m1 - m0, MR) {
+                        let (a, a_row, a_col) = if packs_rows {
+                            (rows.as_ptr().wrapping_add(i0 * kb), 1, i1 - i0)
+                        } else {
+                            let start = (m0 + i0) * a.row_stride + k0 * a.col_stride;
+                            (a.data.as_ptr().wrapping_add(start), a.row_stride, a.col_stride)
+                        };
+                        // SAFETY: as in `direct`; copies have kb columns of i1 - i0 numbers, kb rows of `lanes`.
+                        unsafe {
+                            Tile {
+                                a,
+                                a_row,
+                                a_col,
+                                b: panel.as_ptr(),
+                                b_row: lanes,
+                                c: c.add((m0 + i0) * c_row + j0),
+                                c_row,
+                                k: kb,
+                                first: self.fill == Fill::Set && k0 == 0,
+                            }
+                            .panel::<L, FUSED, MR>(i1 - i0, width);
+                        }
+                    }
+                }
+            }
         }
-        kernels!(1 2 3 4 5 6 7 8 9 10 11 12);
+    }
+}
+
+/// Some of the k of a product, which may lie in several pairs.
+struct Block<'a, T> {
+    pairs: &'a [[MatRef<'a, T>; 2]],
+    k0: usize,
+    k1: usize,
+}
+
+impl<'a, T: Scalar> Block<'a, T> {
+    /// The parts in each pair: the pair, where it begins in it, how long it is, where it begins in the block.
+    #[inline(always)]
+    fn segments(&self) -> impl Iterator<Item = ([MatRef<'a, T>; 2], usize, usize, usize)> {
+        let (k0, k1, mut start) = (self.k0, self.k1, 0);
+        self.pairs.iter().filter_map(move |&pair| {
+            let (first, end) = (start, start + pair[0].cols);
+            start = end;
+            let (from, to) = (first.max(k0), end.min(k1));
+            (from < to).then(|| (pair, from - first, to - from, from - k0))
+        })
     }
 
-    /// R rows of NV registers, held while k ascends.
-    ///
-    /// # Safety
-    /// `a` has R rows of `k` elements at its strides; `b` k rows and `c` R rows of NV registers.
+    /// Copies rows of A, k by k.
     #[inline(always)]
-    unsafe fn run<V: Lanes<T>, const FUSED: bool, const R: usize, const NV: usize>(self) {
-        // SAFETY: bounds are the caller's promise, restated above.
-        unsafe {
-            let mut acc = [[V::splat(T::ZERO); NV]; R];
-            if !self.first {
-                for (i, row) in acc.iter_mut().enumerate() {
-                    for (j, sum) in row.iter_mut().enumerate() {
-                        *sum = V::load(self.c.add(i * self.c_row + j * V::WIDTH));
-                    }
-                }
-            }
-            for p in 0..self.k {
-                let b_p: [V; NV] = std::array::from_fn(|j| V::load(self.b.add(p * self.b_row + j * V::WIDTH)));
-                for (i, row) in acc.iter_mut().enumerate() {
-                    let a_ip = V::splat(*self.a.add(i * self.a_row + p * self.a_col));
-                    for (sum, b_pj) in row.iter_mut().zip(b_p) {
-                        *sum = a_ip.multiply_add::<FUSED>(b_pj, *sum);
-                    }
-                }
-            }
-            for (i, row) in acc.iter().enumerate() {
-                for (j, sum) in row.iter().enumerate() {
-                    sum.store(self.c.add(i * self.c_row + j * V::WIDTH));
-                }
+    fn pack_rows<L: Level<T>>(&self, (i0, i1): (usize, usize), to: &mut [T]) {
+        let height = i1 - i0;
+        for ([a, _], k0, len, at) in self.segments() {
+            let to = &mut to[at * height..(at + len) * height];
+            if a.row_stride == 1 {
+                let from = &a.data[k0 * a.col_stride + i0..];
+                copy_rows::<T, L>(from, a.col_stride, height, to, height);
+            } else {
+                let from = &a.data[i0 * a.row_stride + k0 * a.col_stride..];
+                transposed::<T, L>(from, [a.row_stride, a.col_stride], (height, len), to, height);
             }
         }
+    }
+
+    /// Copies `width` columns of B, rows filled up with zeros to whole registers.
+    #[inline(always)]
+    fn pack_panel<L: Level<T>>(&self, j0: usize, width: usize, to: &mut [T]) {
+        let lanes = width.next_multiple_of(L::Lanes::WIDTH);
+        for ([_, b], k0, len, at) in self.segments() {
+            let to = &mut to[at * lanes..(at + len) * lanes];
+            let from = &b.data[k0 * b.row_stride + j0 * b.col_stride..];
+            if b.col_stride == 1 {
+                copy_rows::<T, L>(from, b.row_stride, width, to, lanes);
+            } else {
+                if width < lanes {
+                    to.chunks_exact_mut(lanes).for_each(|row| row[width..].fill(T::ZERO));
+                }
+                transposed::<T, L>(from, [b.col_stride, b.row_stride], (width, len), to, lanes);
+            }
+        }
+    }
+}
+
+/// Copies rows of `width` numbers to rows of `to_stride`, what is left of a last register filled with zeros where
+/// it belongs to the row.
+#[inline(always)]
+fn copy_rows<T: Scalar, L: Level<T>>(from: &[T], stride: usize, width: usize, to: &mut [T], to_stride: usize) {
+    let n_rows = to.len() / to_stride;
+    assert!(n_rows == 0 || (n_rows - 1) * stride + width <= from.len(), "fewer rows than are copied");
+    let rest = width % L::Lanes::WIDTH;
+    for (k, row) in to.chunks_exact_mut(to_stride).enumerate() {
+        // SAFETY: the assert bounds what is read, the chunk what is written.
+        unsafe {
+            let (from, row) = (from.as_ptr().add(k * stride), row.as_mut_ptr());
+            for j in (0..width - rest).step_by(L::Lanes::WIDTH) {
+                L::Lanes::load(from.add(j)).store(row.add(j));
+            }
+            if rest > 0 {
+                let j = width - rest;
+                L::Lanes::load_part(from.add(j), rest).store_part(row.add(j), L::Lanes::WIDTH.min(to_stride - j));
+            }
+        }
+    }
+}
+
+/// Writes the transpose of a matrix whose rows and columns begin `strides` apart.
+#[inline(always)]
+fn transposed<T: Scalar, L: Level<T>>(
+    from: &[T],
+    [stride, step]: [usize; 2],
+    (rows, cols): (usize, usize),
+    to: &mut [T],
+    to_stride: usize,
+) {
+    if step == 1 {
+        return transpose::transpose(L::SIMD, from, stride, (rows, cols), to, to_stride);
+    }
+    for (j, row) in to.chunks_exact_mut(to_stride).enumerate().take(cols) {
+        row.iter_mut().take(rows).enumerate().for_each(|(i, to)| {
+            *to = from[i * stride + j * step];
+        });
     }
 }
 
@@ -364,8 +367,29 @@ mod tests {
             let b = if tb { MatRef::new(&b, n, k).t() } else { MatRef::new(&b, k, n) };
             for kernels in Kernels::available() {
                 let mut c = c0.clone();
-                gemm_f32(kernels, MatMut::new(&mut c, m, n), fill, a, b);
+                gemm_f32(kernels, MatMut::new(&mut c, m, n), fill, &[[a, b]]);
                 let want = reference(kernels, fill, &c0, a, b);
+                prop_assert!(c.iter().zip(&want).all(|(x, y)| x.to_bits() == y.to_bits()), "{kernels:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        /// A sum of products is one product over all their columns, in order.
+        #[test]
+        fn a_sum_is_one_long_product(m in 1_usize..200, n in 1_usize..70, ks in proptest::collection::vec(0_usize..200, 1..6), ta: bool, tb: bool, add: bool) {
+            let k: usize = ks.iter().sum();
+            let fill = if add { Fill::Add } else { Fill::Set };
+            let (a, b, c0) = (random(0, m * k), random(1, k * n), random(2, m * n));
+            let at = if ta { MatRef::new(&a, k, m).t() } else { MatRef::new(&a, m, k) };
+            let bt = if tb { MatRef::new(&b, n, k).t() } else { MatRef::new(&b, k, n) };
+            let ends = ks.iter().scan(0, |end, k| { *end += k; Some((*end - k, *end)) });
+            let pairs: Vec<_> = ends.map(|(from, to)| [at.columns(from..to), bt.t().columns(from..to).t()]).collect();
+            for kernels in Kernels::available() {
+                let mut c = c0.clone();
+                gemm_f32(kernels, MatMut::new(&mut c, m, n), fill, &pairs);
+                let want = reference(kernels, fill, &c0, at, bt);
                 prop_assert!(c.iter().zip(&want).all(|(x, y)| x.to_bits() == y.to_bits()), "{kernels:?}");
             }
         }
@@ -380,8 +404,7 @@ mod tests {
                 kernels,
                 MatMut::with_row_stride(&mut c, 5, 4, 7),
                 Fill::Set,
-                MatRef::new(&a, 5, 3),
-                MatRef::new(&b, 3, 4),
+                &[[MatRef::new(&a, 5, 3), MatRef::new(&b, 3, 4)]],
             );
             for row in c.chunks(7) {
                 assert!(row[4..].iter().all(|&gap| gap == 9.0));
@@ -394,6 +417,7 @@ mod tests {
     #[should_panic(expected = "product shapes")]
     fn mismatched_shapes_panic() {
         let (a, mut c) = ([0.0; 6], [0.0; 4]);
-        gemm_f32(Kernels::detect(), MatMut::new(&mut c, 2, 2), Fill::Set, MatRef::new(&a, 2, 3), MatRef::new(&a, 2, 3));
+        let pair = [MatRef::new(&a, 2, 3), MatRef::new(&a, 2, 3)];
+        gemm_f32(Kernels::detect(), MatMut::new(&mut c, 2, 2), Fill::Set, &[pair]);
     }
 }

@@ -26,6 +26,16 @@ pub(crate) trait Lanes<T>: Copy {
     /// # Safety
     /// `to` has room for `WIDTH` numbers.
     unsafe fn store(self, to: *mut T);
+    /// The first `n` <= `WIDTH` numbers, zeros after them.
+    ///
+    /// # Safety
+    /// `from` has `n` numbers.
+    unsafe fn load_part(from: *const T, n: usize) -> Self;
+    /// The first `n` <= `WIDTH` numbers.
+    ///
+    /// # Safety
+    /// `to` has room for `n` numbers.
+    unsafe fn store_part(self, to: *mut T, n: usize);
     /// self x b + c, rounded once if FUSED, else twice.
     ///
     /// # Safety
@@ -53,6 +63,18 @@ macro_rules! array {
                 unsafe { *to.cast() = self }
             }
             #[inline(always)]
+            unsafe fn load_part(from: *const $t, n: usize) -> Self {
+                // SAFETY: as above.
+                std::array::from_fn(|i| if i < n { unsafe { *from.add(i) } } else { 0.0 })
+            }
+            #[inline(always)]
+            unsafe fn store_part(self, to: *mut $t, n: usize) {
+                for (i, x) in self.into_iter().enumerate().take(n) {
+                    // SAFETY: as above.
+                    unsafe { *to.add(i) = x };
+                }
+            }
+            #[inline(always)]
             unsafe fn multiply_add<const FUSED: bool>(self, b: Self, c: Self) -> Self {
                 let sum = |i: usize| if FUSED { self[i].mul_add(b[i], c[i]) } else { self[i] * b[i] + c[i] };
                 std::array::from_fn(sum)
@@ -65,7 +87,8 @@ array!(f64, 2);
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! register {
-    ($register:ident, $width:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $mul:ident, $add:ident) => {
+    ($register:ident, $width:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $mul:ident, $add:ident,
+     |$from:ident, $to:ident, $x:ident, $n:ident| $load_part:expr, $store_part:expr) => {
         impl Lanes<f32> for std::arch::x86_64::$register {
             const WIDTH: usize = $width;
             #[inline(always)]
@@ -82,6 +105,15 @@ macro_rules! register {
                 unsafe { std::arch::x86_64::$store(to, self) }
             }
             #[inline(always)]
+            unsafe fn load_part($from: *const f32, $n: usize) -> Self {
+                unsafe { $load_part }
+            }
+            #[inline(always)]
+            unsafe fn store_part(self, $to: *mut f32, $n: usize) {
+                let $x = self;
+                unsafe { $store_part }
+            }
+            #[inline(always)]
             unsafe fn multiply_add<const FUSED: bool>(self, b: Self, c: Self) -> Self {
                 use std::arch::x86_64::{$add, $fma, $mul};
                 unsafe { if FUSED { $fma(self, b, c) } else { $add($mul(self, b), c) } }
@@ -89,7 +121,38 @@ macro_rules! register {
         }
     };
 }
+/// The lanes that are meant, as AVX2 wants them: eight words, the first `n` of them -1.
 #[cfg(target_arch = "x86_64")]
-register!(__m256, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_add_ps);
+#[inline(always)]
+unsafe fn first_of_eight(n: usize) -> std::arch::x86_64::__m256i {
+    static WORDS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: n <= 8, so that eight words follow; the caller has the instructions.
+    unsafe { std::arch::x86_64::_mm256_loadu_si256(WORDS.as_ptr().add(8 - n).cast()) }
+}
+
 #[cfg(target_arch = "x86_64")]
-register!(__m512, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_mul_ps, _mm512_add_ps);
+register!(
+    __m256,
+    8,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_fmadd_ps,
+    _mm256_mul_ps,
+    _mm256_add_ps,
+    |from, to, x, n| std::arch::x86_64::_mm256_maskload_ps(from, first_of_eight(n)),
+    std::arch::x86_64::_mm256_maskstore_ps(to, first_of_eight(n), x)
+);
+#[cfg(target_arch = "x86_64")]
+register!(
+    __m512,
+    16,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_fmadd_ps,
+    _mm512_mul_ps,
+    _mm512_add_ps,
+    |from, to, x, n| std::arch::x86_64::_mm512_maskz_loadu_ps(((1_u32 << n) - 1) as u16, from),
+    std::arch::x86_64::_mm512_mask_storeu_ps(to, ((1_u32 << n) - 1) as u16, x)
+);

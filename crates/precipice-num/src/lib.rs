@@ -3,7 +3,8 @@
 //! Reading order: [`kernels`] (which instructions this processor has, and the two arithmetics),
 //! [`mat`] (views), [`gemm`] (matrix products), [`softmax`], [`elementwise`], [`math`]
 //! (exp, ln, sine and cosine), [`cholesky`] and [`eigen`] (small symmetric systems), [`minimize`],
-//! [`rng`] (counter-based random numbers), [`real`] (f32 or f64), [`allocator`] (an error where memory ends).
+//! [`rng`] (counter-based random numbers), [`real`] (f32 or f64), [`profile`] (where the time goes),
+//! [`allocator`] (an error where memory ends).
 //!
 //! This is the only crate with `unsafe` code. It is optimized even in test builds, so everything
 //! here is compiled for concrete f32 and f64, never left generic for the crates above.
@@ -26,10 +27,12 @@ mod lanes;
 pub mod mat;
 pub mod math;
 pub mod minimize;
+pub mod profile;
 pub mod real;
 pub mod rng;
 mod sixteen;
 pub mod softmax;
+mod tile;
 mod transpose;
 
 pub use cholesky::Cholesky;

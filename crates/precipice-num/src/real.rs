@@ -8,7 +8,7 @@ use crate::elementwise;
 use crate::gemm::{self, Fill};
 use crate::kernels::Kernels;
 use crate::mat::{MatMut, MatRef};
-use crate::{math, softmax, transpose};
+use crate::{math, profile, softmax, transpose};
 
 /// The number type of a network.
 pub trait Real:
@@ -42,7 +42,15 @@ pub trait Real:
     ///
     /// # Panics
     /// If the shapes do not match.
-    fn gemm(kernels: Kernels, c: MatMut<'_, Self>, fill: Fill, a: MatRef<'_, Self>, b: MatRef<'_, Self>);
+    fn gemm(kernels: Kernels, c: MatMut<'_, Self>, fill: Fill, a: MatRef<'_, Self>, b: MatRef<'_, Self>) {
+        Self::gemm_sum(kernels, c, fill, &[[a, b]]);
+    }
+    /// C = sum_i A_i B_i or C += sum_i A_i B_i, of one pair or more; every output sums over all k in the order of
+    /// the pairs.
+    ///
+    /// # Panics
+    /// If the shapes do not match.
+    fn gemm_sum(kernels: Kernels, c: MatMut<'_, Self>, fill: Fill, pairs: &[[MatRef<'_, Self>; 2]]);
     /// Writes the transpose of `[rows, cols]` to rows that begin `to_stride` apart.
     ///
     /// # Panics
@@ -96,44 +104,47 @@ impl Real for f32 {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
-    fn gemm(kernels: Kernels, c: MatMut<'_, Self>, fill: Fill, a: MatRef<'_, Self>, b: MatRef<'_, Self>) {
-        gemm::gemm_f32(kernels, c, fill, a, b);
+    fn gemm_sum(kernels: Kernels, c: MatMut<'_, Self>, fill: Fill, pairs: &[[MatRef<'_, Self>; 2]]) {
+        let shape = || [c.rows, c.cols, pairs.iter().map(|[a, _]| a.cols).sum()];
+        profile::kernel("product", shape(), || gemm::gemm_f32(kernels, c, fill, pairs));
     }
     fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize) {
-        transpose::transposed(kernels, from, cols, to, to_stride);
+        profile::kernel("transpose", [0; 3], || transpose::transposed(kernels, from, cols, to, to_stride));
     }
     fn softmax(kernels: Kernels, row: &mut [Self]) {
-        softmax::softmax_f32(kernels, row);
+        profile::kernel("soft-max", [0; 3], || softmax::softmax_f32(kernels, row));
     }
     fn softmax_causal(kernels: Kernels, rows: &mut [Self], width: usize, biases: &[Self], stride: usize) {
-        softmax::softmax_causal_f32(kernels, rows, width, biases, stride);
+        profile::kernel("causal soft-max", [0; 3], || {
+            softmax::softmax_causal_f32(kernels, rows, width, biases, stride)
+        });
     }
     fn softmax_gradient(kernels: Kernels, p: &[Self], d: &mut [Self], width: usize) {
-        softmax::softmax_gradient_f32(kernels, p, d, width);
+        profile::kernel("soft-max gradient", [0; 3], || softmax::softmax_gradient_f32(kernels, p, d, width));
     }
     fn axpy(kernels: Kernels, a: Self, x: &[Self], y: &mut [Self]) {
-        elementwise::axpy_f32(kernels, a, x, y);
+        profile::kernel("axpy", [0; 3], || elementwise::axpy_f32(kernels, a, x, y));
     }
     fn add_rows(kernels: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize) {
-        elementwise::add_rows_f32(kernels, x, y, strides, width);
+        profile::kernel("add rows", [0; 3], || elementwise::add_rows_f32(kernels, x, y, strides, width));
     }
     fn axpby(kernels: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]) {
-        elementwise::axpby_f32(kernels, a, x, b, y);
+        profile::kernel("axpby", [0; 3], || elementwise::axpby_f32(kernels, a, x, b, y));
     }
     fn dot(kernels: Kernels, x: &[Self], y: &[Self]) -> Self {
-        elementwise::dot_f32(kernels, x, y)
+        profile::kernel("dot products", [0; 3], || elementwise::dot_f32(kernels, x, y))
     }
     fn add_dots(kernels: Kernels, a: &[Self], stride: usize, x: &[Self], y: &mut [Self]) {
-        elementwise::add_dots_f32(kernels, a, stride, x, y);
+        profile::kernel("dot products", [0; 3], || elementwise::add_dots_f32(kernels, a, stride, x, y));
     }
     fn sum(kernels: Kernels, x: &[Self]) -> Self {
-        elementwise::sum_f32(kernels, x)
+        profile::kernel("sum", [0; 3], || elementwise::sum_f32(kernels, x))
     }
     fn relu(kernels: Kernels, bias: Self, h: &mut [Self]) {
-        elementwise::relu_f32(kernels, bias, h);
+        profile::kernel("ReLU", [0; 3], || elementwise::relu_f32(kernels, bias, h));
     }
     fn relu_gradient(kernels: Kernels, h: &[Self], d: &mut [Self]) {
-        elementwise::relu_gradient_f32(kernels, h, d);
+        profile::kernel("ReLU gradient", [0; 3], || elementwise::relu_gradient_f32(kernels, h, d));
     }
     fn sqrt(self) -> Self {
         self.sqrt()
@@ -153,8 +164,8 @@ impl Real for f64 {
     fn to_f64(self) -> f64 {
         self
     }
-    fn gemm(_: Kernels, c: MatMut<'_, Self>, fill: Fill, a: MatRef<'_, Self>, b: MatRef<'_, Self>) {
-        gemm::gemm_f64(c, fill, a, b);
+    fn gemm_sum(_: Kernels, c: MatMut<'_, Self>, fill: Fill, pairs: &[[MatRef<'_, Self>; 2]]) {
+        gemm::gemm_f64(c, fill, pairs);
     }
     fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize) {
         transpose::transposed(kernels, from, cols, to, to_stride);

@@ -4,6 +4,17 @@ use crate::kernels::{Kernels, dispatch_sixteen};
 use crate::math;
 use crate::sixteen::{Sixteen, dot};
 
+/// Scores so far below the largest have weight 0. What e^-44 adds to 1 is lost anyway, and products of such numbers
+/// become subnormal, which makes a product of matrices up to four times slower.
+const FLOOR: f32 = -44.0;
+
+/// e^x, 0 below the floor.
+#[inline(always)]
+fn weight(x: f32) -> f32 {
+    let weight = math::exp(x);
+    if x < FLOOR { 0.0 } else { weight }
+}
+
 /// p_j = e^(s_j - max s) / sum_k e^(s_k - max s). An empty row stays empty.
 pub(crate) fn softmax_f32(kernels: Kernels, row: &mut [f32]) {
     dispatch_sixteen!(kernels, softmax(row: &mut [f32]));
@@ -18,7 +29,7 @@ unsafe fn softmax<S: Sixteen>(row: &mut [f32]) {
     // SAFETY: groups have sixteen numbers; the caller has the instructions of S.
     let max =
         unsafe { groups.iter().fold(S::load(last.as_ptr()), |all, group| S::load(group.as_ptr()).max(all)).largest() };
-    let exponentials = |group: &mut [f32; 16]| group.iter_mut().for_each(|s| *s = math::exp(*s - max));
+    let exponentials = |group: &mut [f32; 16]| group.iter_mut().for_each(|s| *s = weight(*s - max));
     groups.iter_mut().for_each(exponentials);
     let has_rest = !rest.is_empty();
     if has_rest {

@@ -1,7 +1,5 @@
 //! Transposed copies: what a product needs of an operand that lies the wrong way round.
 
-use std::mem::MaybeUninit;
-
 use crate::kernels::{Kernels, Simd};
 
 /// Writes the transpose of a matrix of `rows` x `cols`, whose rows begin `stride` apart, to rows that
@@ -15,7 +13,7 @@ pub(crate) fn transpose<T: Copy + 'static>(
     from: &[T],
     stride: usize,
     (rows, cols): (usize, usize),
-    to: &mut [MaybeUninit<T>],
+    to: &mut [T],
     to_stride: usize,
 ) {
     if rows == 0 || cols == 0 {
@@ -33,7 +31,7 @@ pub(crate) fn transpose<T: Copy + 'static>(
     for i in 0..rows {
         let from_col = if i < done_rows { done_cols } else { 0 };
         for j in from_col..cols {
-            to[j * to_stride + i].write(from[i * stride + j]);
+            to[j * to_stride + i] = from[i * stride + j];
         }
     }
 }
@@ -41,8 +39,6 @@ pub(crate) fn transpose<T: Copy + 'static>(
 /// The same of a dense matrix of `cols` columns, over numbers that are there already.
 pub(crate) fn transposed<T: Copy + 'static>(kernels: Kernels, from: &[T], cols: usize, to: &mut [T], to_stride: usize) {
     assert_eq!(from.len() % cols, 0, "no whole number of rows of {cols}");
-    // SAFETY: `transpose` only writes, and only numbers.
-    let to = unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), to.len()) };
     transpose(kernels.simd(), from, cols, (from.len() / cols, cols), to, to_stride);
 }
 

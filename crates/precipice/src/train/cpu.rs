@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use precipice_num::{Kernels, Real};
+use precipice_num::{Kernels, Real, profile};
 
 use super::engine::{Engine, Lane, Sink, Step};
 use super::loss;
@@ -113,10 +113,14 @@ impl<T: Real, F: Form<T>> Cpu<T, F> {
         let scale = 1.0 / self.batch_size as f64;
         for (chunk, first) in range.clone().step_by(CHUNK).enumerate() {
             batch.n_sequences = (range.end - first).min(CHUNK);
+            profile::stage("data");
             task.fill(model.kernels(), Set::Train, step, first, batch);
+            profile::stage("forward");
             let room = &mut rooms[if F::KEEPS_ROOMS { chunk } else { 0 }];
             self.form.forward(model, params, &self.prepared, batch, room);
+            profile::stage("loss");
             *loss_sum += loss_gradient(model.kernels(), F::outputs(room), batch, scale);
+            profile::stage("backward");
             self.form.backward(model, params, &self.prepared, batch, room, sums);
         }
     }
@@ -140,11 +144,13 @@ impl<T: Real, F: Form<T>> Engine<T> for Cpu<T, F> {
     /// One run after the other.
     fn gradients(&mut self, runs: &mut [Step<'_, T>], workers: &dyn Workers) {
         for Step { lane, step, grads, loss_sum } in runs {
+            profile::stage("prepare");
             Self::prepare(&self.form, *lane, &mut self.prepared, workers);
             workers.run(N_SHARDS, &|idx| self.compute_shard(*lane, *step, idx));
             let shards: [MutexGuard<'_, Shard<T, F>>; N_SHARDS] = std::array::from_fn(|idx| lock(&self.shards[idx]));
             let held: [_; N_SHARDS] =
                 std::array::from_fn(|idx| forms::Shard { rooms: &shards[idx].rooms[..], sums: &shards[idx].sums });
+            profile::stage("reduce");
             self.form.reduce(lane.model, lane.params, &held, &mut self.scratch, &mut grads.values, workers);
             *loss_sum = shards.iter().map(|shard| shard.loss_sum).sum();
         }

@@ -1,6 +1,6 @@
 //! One run's network in training.
 
-use precipice_num::Kernels;
+use precipice_num::{Kernels, profile};
 
 use super::engine::{Engine, Lane, Sink, Step};
 use super::optimizer::{OptimizerState, update};
@@ -147,6 +147,7 @@ impl Trainer {
             return Err(Diverged { step: state.step });
         }
         let TrainState { step, params, optimizer, loss_sum, loss_count } = state;
+        profile::stage("update");
         update(workers, model.kernels(), train, *step, params, grads, optimizer);
         *step += 1;
         *loss_sum += loss;
