@@ -53,6 +53,10 @@ impl Workers for Metered<'_> {
         self.workers.run(n_jobs, job);
     }
 
+    fn n_threads(&self) -> usize {
+        self.workers.n_threads()
+    }
+
     fn expect(&self, units: u64) {
         self.meter.expect(units);
     }

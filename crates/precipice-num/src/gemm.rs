@@ -24,8 +24,10 @@ pub enum Fill {
 
 /// Rows of B packed at a time; a panel of 256 x 32 f32 fills a 32 KB first-level cache.
 const K_BLOCK: usize = 256;
-/// Rows of A packed at a time: with `K_BLOCK`, 144 KB of the second-level cache.
-const M_BLOCK: usize = 144;
+/// Rows of A packed at a time: with `K_BLOCK`, 192 KB of the second-level cache.
+const M_BLOCK: usize = 192;
+/// Columns of A that lie further apart are copied.
+const FAR: usize = 256;
 /// Rows of A up to which B is read where it is: fewer use a panel too seldom to pay for its copy.
 const M_DIRECT: usize = 24;
 
@@ -120,8 +122,10 @@ level!("avx2,fma,avx512f", Avx512, 12, avx512_direct, avx512_packed);
 /// About equal parts of `len`, none longer than `most`; one even where `len` is 0.
 #[inline(always)]
 fn parts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let n = len.div_ceil(most).max(1);
-    (0..n).map(move |i| (len * i / n, len * (i + 1) / n))
+    // Divisions take as long as a small tile.
+    let n = if len <= most { 1 } else { len.div_ceil(most) };
+    let end = move |i: usize| if i == n { len } else { len * i / n };
+    (0..n).map(move |i| (if i == 0 { 0 } else { end(i) }, end(i + 1)))
 }
 
 impl<T: Scalar> Product<'_, T> {
@@ -187,16 +191,15 @@ impl<T: Scalar> Product<'_, T> {
         let (m, n, c_row) = (self.c.rows, self.c.cols, self.c.row_stride);
         let k = self.pairs.iter().map(|[a, _]| a.cols).sum();
         let c = self.c.data.as_mut_ptr();
-        // One panel reads A once, however it lies.
-        let packs_rows = self.pairs.len() > 1 || (a.col_stride != 1 && n > full);
+        let is_by_k = a.col_stride != 1;
+        // Columns that lie far apart are read once for each panel, from as many pages.
+        let packs_rows = self.pairs.len() > 1 || (a.col_stride > FAR && n > full);
         for (k0, k1) in parts(k, K_BLOCK) {
             let kb = k1 - k0;
             let block = Block { pairs: self.pairs, k0, k1 };
             for (m0, m1) in parts(m, if packs_rows { M_BLOCK } else { usize::MAX }).take(m) {
                 if packs_rows {
-                    for (i0, i1) in parts(m1 - m0, MR) {
-                        block.pack_rows::<L>((m0 + i0, m0 + i1), &mut rows[i0 * kb..i1 * kb]);
-                    }
+                    block.pack_rows::<L>((m0, m1), &mut rows[..(m1 - m0) * kb]);
                 }
                 for j0 in (0..n).step_by(full) {
                     let width = (n - j0).min(full);
@@ -204,7 +207,8 @@ impl<T: Scalar> Product<'_, T> {
                     block.pack_panel::<L>(j0, width, &mut panel[..kb * lanes]);
                     for (i0, i1) in parts(m1 - m0, MR) {
                         let (a, a_row, a_col) = if packs_rows {
-                            (rows.as_ptr().wrapping_add(i0 * kb), 1, i1 - i0)
+                            let (a_row, a_col) = if is_by_k { (1, m1 - m0) } else { (kb, 1) };
+                            (rows.as_ptr().wrapping_add(i0 * a_row), a_row, a_col)
                         } else {
                             let start = (m0 + i0) * a.row_stride + k0 * a.col_stride;
                             (a.data.as_ptr().wrapping_add(start), a.row_stride, a.col_stride)
@@ -251,18 +255,18 @@ impl<'a, T: Scalar> Block<'a, T> {
         })
     }
 
-    /// Copies rows of A, k by k.
+    /// Copies rows of A side by side, column by column or row by row as they lie.
     #[inline(always)]
-    fn pack_rows<L: Level<T>>(&self, (i0, i1): (usize, usize), to: &mut [T]) {
-        let height = i1 - i0;
+    fn pack_rows<L: Level<T>>(&self, (m0, m1): (usize, usize), to: &mut [T]) {
+        let (mb, kb) = (m1 - m0, self.k1 - self.k0);
         for ([a, _], k0, len, at) in self.segments() {
-            let to = &mut to[at * height..(at + len) * height];
-            if a.row_stride == 1 {
-                let from = &a.data[k0 * a.col_stride + i0..];
-                copy_rows::<T, L>(from, a.col_stride, height, to, height);
+            let from = |i: usize, k: usize| &a.data[i * a.row_stride + (k0 + k) * a.col_stride..];
+            if a.col_stride == 1 {
+                (0..mb).for_each(|i| copy_row::<T, L>(from(m0 + i, 0), &mut to[i * kb + at..][..len]));
+            } else if a.row_stride == 1 {
+                (0..len).for_each(|k| copy_row::<T, L>(from(m0, k), &mut to[(at + k) * mb..][..mb]));
             } else {
-                let from = &a.data[i0 * a.row_stride + k0 * a.col_stride..];
-                transposed::<T, L>(from, [a.row_stride, a.col_stride], (height, len), to, height);
+                (0..len * mb).for_each(|i| to[at * mb + i] = from(m0 + i % mb, i / mb)[0]);
             }
         }
     }
@@ -286,14 +290,30 @@ impl<'a, T: Scalar> Block<'a, T> {
     }
 }
 
-/// Copies rows of `width` numbers to rows of `to_stride`, what is left of a last register filled with zeros where
-/// it belongs to the row.
+/// Copies as many numbers as fit.
 #[inline(always)]
-fn copy_rows<T: Scalar, L: Level<T>>(from: &[T], stride: usize, width: usize, to: &mut [T], to_stride: usize) {
-    let n_rows = to.len() / to_stride;
+fn copy_row<T: Scalar, L: Level<T>>(from: &[T], to: &mut [T]) {
+    let from = &from[..to.len()];
+    let rest = to.len() % L::Lanes::WIDTH;
+    // SAFETY: both have as many numbers.
+    unsafe {
+        for j in (0..to.len() - rest).step_by(L::Lanes::WIDTH) {
+            L::Lanes::load(from.as_ptr().add(j)).store(to.as_mut_ptr().add(j));
+        }
+        if rest > 0 {
+            let j = to.len() - rest;
+            L::Lanes::load_part(from.as_ptr().add(j), rest).store_part(to.as_mut_ptr().add(j), rest);
+        }
+    }
+}
+
+/// Copies rows of `width` numbers, filled up with zeros to rows of `lanes`, whole registers.
+#[inline(always)]
+fn copy_rows<T: Scalar, L: Level<T>>(from: &[T], stride: usize, width: usize, to: &mut [T], lanes: usize) {
+    let n_rows = to.len() / lanes;
     assert!(n_rows == 0 || (n_rows - 1) * stride + width <= from.len(), "fewer rows than are copied");
     let rest = width % L::Lanes::WIDTH;
-    for (k, row) in to.chunks_exact_mut(to_stride).enumerate() {
+    for (k, row) in to.chunks_exact_mut(lanes).enumerate() {
         // SAFETY: the assert bounds what is read, the chunk what is written.
         unsafe {
             let (from, row) = (from.as_ptr().add(k * stride), row.as_mut_ptr());
@@ -301,8 +321,7 @@ fn copy_rows<T: Scalar, L: Level<T>>(from: &[T], stride: usize, width: usize, to
                 L::Lanes::load(from.add(j)).store(row.add(j));
             }
             if rest > 0 {
-                let j = width - rest;
-                L::Lanes::load_part(from.add(j), rest).store_part(row.add(j), L::Lanes::WIDTH.min(to_stride - j));
+                L::Lanes::load_part(from.add(width - rest), rest).store(row.add(width - rest));
             }
         }
     }

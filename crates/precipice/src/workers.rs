@@ -15,6 +15,11 @@ pub trait Workers: Sync {
     /// Runs the jobs.
     fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync));
 
+    /// How many jobs may run at the same time: a hint, by which work may be cut into pieces, never sums.
+    fn n_threads(&self) -> usize {
+        1
+    }
+
     /// Told of work that is to come, in units of the computation's own, by computations that take long. Whoever lends
     /// threads may show it to who waits.
     fn expect(&self, _units: u64) {}

@@ -45,7 +45,7 @@ fn compare<T: Real>(spec: &RunSpec, s: usize, kind: FormKind, tolerance: f64) {
     params.values.iter_mut().zip(noise).for_each(|(p, z)| *p += T::from_f64(f64::from(z)));
     let lane = Lane { model: &model, task, params: &params };
     let [(loss, grads, outputs), (other, others, other_outputs)] =
-        [FormKind::Plain, kind].map(|kind| computed(engine_of(kind, &model, task, s), lane));
+        [FormKind::Plain, kind].map(|kind| computed(engine_of(kind, &model, s), lane));
     assert!((loss - other).abs() < tolerance * loss.abs(), "{loss} {other}");
     let largest = |values: &[T]| values.iter().map(|x| x.to_f64().abs()).fold(1e-9, f64::max);
     let close = |what: &str, a: &[T], b: &[T], least: f64| {

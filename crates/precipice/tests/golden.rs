@@ -158,7 +158,7 @@ fn check<T: Real>(case: &str, reads: Reads, tolerance: f64) {
         let (logits, d_logits) = trace.logits_and_gradient();
         let loss = scale * loss::cross_entropy_gradient(model.kernels(), logits, &batch.answers, scale, d_logits);
         grads.values.fill(T::ZERO);
-        model.backward(&params, &batch, &mut trace, &mut grads);
+        model.backward(&params, &batch, &mut trace, &mut grads.values);
         if step == 0 {
             close(trace.logits(), &golden.floats("logits"), tolerance, "logits");
             let want = golden.params::<f64>("grad", &model_of(&golden, &spec));

@@ -142,7 +142,7 @@ fn gradient(model: &Model<f64>, params: &Params<f64>, batch: &precipice::sequenc
     model.forward(params, batch, &mut trace, None);
     let (logits, d_logits) = trace.logits_and_gradient();
     loss_gradient(logits, batch, d_logits);
-    model.backward(params, batch, &mut trace, &mut grads);
+    model.backward(params, batch, &mut trace, &mut grads.values);
     grads
 }
 

@@ -199,6 +199,10 @@ impl Workers for Weighed<'_> {
         self.workers.run(n_jobs, job);
     }
 
+    fn n_threads(&self) -> usize {
+        self.workers.n_threads()
+    }
+
     fn expect(&self, units: u64) {
         self.workers.expect(self.weight * units);
     }

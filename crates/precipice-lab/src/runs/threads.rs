@@ -61,6 +61,10 @@ impl Workers for Pool {
             Some(pool) => pool.install(|| (0..n_jobs).into_par_iter().with_max_len(1).for_each(job)),
         }
     }
+
+    fn n_threads(&self) -> usize {
+        self.0.as_ref().map_or(1, rayon::ThreadPool::current_num_threads)
+    }
 }
 
 /// Threads of this machine that a run can use.

@@ -212,9 +212,9 @@ impl<T: Real> Model<T> {
         self.readout.forward(self.kernels, p, None, input, s, &mut trace.readout);
     }
 
-    /// Adds the gradient of the loss to `grads`, given `trace.d_logits` `[S, L]`.
-    pub fn backward(&self, params: &Params<T>, batch: &Batch, trace: &mut Trace<T>, grads: &mut Params<T>) {
-        let (p, g) = (&params.values, &mut grads.values);
+    /// Adds the gradient of the loss to `g`, given `trace.d_logits` `[S, L]`.
+    pub fn backward(&self, params: &Params<T>, batch: &Batch, trace: &mut Trace<T>, g: &mut [T]) {
+        let p = &params.values;
         let s = trace.n_sequences();
         let rows = trace.final_rows();
         let Trace { blocks, embedding, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, .. } = trace;

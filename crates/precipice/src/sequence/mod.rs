@@ -10,5 +10,5 @@ pub mod targets;
 
 pub use batch::Batch;
 pub use geometry::{Geometry, Role, Sight, Tokens};
-pub use shards::{CHUNK, N_SHARDS, n_chunks, shard_range};
+pub use shards::{CHUNK, Chunk, N_SHARDS, chunks, n_chunks, shard_range};
 pub use targets::Targets;

@@ -70,7 +70,7 @@ impl Trainer {
         }
         let params = model.init(spec.seeds.init);
         let optimizer = OptimizerState::new(&spec.train.optimizer, &params);
-        let engine = super::engine(&model, &*task, spec.train.batch_size);
+        let engine = super::engine(&model, spec.train.batch_size);
         let grads = Params::zeros(model.layout().clone());
         let state = TrainState { step: 0, params, optimizer, loss_sum: 0.0, loss_count: 0 };
         Ok(Self { train: spec.train.clone(), task, model, state, grads, engine })

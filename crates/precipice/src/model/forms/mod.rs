@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! prepare    what all sequences share, part by part
-//! sequences  forward and backward of a shard's sequences, chunk by chunk
+//! sequences  forward and backward of some sequences, shard by shard
 //! reduce     what the shards hold, to the parameters' gradient, part by part
 //! outputs    the query's logits or values, which is all that an evaluation reads
 //! ```
@@ -13,38 +13,43 @@
 mod folded;
 mod one_layer;
 mod plain;
+mod sums;
 
 pub use folded::Folded;
 pub use one_layer::OneLayer;
 pub use plain::Plain;
+pub use sums::ShardSums;
 
 use std::fmt::Debug;
 
 use precipice_num::Real;
 
 use super::{Model, Params};
-use crate::sequence::Batch;
+use crate::sequence::{Batch, CHUNK, Chunk, N_SHARDS};
 use crate::workers::Workers;
 
 /// A way to compute loss and gradients of a network.
 pub trait Form<T: Real>: Debug + Send + Sync {
-    /// Activations of a chunk of sequences, and their gradients.
+    /// Activations of some sequences, and their gradients.
     type Room: Debug + Send + Sync;
-    /// Gradients that are added up sequence by sequence, in each shard.
-    type Sums: Debug + Send + Sync;
     /// What the reduction needs besides.
     type Scratch: Debug + Send + Sync;
 
-    /// Whether the reduction reads the activations of every chunk, so that each has a room of its own.
+    /// Whether the reduction reads all activations, so that every sequence of a batch has room of its own.
     const KEEPS_ROOMS: bool;
     /// Sequences that are evaluated together.
     const EVAL_CHUNK: usize;
 
+    /// The most sequences that are trained on together: their activations fit the second-level cache.
+    fn room_size(&self) -> usize {
+        CHUNK
+    }
+
     /// Room for `capacity` sequences.
     fn room(&self, model: &Model<T>, capacity: usize) -> Self::Room;
 
-    /// A shard's sums.
-    fn sums(&self, model: &Model<T>) -> Self::Sums;
+    /// Numbers in the gradients that are added up sequence by sequence, in each shard.
+    fn sums_len(&self, model: &Model<T>) -> usize;
 
     /// For the reduction.
     fn scratch(&self, model: &Model<T>) -> Self::Scratch;
@@ -65,57 +70,51 @@ pub trait Form<T: Real>: Debug + Send + Sync {
     /// Outputs of the last forward pass, `[S, L]` or `[S]`, and where the loss puts its gradient.
     fn outputs(room: &mut Self::Room) -> (&[T], &mut [T]);
 
-    /// Sets sums to 0.
-    fn clear(sums: &mut Self::Sums);
-
-    /// Fills the room's gradients, given that of the outputs, and adds to the sums.
+    /// Fills the room's gradients, given that of the outputs, and adds to the sums; `chunks` are those of the room's
+    /// sequences, from 0.
     fn backward(
         &self,
         model: &Model<T>,
         params: &Params<T>,
         prepared: &[T],
         batch: &Batch,
+        chunks: &[Chunk],
         room: &mut Self::Room,
-        sums: &mut Self::Sums,
+        sums: &mut ShardSums<T>,
     );
 
-    /// The parameters' gradient, from all shards in their order.
+    /// The parameters' gradient.
     fn reduce(
         &self,
         model: &Model<T>,
         params: &Params<T>,
-        shards: &[Shard<'_, T, Self>],
+        held: &Held<'_, T, Self>,
         scratch: &mut Self::Scratch,
         grads: &mut [T],
         workers: &dyn Workers,
     );
 }
 
-/// What a shard holds after its backward passes.
+/// What a batch leaves behind after its backward passes.
 #[derive(Debug)]
-pub struct Shard<'a, T: Real, F: Form<T> + ?Sized> {
-    /// Activations and gradients of its chunks.
-    pub rooms: &'a [F::Room],
-    /// Its sums.
-    pub sums: &'a F::Sums,
+pub struct Held<'a, T: Real, F: Form<T> + ?Sized> {
+    /// Activations and gradients, in the order of the sequences, with the chunks of each; only where the form keeps
+    /// them.
+    pub rooms: &'a [(&'a F::Room, &'a [Chunk])],
+    /// Sums, to be added in this order.
+    pub sums: &'a [&'a [T]],
 }
 
 /// The sum of the shards' gradients, in their order.
-fn add_up<'a, T: Real>(
-    model: &Model<T>,
-    shards: impl Fn(usize) -> &'a [T] + Sync,
-    n_shards: usize,
-    grads: &mut [T],
-    workers: &dyn Workers,
-) {
+fn add_up<T: Real>(model: &Model<T>, sums: &[&[T]], grads: &mut [T], workers: &dyn Workers) {
     let len = grads.len();
-    let cut = |part: usize| len * part / n_shards;
-    let cuts: Vec<usize> = (1..=n_shards).map(cut).collect();
+    let cut = |part: usize| len * part / N_SHARDS;
+    let cuts: Vec<usize> = (1..=N_SHARDS).map(cut).collect();
     workers.run_parts(grads, &cuts, &|part, to| {
         let place = cut(part)..cuts[part];
-        to.copy_from_slice(&shards(0)[place.clone()]);
-        for shard in 1..n_shards {
-            T::axpy(model.kernels(), T::ONE, &shards(shard)[place.clone()], to);
+        to.copy_from_slice(&sums[0][place.clone()]);
+        for sum in &sums[1..] {
+            T::axpy(model.kernels(), T::ONE, &sum[place.clone()], to);
         }
     });
 }

@@ -13,10 +13,10 @@ use std::ops::Range;
 
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
-use super::{Form, Shard, add_up};
+use super::{Form, Held, ShardSums, add_up};
 use crate::model::layers::attention::Attention;
 use crate::model::{Model, Params};
-use crate::sequence::Batch;
+use crate::sequence::{Batch, Chunk};
 use crate::workers::Workers;
 
 /// Shapes and places of the layer.
@@ -146,7 +146,6 @@ impl OneLayer {
 
 impl<T: Real> Form<T> for OneLayer {
     type Room = OneLayerTrace<T>;
-    type Sums = Params<T>;
     type Scratch = ();
 
     const KEEPS_ROOMS: bool = false;
@@ -166,8 +165,8 @@ impl<T: Real> Form<T> for OneLayer {
         }
     }
 
-    fn sums(&self, model: &Model<T>) -> Params<T> {
-        Params::zeros(model.layout().clone())
+    fn sums_len(&self, model: &Model<T>) -> usize {
+        model.layout().len()
     }
 
     fn scratch(&self, _: &Model<T>) {}
@@ -197,32 +196,30 @@ impl<T: Real> Form<T> for OneLayer {
         (&room.outs[..room.n_sequences], &mut room.d_outs[..room.n_sequences])
     }
 
-    fn clear(sums: &mut Params<T>) {
-        sums.values.fill(T::ZERO);
-    }
-
     fn backward(
         &self,
         model: &Model<T>,
         params: &Params<T>,
         _: &[T],
         batch: &Batch,
+        chunks: &[Chunk],
         room: &mut OneLayerTrace<T>,
-        sums: &mut Params<T>,
+        sums: &mut ShardSums<T>,
     ) {
-        self.add_gradients(model.kernels(), &params.values, batch, room, &mut sums.values);
+        let kernels = model.kernels();
+        self.add_gradients(kernels, &params.values, batch, room, sums.of(kernels, chunks[0].shard));
     }
 
     fn reduce(
         &self,
         model: &Model<T>,
         _: &Params<T>,
-        shards: &[Shard<'_, T, Self>],
+        held: &Held<'_, T, Self>,
         (): &mut (),
         grads: &mut [T],
         workers: &dyn Workers,
     ) {
-        add_up(model, |shard| &shards[shard].sums.values[..], shards.len(), grads, workers);
+        add_up(model, held.sums, grads, workers);
     }
 }
 

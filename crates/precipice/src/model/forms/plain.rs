@@ -3,9 +3,9 @@
 
 use precipice_num::Real;
 
-use super::{Form, Shard, add_up};
+use super::{Form, Held, ShardSums, add_up};
 use crate::model::{Model, Params, Reads, Trace};
-use crate::sequence::Batch;
+use crate::sequence::{Batch, Chunk};
 use crate::workers::Workers;
 
 /// Layer by layer, as the network is written.
@@ -14,7 +14,6 @@ pub struct Plain;
 
 impl<T: Real> Form<T> for Plain {
     type Room = Trace<T>;
-    type Sums = Params<T>;
     type Scratch = ();
 
     const KEEPS_ROOMS: bool = false;
@@ -24,8 +23,8 @@ impl<T: Real> Form<T> for Plain {
         model.trace(capacity, Reads::QueryOnly)
     }
 
-    fn sums(&self, model: &Model<T>) -> Params<T> {
-        Params::zeros(model.layout().clone())
+    fn sums_len(&self, model: &Model<T>) -> usize {
+        model.layout().len()
     }
 
     fn scratch(&self, _: &Model<T>) {}
@@ -38,31 +37,28 @@ impl<T: Real> Form<T> for Plain {
         room.logits_and_gradient()
     }
 
-    fn clear(sums: &mut Params<T>) {
-        sums.values.fill(T::ZERO);
-    }
-
     fn backward(
         &self,
         model: &Model<T>,
         params: &Params<T>,
         _: &[T],
         batch: &Batch,
+        chunks: &[Chunk],
         room: &mut Trace<T>,
-        sums: &mut Params<T>,
+        sums: &mut ShardSums<T>,
     ) {
-        model.backward(params, batch, room, sums);
+        model.backward(params, batch, room, sums.of(model.kernels(), chunks[0].shard));
     }
 
     fn reduce(
         &self,
         model: &Model<T>,
         _: &Params<T>,
-        shards: &[Shard<'_, T, Self>],
+        held: &Held<'_, T, Self>,
         (): &mut (),
         grads: &mut [T],
         workers: &dyn Workers,
     ) {
-        add_up(model, |shard| &shards[shard].sums.values[..], shards.len(), grads, workers);
+        add_up(model, held.sums, grads, workers);
     }
 }

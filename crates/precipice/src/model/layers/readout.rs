@@ -180,15 +180,16 @@ impl ReadoutLayers {
         [d_out, self.layers[layer].input(trace.outs[..layer].last(), input, s)]
     }
 
-    /// The gradient of a layer's bias.
+    /// The gradient of a layer's bias, of some sequences.
     pub(in crate::model) fn d_bias<T: Real>(
         &self,
         kernels: Kernels,
         layer: usize,
-        s: usize,
+        sequences: Range<usize>,
         trace: &ReadoutTrace<T>,
     ) -> T {
-        <T as Real>::sum(kernels, &trace.d_outs[layer][..s * self.layers[layer].d_out])
+        let width = self.layers[layer].d_out;
+        <T as Real>::sum(kernels, &trace.d_outs[layer][sequences.start * width..sequences.end * width])
     }
 
     /// Adds the gradients of all parameters to `g`, after `backward`.
@@ -205,7 +206,7 @@ impl ReadoutLayers {
             let d_weight = MatMut::new(&mut g[layer.weight.clone()], layer.d_out, layer.d_in);
             T::gemm(kernels, d_weight, Fill::Add, d_out.t(), x);
             if let Some(bias) = layer.bias {
-                g[bias] += self.d_bias(kernels, i, s, trace);
+                g[bias] += self.d_bias(kernels, i, 0..s, trace);
             }
         }
     }

@@ -7,19 +7,22 @@ use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 use super::forward::causal_blocks;
 use super::trace::{FoldedTrace, row_pair, thirds};
 use super::{Folded, Sizes};
+use crate::model::forms::ShardSums;
 use crate::model::layers::embed::EmbedDims;
-use crate::sequence::{Batch, Role};
+use crate::sequence::{Batch, Chunk, Role};
 
 impl Folded {
     /// Fills the trace's gradients, given that of the query's final row, and adds to the look-ups'.
+    #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
     pub(super) fn read_sequences_backward<T: Real>(
         &self,
         kernels: Kernels,
         p: &[T],
         prepared: &[T],
         batch: &Batch,
+        chunks: &[Chunk],
         trace: &mut FoldedTrace<T>,
-        lookups: &mut [T],
+        sums: &mut ShardSums<T>,
     ) {
         let Sizes { dims: EmbedDims { d_model: c, .. }, f, .. } = self.sizes;
         let (s, v, maps) = (batch.n_sequences, self.values(p), &self.prepared);
@@ -46,8 +49,11 @@ impl Folded {
         // h_q = x_q + V^T y
         let d_y = MatMut::new(&mut trace.narrow, s, f);
         T::gemm(kernels, d_y, Fill::Set, MatRef::new(d_h_q, s, c), transposed(&maps.v_t, f));
-        for i in 0..s {
-            self.attend_first_backward(kernels, batch, i, trace, lookups);
+        for Chunk { shard, sequences } in chunks {
+            let lookups = sums.of(kernels, *shard);
+            for i in sequences.clone() {
+                self.attend_first_backward(kernels, batch, i, trace, lookups);
+            }
         }
     }
 

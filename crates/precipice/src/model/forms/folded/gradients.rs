@@ -5,15 +5,16 @@ use std::ops::Range;
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
 use super::trace::Product;
-use super::{Folded, Maps, Shards, Sizes, places};
+use super::{Folded, Maps, Sizes, places};
 use crate::model::Layout;
+use crate::model::forms::Held;
 use crate::model::layers::embed::EmbedDims;
 
-/// Rows of a gradient that one job computes: four tiles of the product.
-const ROWS: usize = 48;
+/// Rows of a gradient that one job computes: eight tiles of the product.
+const ROWS: usize = 96;
 
-/// Places of the gradients of what sequences share. The first four are sums over look-ups and kept by
-/// every shard; the last is a product over all sequences.
+/// Places of the gradients of what sequences share. The first four are sums over look-ups, shard by
+/// shard; the last is a product over all sequences.
 #[derive(Clone, Debug)]
 pub(super) struct SharedPlaces {
     /// Of the label vectors times A_cc, `[L, d_pad]`
@@ -41,7 +42,7 @@ impl SharedPlaces {
         Self { labels, pp, pc, cp_t, cc, cuts }
     }
 
-    /// Numbers that every shard keeps.
+    /// Numbers in the sums over look-ups.
     pub(super) fn lookups(&self) -> usize {
         self.cc.start
     }
@@ -132,17 +133,17 @@ impl Folded {
         &self.shared.cuts
     }
 
-    /// Adds up the look-ups of all shards that lie at `place`.
-    fn add_up<T: Real>(&self, kernels: Kernels, shards: &Shards<'_, T>, place: &Range<usize>, to: &mut [T]) {
-        to.copy_from_slice(&shards[0].sums[place.clone()]);
-        for shard in &shards[1..] {
-            T::axpy(kernels, T::ONE, &shard.sums[place.clone()], to);
+    /// Adds up the look-ups of all shards, in order, that lie at `place`.
+    fn add_up<T: Real>(&self, kernels: Kernels, held: &Held<'_, T, Self>, place: &Range<usize>, to: &mut [T]) {
+        to.copy_from_slice(&held.sums[0][place.clone()]);
+        for sum in &held.sums[1..] {
+            T::axpy(kernels, T::ONE, &sum[place.clone()], to);
         }
     }
 
     /// The labels' gradient.
-    pub(super) fn add_up_labels<T: Real>(&self, kernels: Kernels, shards: &Shards<'_, T>, to: &mut [T]) {
-        self.add_up(kernels, shards, &self.shared.labels, to);
+    pub(super) fn add_up_labels<T: Real>(&self, kernels: Kernels, held: &Held<'_, T, Self>, to: &mut [T]) {
+        self.add_up(kernels, held, &self.shared.labels, to);
     }
 
     /// One part of what follows the labels, whose gradient is `labels`; `label_table` is `[L, D]`.
@@ -150,19 +151,19 @@ impl Folded {
         &self,
         kernels: Kernels,
         label_table: &[T],
-        shards: &Shards<'_, T>,
+        held: &Held<'_, T, Self>,
         labels: &[T],
         part: usize,
         to: &mut [T],
     ) {
         let Sizes { dims, d_pad, n_labels, .. } = self.sizes;
         match [&self.shared.pp, &self.shared.pc, &self.shared.cp_t].get(part) {
-            Some(place) => self.add_up(kernels, shards, place, to),
+            Some(place) => self.add_up(kernels, held, place, to),
             None => {
                 let start = self.shared.labels.end + self.shared.cuts[part - 1] - self.shared.cc.start;
                 let rows = start / d_pad..start / d_pad + to.len() / d_pad;
                 let mut block = MatMut::with_row_stride(to, rows.len(), dims.d_item, d_pad);
-                self.product(kernels, shards, Product::Items, &rows, block.reborrow());
+                self.product(kernels, held, Product::Items, &rows, block.reborrow());
                 let table = MatRef::with_row_stride(&label_table[rows.start..], n_labels, rows.len(), dims.d_item);
                 let labels = MatRef::with_row_stride(labels, n_labels, dims.d_item, d_pad);
                 T::gemm(kernels, block, Fill::Add, table.t(), labels);
@@ -175,13 +176,14 @@ impl Folded {
     fn product<T: Real>(
         &self,
         kernels: Kernels,
-        shards: &Shards<'_, T>,
+        held: &Held<'_, T, Self>,
         product: Product,
         rows: &Range<usize>,
         to: MatMut<'_, T>,
     ) {
-        let factors = shards.iter().flat_map(|shard| shard.rooms).map(|trace| trace.factors(product));
-        accumulate(kernels, factors, rows, to);
+        let factors = held.rooms.iter().flat_map(|(room, chunks)| room.factors(product, chunks));
+        let pairs: Vec<_> = factors.map(|[left, right]| [left.columns(rows.clone()).t(), right]).collect();
+        T::gemm_sum(kernels, to, Fill::Set, &pairs);
     }
 
     /// One part of the parameters' gradient, given those of what sequences share but the labels.
@@ -190,7 +192,7 @@ impl Folded {
         &self,
         kernels: Kernels,
         p: &[T],
-        shards: &Shards<'_, T>,
+        held: &Held<'_, T, Self>,
         shared: &[T],
         part: usize,
         to: &mut [T],
@@ -200,7 +202,7 @@ impl Folded {
             Gradient::None => {}
             Gradient::Readout { layer, rows } => return Some((*layer, rows.clone())),
             Gradient::Rows(product, rows) => {
-                self.product(kernels, shards, *product, rows, MatMut::new(to, rows.len(), c));
+                self.product(kernels, held, *product, rows, MatMut::new(to, rows.len(), c));
             }
             // A = W_Q W_K^T
             Gradient::First { is_query, by_content } => {
@@ -225,19 +227,5 @@ impl Folded {
             }
         }
         None
-    }
-}
-
-/// Rows `rows` of the sum of left^T right; of one pair at least.
-pub(super) fn accumulate<'a, T: Real>(
-    kernels: Kernels,
-    factors: impl Iterator<Item = [MatRef<'a, T>; 2]>,
-    rows: &Range<usize>,
-    mut to: MatMut<'_, T>,
-) {
-    let mut fill = Fill::Set;
-    for [left, right] in factors {
-        T::gemm(kernels, to.reborrow(), fill, left.columns(rows.clone()).t(), right);
-        fill = Fill::Add;
     }
 }

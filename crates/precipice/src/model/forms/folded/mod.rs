@@ -17,7 +17,7 @@
 //! out  = h_q + W'_V^T zbar
 //! ```
 //!
-//! Of sums over sequences only those of look-ups depend on the shards. The stages are those of [`super::Form`]; what the
+//! Of sums over sequences only those of look-ups depend on the shards, and those of biases on their chunks. The stages are those of [`super::Form`]; what the
 //! reduction adds up first is the gradient of A, look-ups of the shards and products over all sequences, then the
 //! parameters', each one product over all sequences.
 
@@ -32,17 +32,21 @@ use std::ops::Range;
 
 use precipice_num::{MatRef, Real};
 
-use super::Shard;
 use crate::model::description::Description;
 use crate::model::layers::attention::Attention;
 use crate::model::layers::embed::EmbedDims;
 use crate::model::{Layout, Model};
+use crate::sequence::CHUNK;
 use gradients::{GradientPart, SharedPlaces};
 use prepare::PreparedPlaces;
 use trace::FoldedTrace;
 
 /// Rows of the sequences' matrices are padded to whole registers.
 const LANES: usize = 16;
+
+/// Numbers that a room may have, and sequences: 1 MB, half of a second-level cache.
+const CACHE: usize = 1 << 18;
+const ROOM_MAX: usize = 64;
 
 /// Shapes and places of the two layers.
 #[derive(Clone, Debug)]
@@ -56,12 +60,10 @@ pub struct Folded {
     prepared_cuts: Vec<usize>,
     shared: SharedPlaces,
     gradients: Vec<GradientPart>,
+    room_size: usize,
     /// Ends of their parts.
     gradient_cuts: Vec<usize>,
 }
-
-/// The shards of a step.
-type Shards<'a, T> = [Shard<'a, T, Folded>];
 
 /// The widths of the folded form.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +109,16 @@ impl Sizes {
     }
 }
 
+impl Sizes {
+    /// Sequences whose activations fit the second-level cache, at least a chunk: the more, the larger the products with
+    /// the maps of layer 2.
+    fn room_size(self) -> usize {
+        let c = self.dims.d_model;
+        let numbers = self.n_tokens * (self.d_pad + self.t_pad) + 2 * self.n_items * self.d_pad + 10 * c + 4 * self.f;
+        (CACHE / numbers).clamp(CHUNK, ROOM_MAX)
+    }
+}
+
 impl Folded {
     /// Of a network whose layers fold.
     ///
@@ -133,6 +145,7 @@ impl Folded {
             prepared,
             prepared_cuts,
             shared: SharedPlaces::new(sizes),
+            room_size: sizes.room_size(),
             gradient_cuts: gradients.iter().map(GradientPart::end).collect(),
             gradients,
             first,

@@ -1,12 +1,11 @@
 //! The stages of a step.
 
-use precipice_num::{MatMut, Real};
+use precipice_num::{Fill, MatMut, Real};
 
-use super::gradients::accumulate;
-use super::{Folded, FoldedTrace, Shards};
-use crate::model::forms::Form;
+use super::{Folded, FoldedTrace};
+use crate::model::forms::{Form, Held, ShardSums};
 use crate::model::{Model, Params};
-use crate::sequence::Batch;
+use crate::sequence::{Batch, Chunk};
 use crate::workers::Workers;
 
 /// Gradients of what sequences share: of the labels' part, and of the rest.
@@ -18,8 +17,6 @@ pub struct SharedGradients<T> {
 
 impl<T: Real> Form<T> for Folded {
     type Room = FoldedTrace<T>;
-    /// Gradients of look-ups, summed over the sequences; see `SharedPlaces`.
-    type Sums = Vec<T>;
     type Scratch = SharedGradients<T>;
 
     const KEEPS_ROOMS: bool = true;
@@ -29,8 +26,13 @@ impl<T: Real> Form<T> for Folded {
         FoldedTrace::new(model.description(), capacity)
     }
 
-    fn sums(&self, _: &Model<T>) -> Vec<T> {
-        vec![T::ZERO; self.shared.lookups()]
+    fn room_size(&self) -> usize {
+        self.room_size
+    }
+
+    /// Of look-ups; see `SharedPlaces`.
+    fn sums_len(&self, _: &Model<T>) -> usize {
+        self.shared.lookups()
     }
 
     fn scratch(&self, _: &Model<T>) -> SharedGradients<T> {
@@ -61,40 +63,37 @@ impl<T: Real> Form<T> for Folded {
         room.logits_and_gradient()
     }
 
-    fn clear(sums: &mut Vec<T>) {
-        sums.fill(T::ZERO);
-    }
-
     fn backward(
         &self,
         model: &Model<T>,
         params: &Params<T>,
         prepared: &[T],
         batch: &Batch,
+        chunks: &[Chunk],
         room: &mut FoldedTrace<T>,
-        sums: &mut Vec<T>,
+        sums: &mut ShardSums<T>,
     ) {
         let (kernels, p) = (model.kernels(), &params.values);
         model.readout.backward(kernels, p, batch.n_sequences, &mut room.readout, &mut room.d_out);
-        self.read_sequences_backward(kernels, p, prepared, batch, room, sums);
+        self.read_sequences_backward(kernels, p, prepared, batch, chunks, room, sums);
     }
 
     fn reduce(
         &self,
         model: &Model<T>,
         params: &Params<T>,
-        shards: &Shards<'_, T>,
+        held: &Held<'_, T, Self>,
         SharedGradients { labels, rest }: &mut SharedGradients<T>,
         grads: &mut [T],
         workers: &dyn Workers,
     ) {
         let kernels = model.kernels();
-        self.add_up_labels(kernels, shards, labels);
+        self.add_up_labels(kernels, held, labels);
         workers.run_parts(rest, self.shared_cuts(), &|part, to| {
-            self.add_up_shared(kernels, model.label_table(), shards, labels, part, to);
+            self.add_up_shared(kernels, model.label_table(), held, labels, part, to);
         });
         workers.run_parts(grads, &self.gradient_cuts, &|part, to| {
-            self.compute_gradient(model, params, shards, rest, part, to);
+            self.compute_gradient(model, params, held, rest, part, to);
         });
     }
 }
@@ -105,26 +104,29 @@ impl Folded {
         &self,
         model: &Model<T>,
         params: &Params<T>,
-        shards: &Shards<'_, T>,
+        held: &Held<'_, T, Self>,
         shared: &[T],
         part: usize,
         to: &mut [T],
     ) {
         let (kernels, readout) = (model.kernels(), &model.readout);
-        let rest = self.gradient(kernels, &params.values, shards, shared, part, to);
-        let rooms = shards.iter().flat_map(|shard| shard.rooms);
+        let rest = self.gradient(kernels, &params.values, held, shared, part, to);
         match rest {
             None => {}
             Some((layer, Some(rows))) => {
-                let factors = rooms.map(|room| {
+                let pairs = held.rooms.iter().map(|(room, _)| {
                     let input = (&room.out[model.n_skipped()..], self.sizes.dims.d_model);
-                    readout.factors(layer, input, room.n_sequences(), &room.readout)
+                    let [left, right] = readout.factors(layer, input, room.n_sequences(), &room.readout);
+                    [left.columns(rows.clone()).t(), right]
                 });
                 let d_in = to.len() / rows.len();
-                accumulate(kernels, factors, &rows, MatMut::new(to, rows.len(), d_in));
+                T::gemm_sum(kernels, MatMut::new(to, rows.len(), d_in), Fill::Set, &pairs.collect::<Vec<_>>());
             }
             Some((layer, None)) => {
-                to[0] = rooms.map(|room| readout.d_bias(kernels, layer, room.n_sequences(), &room.readout)).sum();
+                let chunks = held.rooms.iter().flat_map(|(room, chunks)| chunks.iter().map(move |chunk| (room, chunk)));
+                to[0] = chunks
+                    .map(|(room, chunk)| readout.d_bias(kernels, layer, chunk.sequences.clone(), &room.readout))
+                    .sum();
             }
         }
     }

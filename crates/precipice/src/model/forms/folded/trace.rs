@@ -1,11 +1,14 @@
 //! Activations of the folded form.
 
+use std::ops::Range;
+
 use precipice_num::{MatRef, Real};
 
 use super::{Sizes, places};
 use crate::model::description::Description;
 use crate::model::layers::embed::EmbedDims;
 use crate::model::layers::readout::ReadoutTrace;
+use crate::sequence::Chunk;
 
 /// Activations of some sequences, and their gradients.
 #[derive(Clone, Debug)]
@@ -115,19 +118,28 @@ impl<T: Real> FoldedTrace<T> {
         self.readout.logits_and_gradient(self.n_sequences)
     }
 
-    /// Two matrices with a row for each sequence, or more; the gradient of a map is left^T right.
-    pub(super) fn factors(&self, product: Product) -> [MatRef<'_, T>; 2] {
-        let (s, Sizes { dims, f, d_pad, .. }) = (self.n_sequences, self.sizes);
-        let [one, three] = [s, 3 * s].map(|rows| move |x, width| MatRef::new(x, rows, width));
+    /// Pairs of matrices with a row for each sequence, or more; the gradient of a map is the sum of left^T right.
+    pub(super) fn factors(&self, product: Product, chunks: &[Chunk]) -> Vec<[MatRef<'_, T>; 2]> {
+        let (s, Sizes { dims, f, d_pad, n_items, .. }) = (self.n_sequences, self.sizes);
         let c = dims.d_model;
+        let one = |left, right| vec![[MatRef::new(left, s, c), MatRef::new(right, s, c)]];
         match product {
-            Product::V => [three(&self.v_in, f), three(&self.v_out, c)],
-            Product::Q => [one(&self.h_q, c), one(&self.d_key_query, c)],
-            Product::K => [one(&self.d_r, c), one(&self.key_query, c)],
-            Product::Out => [one(&self.z_bar, c), one(&self.d_out, c)],
+            // Three rows a sequence: first of all of a chunk, then the second ones, then the third.
+            Product::V => {
+                let thirds = chunks.iter().flat_map(|chunk| [0, 1, 2].map(|third| (chunk.sequences.clone(), third)));
+                let pair = |(of, third): (Range<usize>, usize)| {
+                    let at = |width| (third * s + of.start) * width;
+                    let left = MatRef::new(&self.v_in[at(f)..], of.len(), f);
+                    [left, MatRef::new(&self.v_out[at(c)..], of.len(), c)]
+                };
+                thirds.map(pair).collect()
+            }
+            Product::Q => one(&self.h_q, &self.d_key_query),
+            Product::K => one(&self.d_r, &self.key_query),
+            Product::Out => one(&self.z_bar, &self.d_out),
             Product::Items => {
-                let rows = s * self.sizes.n_items;
-                [&self.items, &self.mapped_items].map(|x| MatRef::with_row_stride(x, rows, dims.d_item, d_pad))
+                let rows = |x| MatRef::with_row_stride(x, s * n_items, dims.d_item, d_pad);
+                vec![[rows(&self.items), rows(&self.mapped_items)]]
             }
         }
     }
