@@ -29,7 +29,9 @@ const M_BLOCK: usize = 192;
 /// Columns of A that lie further apart are copied.
 const FAR: usize = 256;
 /// Rows of A up to which B is read where it is: fewer use a panel too seldom to pay for its copy.
-const M_DIRECT: usize = 24;
+const M_DIRECT: usize = 128;
+/// The same where rows of B begin a multiple of 256 bytes apart, so that they share few sets of the cache.
+const M_DIRECT_ALIASED: usize = 24;
 
 /// A product C = sum_i A_i B_i, of one pair or more; K is all their columns in order.
 struct Product<'a, T> {
@@ -148,7 +150,8 @@ impl<T: Scalar> Product<'_, T> {
 
     /// Whether the operands are read where they are.
     fn is_direct(&self) -> bool {
-        matches!(self.pairs, [[_, b]] if b.col_stride == 1 && self.c.rows <= M_DIRECT)
+        let most = |b: &MatRef<'_, T>| if b.row_stride.is_multiple_of(64) { M_DIRECT_ALIASED } else { M_DIRECT };
+        matches!(self.pairs, [[_, b]] if b.col_stride == 1 && self.c.rows <= most(b))
     }
 
     /// Columns of C two registers at a time, then its rows in tiles of at most MR. A last panel that fits
@@ -256,17 +259,25 @@ impl<'a, T: Scalar> Block<'a, T> {
     }
 
     /// Copies rows of A side by side, column by column or row by row as they lie.
+    ///
+    /// Loops rather than closures: a closure is compiled without the level's instructions.
     #[inline(always)]
     fn pack_rows<L: Level<T>>(&self, (m0, m1): (usize, usize), to: &mut [T]) {
         let (mb, kb) = (m1 - m0, self.k1 - self.k0);
         for ([a, _], k0, len, at) in self.segments() {
-            let from = |i: usize, k: usize| &a.data[i * a.row_stride + (k0 + k) * a.col_stride..];
+            let from = &a.data[m0 * a.row_stride + k0 * a.col_stride..];
             if a.col_stride == 1 {
-                (0..mb).for_each(|i| copy_row::<T, L>(from(m0 + i, 0), &mut to[i * kb + at..][..len]));
+                for i in 0..mb {
+                    copy_row::<T, L>(&from[i * a.row_stride..], &mut to[i * kb + at..][..len]);
+                }
             } else if a.row_stride == 1 {
-                (0..len).for_each(|k| copy_row::<T, L>(from(m0, k), &mut to[(at + k) * mb..][..mb]));
+                for k in 0..len {
+                    copy_row::<T, L>(&from[k * a.col_stride..], &mut to[(at + k) * mb..][..mb]);
+                }
             } else {
-                (0..len * mb).for_each(|i| to[at * mb + i] = from(m0 + i % mb, i / mb)[0]);
+                for (j, to) in to[at * mb..(at + len) * mb].iter_mut().enumerate() {
+                    *to = from[j % mb * a.row_stride + j / mb * a.col_stride];
+                }
             }
         }
     }
@@ -282,7 +293,9 @@ impl<'a, T: Scalar> Block<'a, T> {
                 copy_rows::<T, L>(from, b.row_stride, width, to, lanes);
             } else {
                 if width < lanes {
-                    to.chunks_exact_mut(lanes).for_each(|row| row[width..].fill(T::ZERO));
+                    for row in to.chunks_exact_mut(lanes) {
+                        row[width..].fill(T::ZERO);
+                    }
                 }
                 transposed::<T, L>(from, [b.col_stride, b.row_stride], (width, len), to, lanes);
             }

@@ -12,6 +12,9 @@ pub(crate) trait Sixteen: Copy {
     /// `from` has sixteen numbers.
     unsafe fn load(from: *const f32) -> Self;
     /// # Safety
+    /// `to` has room for sixteen numbers.
+    unsafe fn store(self, to: *mut f32);
+    /// # Safety
     /// As [`Sixteen::splat`]; so below.
     unsafe fn add(self, other: Self) -> Self;
     /// # Safety
@@ -46,6 +49,11 @@ impl Sixteen for [f32; 16] {
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller's promise; arrays of numbers need no further alignment.
         unsafe { *from.cast() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: as above.
+        unsafe { *to.cast() = self }
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
@@ -106,6 +114,13 @@ mod x86 {
             unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
         }
         #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe {
+                _mm256_storeu_ps(to, self[0]);
+                _mm256_storeu_ps(to.add(8), self[1]);
+            }
+        }
+        #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
             unsafe { [_mm256_add_ps(self[0], other[0]), _mm256_add_ps(self[1], other[1])] }
         }
@@ -143,6 +158,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             unsafe { _mm512_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm512_storeu_ps(to, self) }
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {

@@ -23,25 +23,64 @@ pub(crate) fn softmax_f32(kernels: Kernels, row: &mut [f32]) {
 #[inline(always)]
 unsafe fn softmax<S: Sixteen>(row: &mut [f32]) {
     let (groups, rest) = row.as_chunks_mut::<16>();
-    // What is no whole group is computed as one, whose other scores are minus infinity.
-    let mut last = [f32::NEG_INFINITY; 16];
-    last[..rest.len()].copy_from_slice(rest);
     // SAFETY: groups have sixteen numbers; the caller has the instructions of S.
-    let max =
-        unsafe { groups.iter().fold(S::load(last.as_ptr()), |all, group| S::load(group.as_ptr()).max(all)).largest() };
-    let exponentials = |group: &mut [f32; 16]| group.iter_mut().for_each(|s| *s = weight(*s - max));
-    groups.iter_mut().for_each(exponentials);
-    let has_rest = !rest.is_empty();
-    if has_rest {
-        exponentials(&mut last);
+    unsafe {
+        if rest.is_empty() {
+            let max = groups.iter().fold(S::splat(f32::NEG_INFINITY), |all, group| S::load(group.as_ptr()).max(all));
+            return weights::<S>(groups, max.largest(), S::splat(0.0));
+        }
+        // What is no whole group is computed as one, whose other scores are minus infinity.
+        let mut last = [f32::NEG_INFINITY; 16];
+        last[..rest.len()].copy_from_slice(rest);
+        let max = groups.iter().fold(S::load(last.as_ptr()), |all, group| S::load(group.as_ptr()).max(all)).largest();
+        exponentials(&mut last, max);
+        let mut total = S::load(last.as_ptr());
+        for group in groups.iter_mut() {
+            exponentials(group, max);
+            total = total.add(S::load(group.as_ptr()));
+        }
+        let scale = 1.0 / total.total();
+        scale_all::<S>(groups, scale);
+        rest.iter_mut().zip(last).for_each(|(p, e)| *p = e * scale);
     }
+}
+
+/// Turns scores into weights, of rows that are whole groups: what was added to their sum before comes first.
+///
+/// # Safety
+/// The processor has the instructions of S; so below.
+#[inline(always)]
+unsafe fn weights<S: Sixteen>(groups: &mut [[f32; 16]], max: f32, mut total: S) {
+    // SAFETY: groups have sixteen numbers.
+    unsafe {
+        for group in groups.iter_mut() {
+            exponentials(group, max);
+            total = total.add(S::load(group.as_ptr()));
+        }
+        scale_all::<S>(groups, 1.0 / total.total());
+    }
+}
+
+#[inline(always)]
+fn exponentials(group: &mut [f32; 16], max: f32) {
+    let mut weights = *group;
+    for s in &mut weights {
+        *s = weight(*s - max);
+    }
+    *group = weights;
+}
+
+/// # Safety
+/// As above.
+#[inline(always)]
+unsafe fn scale_all<S: Sixteen>(groups: &mut [[f32; 16]], scale: f32) {
     // SAFETY: as above.
-    let scale = unsafe {
-        let first = if has_rest { S::load(last.as_ptr()) } else { S::splat(0.0) };
-        1.0 / groups.iter().fold(first, |all, group| all.add(S::load(group.as_ptr()))).total()
-    };
-    groups.as_flattened_mut().iter_mut().for_each(|p| *p *= scale);
-    rest.iter_mut().zip(last).for_each(|(p, e)| *p = e * scale);
+    unsafe {
+        let scale = S::splat(scale);
+        for group in groups {
+            S::load(group.as_ptr()).mul(scale).store(group.as_mut_ptr());
+        }
+    }
 }
 
 /// Soft-max of row after row of `width` scores plus their biases, rows of which begin `stride` apart.
@@ -56,11 +95,27 @@ pub(crate) fn softmax_causal_f32(kernels: Kernels, rows: &mut [f32], width: usiz
 unsafe fn softmax_causal<S: Sixteen>(rows: &mut [f32], width: usize, biases: &[f32], stride: usize) {
     for (i, row) in rows.chunks_exact_mut(width).enumerate() {
         let (seen, hidden) = row.split_at_mut((i + 1).next_multiple_of(16).min(width));
-        for (s, b) in seen.iter_mut().zip(&biases[i * stride..]) {
-            *s += b;
+        let biases = &biases[i * stride..][..seen.len()];
+        let (groups, rest) = seen.as_chunks_mut::<16>();
+        if rest.is_empty() {
+            // In registers as wide as those that read it next: a load cannot be fed by two narrower stores.
+            // SAFETY: groups have sixteen numbers; the caller has the instructions of S.
+            unsafe {
+                let mut max = S::splat(f32::NEG_INFINITY);
+                for (group, bias) in groups.iter_mut().zip(biases.as_chunks::<16>().0) {
+                    let score = S::load(group.as_ptr()).add(S::load(bias.as_ptr()));
+                    score.store(group.as_mut_ptr());
+                    max = score.max(max);
+                }
+                weights::<S>(groups, max.largest(), S::splat(0.0));
+            }
+        } else {
+            for (s, b) in seen.iter_mut().zip(biases) {
+                *s += b;
+            }
+            // SAFETY: as above.
+            unsafe { softmax::<S>(seen) };
         }
-        // SAFETY: as in `softmax`.
-        unsafe { softmax::<S>(seen) };
         hidden.fill(0.0);
     }
 }
