@@ -1,6 +1,8 @@
 //! Threads lent to a run.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use precipice::workers::{Sequential, Workers};
 use rayon::prelude::*;
@@ -45,12 +47,43 @@ impl Pool {
         Self::new(threads).map_err(|e| LabError::NoThreads { path: path.to_owned(), cause: e.to_string() })
     }
 
-    /// Runs `work` on one of the threads, so that it need not wake the others from outside for every job.
+    /// Runs `work` on one of the threads, while the others stay awake: a stage of a step is over sooner than a thread is
+    /// woken.
     pub fn with<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.0 {
             None => work(),
-            Some(pool) => pool.install(work),
+            Some(pool) => pool.install(|| {
+                let _awake = Awake::keep(pool);
+                work()
+            }),
         }
+    }
+}
+
+/// Keeps the other threads of a pool awake until it is dropped.
+struct Awake(Arc<AtomicBool>);
+
+impl Awake {
+    /// Looks for work before a thread gives way to other programs; some microseconds in all.
+    const LOOKS: u32 = 1000;
+
+    fn keep(pool: &rayon::ThreadPool) -> Self {
+        let (caller, is_over) = (rayon::current_thread_index(), Arc::new(AtomicBool::new(false)));
+        let awake = Self(Arc::clone(&is_over));
+        pool.spawn_broadcast(move |context| {
+            let mut idle = 0;
+            while Some(context.index()) != caller && !is_over.load(Ordering::Relaxed) {
+                idle = if rayon::yield_now() == Some(rayon::Yield::Executed) { 0 } else { idle + 1 };
+                if idle < Self::LOOKS { std::hint::spin_loop() } else { std::thread::yield_now() }
+            }
+        });
+        awake
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
