@@ -22,9 +22,10 @@ pub enum Fill {
     Add,
 }
 
-/// Rows of B packed at a time; a panel of 256 x 32 f32 fills a 32 KB first-level cache.
+/// Rows of B copied at a time; a panel of 256 x 32 f32 fills a 32 KB first-level cache.
 const K_BLOCK: usize = 256;
-/// Rows of A packed at a time: with `K_BLOCK`, 192 KB of the second-level cache.
+/// Columns of B and rows of A copied at a time: with `K_BLOCK`, 192 KB each of the second-level cache.
+const N_BLOCK: usize = 192;
 const M_BLOCK: usize = 192;
 /// Columns of A that lie further apart are copied.
 const FAR: usize = 256;
@@ -43,7 +44,7 @@ struct Product<'a, T> {
 /// Room for the copies of a product. Each thread keeps one: it would cost a small product more to make it anew.
 #[repr(align(64))]
 struct Room<T> {
-    panel: [T; K_BLOCK * N_MAX],
+    panels: [T; K_BLOCK * N_BLOCK],
     rows: [T; K_BLOCK * M_BLOCK],
 }
 
@@ -185,9 +186,9 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// The same with copies: of B, panel by panel, and of A where its rows do not lie in one piece.
+    /// The same with copies: of B in panels, and of A where its rows do not lie in one piece.
     #[inline(always)]
-    fn packed<L: Level<T>, const FUSED: bool, const MR: usize>(self, Room { panel, rows }: &mut Room<T>) {
+    fn packed<L: Level<T>, const FUSED: bool, const MR: usize>(self, Room { panels, rows }: &mut Room<T>) {
         const { assert!(2 * L::Lanes::WIDTH <= N_MAX && MR <= M_MAX) };
         let full = 2 * L::Lanes::WIDTH;
         let [[a, _], ..] = self.pairs else { unreachable!("a pair at least") };
@@ -200,36 +201,36 @@ impl<T: Scalar> Product<'_, T> {
         for (k0, k1) in parts(k, K_BLOCK) {
             let kb = k1 - k0;
             let block = Block { pairs: self.pairs, k0, k1 };
-            for (m0, m1) in parts(m, if packs_rows { M_BLOCK } else { usize::MAX }).take(m) {
-                if packs_rows {
-                    block.pack_rows::<L>((m0, m1), &mut rows[..(m1 - m0) * kb]);
-                }
-                for j0 in (0..n).step_by(full) {
-                    let width = (n - j0).min(full);
-                    let lanes = width.next_multiple_of(L::Lanes::WIDTH);
-                    block.pack_panel::<L>(j0, width, &mut panel[..kb * lanes]);
-                    for (i0, i1) in parts(m1 - m0, MR) {
-                        let (a, a_row, a_col) = if packs_rows {
-                            let (a_row, a_col) = if is_by_k { (1, m1 - m0) } else { (kb, 1) };
-                            (rows.as_ptr().wrapping_add(i0 * a_row), a_row, a_col)
-                        } else {
-                            let start = (m0 + i0) * a.row_stride + k0 * a.col_stride;
-                            (a.data.as_ptr().wrapping_add(start), a.row_stride, a.col_stride)
-                        };
-                        // SAFETY: as in `direct`; copies have kb columns of i1 - i0 numbers, kb rows of `lanes`.
-                        unsafe {
-                            Tile {
-                                a,
-                                a_row,
-                                a_col,
-                                b: panel.as_ptr(),
-                                b_row: lanes,
-                                c: c.add((m0 + i0) * c_row + j0),
-                                c_row,
-                                k: kb,
-                                first: self.fill == Fill::Set && k0 == 0,
+            for n0 in (0..n).step_by(N_BLOCK) {
+                let nb = (n - n0).min(N_BLOCK);
+                block.pack_panels::<L>(n0, nb, panels);
+                for (m0, m1) in parts(m, if packs_rows { M_BLOCK } else { usize::MAX }).take(m) {
+                    let (a, a_row, a_col) = if packs_rows {
+                        block.pack_rows::<L>((m0, m1), &mut rows[..(m1 - m0) * kb]);
+                        let (a_row, a_col) = if is_by_k { (1, m1 - m0) } else { (kb, 1) };
+                        (rows.as_ptr(), a_row, a_col)
+                    } else {
+                        let start = m0 * a.row_stride + k0 * a.col_stride;
+                        (a.data.as_ptr().wrapping_add(start), a.row_stride, a.col_stride)
+                    };
+                    for j0 in (0..nb).step_by(full) {
+                        let width = (nb - j0).min(full);
+                        for (i0, i1) in parts(m1 - m0, MR) {
+                            // SAFETY: as in `direct`; copies have (m1 - m0) kb numbers, and kb rows of whole registers.
+                            unsafe {
+                                Tile {
+                                    a: a.wrapping_add(i0 * a_row),
+                                    a_row,
+                                    a_col,
+                                    b: panels.as_ptr().add(j0 * kb),
+                                    b_row: width.next_multiple_of(L::Lanes::WIDTH),
+                                    c: c.add((m0 + i0) * c_row + n0 + j0),
+                                    c_row,
+                                    k: kb,
+                                    first: self.fill == Fill::Set && k0 == 0,
+                                }
+                                .panel::<L, FUSED, MR>(i1 - i0, width);
                             }
-                            .panel::<L, FUSED, MR>(i1 - i0, width);
                         }
                     }
                 }
@@ -268,11 +269,11 @@ impl<'a, T: Scalar> Block<'a, T> {
             let from = &a.data[m0 * a.row_stride + k0 * a.col_stride..];
             if a.col_stride == 1 {
                 for i in 0..mb {
-                    copy_row::<T, L>(&from[i * a.row_stride..], &mut to[i * kb + at..][..len]);
+                    copy_row::<T, L>(&from[i * a.row_stride..][..len], &mut to[i * kb + at..][..len]);
                 }
             } else if a.row_stride == 1 {
                 for k in 0..len {
-                    copy_row::<T, L>(&from[k * a.col_stride..], &mut to[(at + k) * mb..][..mb]);
+                    copy_row::<T, L>(&from[k * a.col_stride..][..mb], &mut to[(at + k) * mb..][..mb]);
                 }
             } else {
                 for (j, to) in to[at * mb..(at + len) * mb].iter_mut().enumerate() {
@@ -282,60 +283,53 @@ impl<'a, T: Scalar> Block<'a, T> {
         }
     }
 
-    /// Copies `width` columns of B, rows filled up with zeros to whole registers.
+    /// Copies `nb` columns of B from `n0` on, two registers wide: panel after panel, the rows of the last one filled up
+    /// with zeros to whole registers.
     #[inline(always)]
-    fn pack_panel<L: Level<T>>(&self, j0: usize, width: usize, to: &mut [T]) {
-        let lanes = width.next_multiple_of(L::Lanes::WIDTH);
+    fn pack_panels<L: Level<T>>(&self, n0: usize, nb: usize, to: &mut [T]) {
+        let (full, kb) = (2 * L::Lanes::WIDTH, self.k1 - self.k0);
         for ([_, b], k0, len, at) in self.segments() {
-            let to = &mut to[at * lanes..(at + len) * lanes];
-            let from = &b.data[k0 * b.row_stride + j0 * b.col_stride..];
+            let from = &b.data[k0 * b.row_stride + n0 * b.col_stride..];
             if b.col_stride == 1 {
-                copy_rows::<T, L>(from, b.row_stride, width, to, lanes);
-            } else {
+                // Row by row, in the order in which they lie.
+                for k in 0..len {
+                    let row = &from[k * b.row_stride..][..nb];
+                    for (j, row) in row.chunks(full).enumerate() {
+                        let lanes = row.len().next_multiple_of(L::Lanes::WIDTH);
+                        copy_row::<T, L>(row, &mut to[j * full * kb + (at + k) * lanes..][..lanes]);
+                    }
+                }
+                continue;
+            }
+            for j0 in (0..nb).step_by(full) {
+                let width = (nb - j0).min(full);
+                let lanes = width.next_multiple_of(L::Lanes::WIDTH);
+                let to = &mut to[j0 * kb + at * lanes..][..len * lanes];
                 if width < lanes {
                     for row in to.chunks_exact_mut(lanes) {
                         row[width..].fill(T::ZERO);
                     }
                 }
-                transposed::<T, L>(from, [b.col_stride, b.row_stride], (width, len), to, lanes);
+                let strides = [b.col_stride, b.row_stride];
+                transposed::<T, L>(&from[j0 * b.col_stride..], strides, (width, len), to, lanes);
             }
         }
     }
 }
 
-/// Copies as many numbers as fit.
+/// Copies a row, what is longer filled up with zeros, by less than a register.
 #[inline(always)]
 fn copy_row<T: Scalar, L: Level<T>>(from: &[T], to: &mut [T]) {
-    let from = &from[..to.len()];
-    let rest = to.len() % L::Lanes::WIDTH;
-    // SAFETY: both have as many numbers.
+    let whole = from.len() / L::Lanes::WIDTH * L::Lanes::WIDTH;
+    let (rest, room) = (from.len() - whole, to.len() - whole);
+    assert!(rest <= room && room <= L::Lanes::WIDTH, "a row of {} for one of {}", to.len(), from.len());
+    // SAFETY: both have `whole` numbers, and as many more as the assert says.
     unsafe {
-        for j in (0..to.len() - rest).step_by(L::Lanes::WIDTH) {
+        for j in (0..whole).step_by(L::Lanes::WIDTH) {
             L::Lanes::load(from.as_ptr().add(j)).store(to.as_mut_ptr().add(j));
         }
         if rest > 0 {
-            let j = to.len() - rest;
-            L::Lanes::load_part(from.as_ptr().add(j), rest).store_part(to.as_mut_ptr().add(j), rest);
-        }
-    }
-}
-
-/// Copies rows of `width` numbers, filled up with zeros to rows of `lanes`, whole registers.
-#[inline(always)]
-fn copy_rows<T: Scalar, L: Level<T>>(from: &[T], stride: usize, width: usize, to: &mut [T], lanes: usize) {
-    let n_rows = to.len() / lanes;
-    assert!(n_rows == 0 || (n_rows - 1) * stride + width <= from.len(), "fewer rows than are copied");
-    let rest = width % L::Lanes::WIDTH;
-    for (k, row) in to.chunks_exact_mut(lanes).enumerate() {
-        // SAFETY: the assert bounds what is read, the chunk what is written.
-        unsafe {
-            let (from, row) = (from.as_ptr().add(k * stride), row.as_mut_ptr());
-            for j in (0..width - rest).step_by(L::Lanes::WIDTH) {
-                L::Lanes::load(from.add(j)).store(row.add(j));
-            }
-            if rest > 0 {
-                L::Lanes::load_part(from.add(width - rest), rest).store(row.add(width - rest));
-            }
+            L::Lanes::load_part(from.as_ptr().add(whole), rest).store_part(to.as_mut_ptr().add(whole), room);
         }
     }
 }

@@ -44,8 +44,8 @@ use trace::FoldedTrace;
 /// Rows of the sequences' matrices are padded to whole registers.
 const LANES: usize = 16;
 
-/// Numbers that a room may have, and sequences: 1 MB, half of a second-level cache.
-const CACHE: usize = 1 << 18;
+/// Numbers that a room may have, and sequences: 1.5 MB of the second-level cache.
+const CACHE: usize = 3 << 17;
 const ROOM_MAX: usize = 64;
 
 /// Shapes and places of the two layers.
