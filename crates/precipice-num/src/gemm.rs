@@ -61,46 +61,46 @@ impl<T: Scalar> Room<T> {
 
 thread_local! {
     static ROOM: RefCell<Box<Room<f32>>> = RefCell::new(Room::new());
+    static ROOM_F64: RefCell<Box<Room<f64>>> = RefCell::new(Room::new());
+}
+
+/// Checks a product and computes it with the instructions of a level, in one of the two ways.
+macro_rules! at_level {
+    ($simd:expr, $product:expr, $fused:literal, $room:ident) => {{
+        let product = $product;
+        product.check();
+        match ($simd, product.is_direct()) {
+            (Simd::Baseline, true) => product.direct::<Baseline, $fused, 4>(),
+            (Simd::Baseline, false) => $room.with_borrow_mut(|room| product.packed::<Baseline, $fused, 4>(room)),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Kernels` is made only from the features that this processor reported.
+            (simd, is_direct) => unsafe {
+                match (simd, is_direct) {
+                    (Simd::Avx2, true) => avx2_direct::<_, $fused>(product),
+                    (Simd::Avx2, false) => $room.with_borrow_mut(|room| avx2_packed::<_, $fused>(product, room)),
+                    (_, true) => avx512_direct::<_, $fused>(product),
+                    (_, false) => $room.with_borrow_mut(|room| avx512_packed::<_, $fused>(product, room)),
+                }
+            },
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unreachable!("only x86-64 has levels above the baseline"),
+        }
+    }};
 }
 
 /// f32 product with runtime dispatch.
 pub(crate) fn gemm_f32(kernels: Kernels, c: MatMut<'_, f32>, fill: Fill, pairs: &[[MatRef<'_, f32>; 2]]) {
     let product = Product { c, fill, pairs };
-    product.check();
     match kernels.arithmetic() {
-        Arithmetic::Fused => at_level::<true>(kernels.simd(), product),
-        Arithmetic::Portable => at_level::<false>(kernels.simd(), product),
+        Arithmetic::Fused => at_level!(kernels.simd(), product, true, ROOM),
+        Arithmetic::Portable => at_level!(kernels.simd(), product, false, ROOM),
     }
 }
 
-fn at_level<const FUSED: bool>(simd: Simd, product: Product<'_, f32>) {
-    match (simd, product.is_direct()) {
-        (Simd::Baseline, true) => product.direct::<Baseline, FUSED, 4>(),
-        (Simd::Baseline, false) => ROOM.with_borrow_mut(|room| product.packed::<Baseline, FUSED, 4>(room)),
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `Kernels` is made only from the features that this processor reported.
-        (simd, is_direct) => unsafe {
-            match (simd, is_direct) {
-                (Simd::Avx2, true) => avx2_direct::<FUSED>(product),
-                (Simd::Avx2, false) => ROOM.with_borrow_mut(|room| avx2_packed::<FUSED>(product, room)),
-                (_, true) => avx512_direct::<FUSED>(product),
-                (_, false) => ROOM.with_borrow_mut(|room| avx512_packed::<FUSED>(product, room)),
-            }
-        },
-        #[cfg(not(target_arch = "x86_64"))]
-        _ => unreachable!("only x86-64 has levels above the baseline"),
-    }
-}
-
-/// f64 product, portable only: it serves gradient checks, not training.
-pub(crate) fn gemm_f64(c: MatMut<'_, f64>, fill: Fill, pairs: &[[MatRef<'_, f64>; 2]]) {
+/// f64 product, portable only: it serves gradient checks and measures, not training.
+pub(crate) fn gemm_f64(kernels: Kernels, c: MatMut<'_, f64>, fill: Fill, pairs: &[[MatRef<'_, f64>; 2]]) {
     let product = Product { c, fill, pairs };
-    product.check();
-    if product.is_direct() {
-        product.direct::<Baseline, false, 4>();
-    } else {
-        product.packed::<Baseline, false, 4>(&mut Room::new());
-    }
+    at_level!(kernels.simd(), product, false, ROOM_F64);
 }
 
 /// The two ways for an instruction set, each in a function of its own: only one needs room for copies.
@@ -108,11 +108,17 @@ pub(crate) fn gemm_f64(c: MatMut<'_, f64>, fill: Fill, pairs: &[[MatRef<'_, f64>
 macro_rules! level {
     ($features:literal, $level:ident, $rows:literal, $direct:ident, $packed:ident) => {
         #[target_feature(enable = $features)]
-        fn $direct<const FUSED: bool>(product: Product<'_, f32>) {
+        fn $direct<T: Scalar, const FUSED: bool>(product: Product<'_, T>)
+        where
+            $level: Level<T>,
+        {
             product.direct::<$level, FUSED, $rows>();
         }
         #[target_feature(enable = $features)]
-        fn $packed<const FUSED: bool>(product: Product<'_, f32>, room: &mut Room<f32>) {
+        fn $packed<T: Scalar, const FUSED: bool>(product: Product<'_, T>, room: &mut Room<T>)
+        where
+            $level: Level<T>,
+        {
             product.packed::<$level, FUSED, $rows>(room);
         }
     };
@@ -396,6 +402,25 @@ mod tests {
                 gemm_f32(kernels, MatMut::new(&mut c, m, n), fill, &[[a, b]]);
                 let want = reference(kernels, fill, &c0, a, b);
                 prop_assert!(c.iter().zip(&want).all(|(x, y)| x.to_bits() == y.to_bits()), "{kernels:?}");
+            }
+        }
+    }
+
+    /// Doubles too: multiplied, rounded, added, rounded, at every level.
+    #[test]
+    fn doubles_equal_the_definition() {
+        for (m, n, k) in [(1, 1, 1), (3, 17, 40), (13, 33, 300), (150, 20, 7)] {
+            let double =
+                |lane, len| -> Vec<f64> { random(lane, len).into_iter().map(|x| f64::from(x) / 3.0).collect() };
+            let (a, b) = (double(0, m * k), double(1, k * n));
+            for kernels in Kernels::available() {
+                let mut c = vec![f64::NAN; m * n];
+                let pair = [MatRef::new(&a, m, k), MatRef::new(&b, k, n)];
+                gemm_f64(kernels, MatMut::new(&mut c, m, n), Fill::Set, &[pair]);
+                for (i, &c) in c.iter().enumerate() {
+                    let want = (0..k).fold(0.0, |sum, p| sum + a[i / n * k + p] * b[p * n + i % n]);
+                    assert_eq!(c.to_bits(), want.to_bits(), "{kernels:?}");
+                }
             }
         }
     }

@@ -87,29 +87,29 @@ array!(f64, 2);
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! register {
-    ($register:ident, $width:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $mul:ident, $add:ident,
+    ($t:ty, $register:ident, $width:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $mul:ident, $add:ident,
      |$from:ident, $to:ident, $x:ident, $n:ident| $load_part:expr, $store_part:expr) => {
-        impl Lanes<f32> for std::arch::x86_64::$register {
+        impl Lanes<$t> for std::arch::x86_64::$register {
             const WIDTH: usize = $width;
             #[inline(always)]
-            unsafe fn splat(x: f32) -> Self {
+            unsafe fn splat(x: $t) -> Self {
                 // SAFETY: the caller's promises; so below.
                 unsafe { std::arch::x86_64::$set(x) }
             }
             #[inline(always)]
-            unsafe fn load(from: *const f32) -> Self {
+            unsafe fn load(from: *const $t) -> Self {
                 unsafe { std::arch::x86_64::$load(from) }
             }
             #[inline(always)]
-            unsafe fn store(self, to: *mut f32) {
+            unsafe fn store(self, to: *mut $t) {
                 unsafe { std::arch::x86_64::$store(to, self) }
             }
             #[inline(always)]
-            unsafe fn load_part($from: *const f32, $n: usize) -> Self {
+            unsafe fn load_part($from: *const $t, $n: usize) -> Self {
                 unsafe { $load_part }
             }
             #[inline(always)]
-            unsafe fn store_part(self, $to: *mut f32, $n: usize) {
+            unsafe fn store_part(self, $to: *mut $t, $n: usize) {
                 let $x = self;
                 unsafe { $store_part }
             }
@@ -121,7 +121,7 @@ macro_rules! register {
         }
     };
 }
-/// The lanes that are meant, as AVX2 wants them: eight words, the first `n` of them -1.
+/// A mask as AVX2 wants it: eight words, the first `n` of them -1.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn first_of_eight(n: usize) -> std::arch::x86_64::__m256i {
@@ -131,28 +131,28 @@ unsafe fn first_of_eight(n: usize) -> std::arch::x86_64::__m256i {
 }
 
 #[cfg(target_arch = "x86_64")]
-register!(
-    __m256,
-    8,
-    _mm256_set1_ps,
-    _mm256_loadu_ps,
-    _mm256_storeu_ps,
-    _mm256_fmadd_ps,
-    _mm256_mul_ps,
-    _mm256_add_ps,
-    |from, to, x, n| std::arch::x86_64::_mm256_maskload_ps(from, first_of_eight(n)),
-    std::arch::x86_64::_mm256_maskstore_ps(to, first_of_eight(n), x)
-);
-#[cfg(target_arch = "x86_64")]
-register!(
-    __m512,
-    16,
-    _mm512_set1_ps,
-    _mm512_loadu_ps,
-    _mm512_storeu_ps,
-    _mm512_fmadd_ps,
-    _mm512_mul_ps,
-    _mm512_add_ps,
-    |from, to, x, n| std::arch::x86_64::_mm512_maskz_loadu_ps(((1_u32 << n) - 1) as u16, from),
-    std::arch::x86_64::_mm512_mask_storeu_ps(to, ((1_u32 << n) - 1) as u16, x)
-);
+#[rustfmt::skip]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{Lanes, first_of_eight};
+
+    register!(
+        f32, __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_add_ps,
+        |from, to, x, n| _mm256_maskload_ps(from, first_of_eight(n)), _mm256_maskstore_ps(to, first_of_eight(n), x)
+    );
+    register!(
+        f32, __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_mul_ps, _mm512_add_ps,
+        |from, to, x, n| _mm512_maskz_loadu_ps(((1_u32 << n) - 1) as u16, from),
+        _mm512_mask_storeu_ps(to, ((1_u32 << n) - 1) as u16, x)
+    );
+    register!(
+        f64, __m256d, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_mul_pd, _mm256_add_pd,
+        |from, to, x, n| _mm256_maskload_pd(from, first_of_eight(2 * n)), _mm256_maskstore_pd(to, first_of_eight(2 * n), x)
+    );
+    register!(
+        f64, __m512d, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_mul_pd, _mm512_add_pd,
+        |from, to, x, n| _mm512_maskz_loadu_pd(((1_u32 << n) - 1) as u8, from),
+        _mm512_mask_storeu_pd(to, ((1_u32 << n) - 1) as u8, x)
+    );
+}

@@ -164,8 +164,8 @@ impl Real for f64 {
     fn to_f64(self) -> f64 {
         self
     }
-    fn gemm_sum(_: Kernels, c: MatMut<'_, Self>, fill: Fill, pairs: &[[MatRef<'_, Self>; 2]]) {
-        gemm::gemm_f64(c, fill, pairs);
+    fn gemm_sum(kernels: Kernels, c: MatMut<'_, Self>, fill: Fill, pairs: &[[MatRef<'_, Self>; 2]]) {
+        gemm::gemm_f64(kernels, c, fill, pairs);
     }
     fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize) {
         transpose::transposed(kernels, from, cols, to, to_stride);

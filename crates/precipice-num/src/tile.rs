@@ -1,7 +1,7 @@
 //! Tiles of a product: as many outputs as registers hold, while k ascends.
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m256, __m512};
+use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
 use crate::kernels::Simd;
 use crate::lanes::{Lanes, Scalar};
@@ -43,9 +43,13 @@ pub(crate) struct Avx2;
 #[cfg(target_arch = "x86_64")]
 level!(Avx2, f32, __m256, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
+level!(Avx2, f64, __m256d, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
 pub(crate) struct Avx512;
 #[cfg(target_arch = "x86_64")]
 level!(Avx512, f32, __m512, "avx2,fma,avx512f");
+#[cfg(target_arch = "x86_64")]
+level!(Avx512, f64, __m512d, "avx2,fma,avx512f");
 
 /// Where a tile's operands begin, and their strides.
 #[derive(Clone, Copy)]

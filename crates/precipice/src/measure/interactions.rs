@@ -5,7 +5,7 @@
 //! sum of nine parts, query-{content, position, buffer} x key-{content, position, buffer}. With
 //! LayerNorm the split is no longer exact, and a minimal head has no (q . k); neither is reported.
 
-use precipice_num::{Fill, MatMut, MatRef, Real};
+use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
 use super::{Row, Tally, metric};
 use crate::model::{Model, Params, Trace};
@@ -84,7 +84,9 @@ struct Scratch {
     k: Vec<f32>,
     /// Those of one sequence, `[3, E, T]`.
     keys: Vec<f64>,
-    /// Scores of one query, `[3, 3, T]`.
+    /// Queries that are scored, of one part, `[Q, E]`.
+    queries: Vec<f64>,
+    /// Their scores, `[3, 3, Q, T]`.
     scores: Vec<f64>,
 }
 
@@ -122,9 +124,11 @@ impl Tally for Interactions {
             let split = Split::new(model, params, batch, trace, layer, self.heads[layer], &mut self.scratch);
             for s in 0..batch.n_sequences {
                 split.gather_keys(s, &mut self.scratch);
-                for (query, key) in pattern_of(layer, batch, s) {
-                    split.score(s, query, &mut self.scratch);
-                    self.layers[layer].add(&self.scratch.scores, t, query + 1, key);
+                let pattern = pattern_of(layer, batch, s);
+                split.score(model.kernels(), s, &pattern, &mut self.scratch);
+                for (i, &(query, key)) in pattern.iter().enumerate() {
+                    let of_query = self.scratch.scores.chunks_exact(t).skip(i).step_by(pattern.len());
+                    self.layers[layer].add(of_query.map(|scores| &scores[..=query]), key);
                 }
             }
         }
@@ -219,21 +223,23 @@ impl Split {
         }
     }
 
-    /// Scores of one query on its visible keys; sums over the head's width, in order.
-    fn score(&self, s: usize, query: usize, scratch: &mut Scratch) {
-        let (t, e, n_visible) = (self.n_tokens, self.d_head, query + 1);
-        let row = s * self.n_queries + if self.n_queries == t { query } else { 0 };
-        scratch.scores.clear();
-        scratch.scores.resize(9 * t, 0.0);
+    /// Scores of the pattern's queries on all keys of a sequence; sums over the head's width, in order.
+    fn score(&self, kernels: Kernels, s: usize, pattern: &[(usize, usize)], scratch: &mut Scratch) {
+        let (t, e, n) = (self.n_tokens, self.d_head, pattern.len());
+        let Scratch { q, keys, queries, scores, .. } = scratch;
+        scores.clear();
+        scores.resize(9 * n * t, 0.0);
         for a in 0..self.n_parts {
-            let q = &scratch.q[(a * self.n_sequences * self.n_queries + row) * e..][..e];
+            queries.clear();
+            for &(query, _) in pattern {
+                let row = s * self.n_queries + if self.n_queries == t { query } else { 0 };
+                let q = &q[(a * self.n_sequences * self.n_queries + row) * e..][..e];
+                queries.extend(q.iter().map(|&x| f64::from(x)));
+            }
             for b in 0..self.n_parts {
-                let keys = &scratch.keys[b * e * t..][..e * t];
-                let scores = &mut scratch.scores[(a * 3 + b) * t..][..n_visible];
-                for (&q, keys) in q.iter().zip(keys.chunks_exact(t)) {
-                    let q = f64::from(q);
-                    scores.iter_mut().zip(keys).for_each(|(score, key)| *score += q * key);
-                }
+                let scores = &mut scores[(a * 3 + b) * n * t..][..n * t];
+                let keys = MatRef::new(&keys[b * e * t..][..e * t], e, t);
+                f64::gemm(kernels, MatMut::new(scores, n, t), Fill::Set, MatRef::new(queries, n, e), keys);
                 scores.iter_mut().for_each(|score| *score *= self.scale);
             }
         }
@@ -241,11 +247,12 @@ impl Split {
 }
 
 impl LayerInteractions {
-    /// Adds one query's scores `[3, 3, T]`.
-    fn add(&mut self, scores: &[f64], n_tokens: usize, n_visible: usize, key: usize) {
-        let mut whole = vec![0.0; n_visible];
-        for (sums, part) in self.parts.iter_mut().flatten().zip(scores.chunks_exact(n_tokens)) {
-            sums.add(&part[..n_visible], key);
+    /// Adds one query's scores on its visible keys, part by part.
+    fn add<'a>(&mut self, scores: impl Iterator<Item = &'a [f64]>, key: usize) {
+        let mut whole = Vec::new();
+        for (sums, part) in self.parts.iter_mut().flatten().zip(scores) {
+            sums.add(part, key);
+            whole.resize(part.len(), 0.0);
             whole.iter_mut().zip(part).for_each(|(w, p)| *w += p);
         }
         self.whole.add(&whole, key);
