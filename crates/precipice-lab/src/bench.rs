@@ -62,8 +62,8 @@ pub struct Timing {
     pub plain_flops_per_step: f64,
 }
 
-/// The tasks that are timed where none is named: the built-in networks, and those of common benchmarks
-/// of attention (64-wide items, 65 positions, width 128).
+/// The tasks that are timed where none is named: the built-in networks, those of common benchmarks
+/// of attention (63-wide items, 65 positions, width 128), and the general network at that width.
 ///
 /// ```
 /// use precipice_lab::bench::tasks;
@@ -85,6 +85,15 @@ pub fn tasks() -> Vec<(&'static str, RunSpec)> {
         "model.readout_layers=2",
     ];
     let class = |more: &[&str]| task("classification", &[&CLASS, more].concat());
+    // What most of the field trains: several heads behind W_O, and blocks as in GPT-2.
+    const HEADS: [&str; 2] = ["model.n_heads=4", "model.output_projection=true"];
+    const BLOCKS: [&str; 4] = [
+        "model.scale_scores=true",
+        "model.layer_norm=true",
+        "model.d_mlp=512",
+        "train.optimizer={ adam = { learning_rate = 0.001 } }",
+    ];
+    let blocks = |more: &[&str]| wide(&[&HEADS, &BLOCKS[..], more].concat());
     vec![
         ("copying", task("copying", &[])),
         ("copying-small", task("copying-small", &[])),
@@ -92,6 +101,9 @@ pub fn tasks() -> Vec<(&'static str, RunSpec)> {
         ("wide-8-mlp", wide(&["model.readout=mlp"])),
         ("wide-16", wide(&["task.copying.n_exemplars=16"])),
         ("wide-32", wide(&["task.copying.n_exemplars=32"])),
+        ("heads-2", wide(&HEADS)),
+        ("blocks-2", blocks(&[])),
+        ("blocks-4", blocks(&["model.n_layers=4"])),
         ("class-8", class(&[])),
         ("class-32", class(&["task.classification.n_exemplars=32"])),
         ("class-novel", task("classification", &[])),

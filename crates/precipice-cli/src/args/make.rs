@@ -94,8 +94,8 @@ pub struct SweepArgs {
 #[command(after_help = examples::BENCH)]
 pub struct BenchArgs {
     /// Timed tasks (copying, copying-small, wide-8, wide-8-mlp, wide-16, wide-32,
-    /// class-8, class-32, class-novel), other built-in specs, or TOML
-    /// files [default: all timed tasks]
+    /// heads-2, blocks-2, blocks-4, class-8, class-32, class-novel), other built-in
+    /// specs, or TOML files [default: all timed tasks]
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
     /// Numbers of threads to time with
