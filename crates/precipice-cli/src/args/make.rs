@@ -101,7 +101,8 @@ pub struct BenchArgs {
     /// Numbers of threads to time with
     #[arg(long, value_name = "T,T", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Vec<u16>,
-    /// Rounds, of which the median counts
+    /// Rounds, of which the median counts; in each the best matrix product of this
+    /// machine is timed beside the steps, and `limit` is their share of it
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rounds: u16,
     /// Seconds of each round

@@ -52,6 +52,14 @@ impl Pool {
             Some(pool) => pool.install(work),
         }
     }
+
+    /// Runs `work` on every thread at once.
+    pub fn on_each<R: Send>(&self, work: impl Fn() -> R + Sync) -> Vec<R> {
+        match &self.0 {
+            None => vec![work()],
+            Some(pool) => pool.broadcast(|_| work()),
+        }
+    }
 }
 
 impl Workers for Pool {
