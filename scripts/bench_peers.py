@@ -8,11 +8,13 @@
 The tasks (--task) are in-context copying (copy) and classification (class) at d_model 128 (65 positions, 63-wide
 items, 32 labels, batch 128, SGD, data generation included). copy has a linear readout, and the peers draw items from
 a bank, precipice draws new ones: the timed tasks wide-8, wide-16 and wide-32 of `precipice bench`. class has 1,024
-classes, each twice in a context, and two hidden layers in the readout: class-8 and class-32. Each peer is timed
-twice: as it is normally written (every token projected, the last layer read at the query only) and rewritten by hand
-with most of the algebra that precipice finds by itself (folded and factored, without look-ups). In every round each
-contender runs once, one after the other, so that a change of the machine's speed hits all of them. A peer that cannot
-be imported is left out, by name.
+classes, each twice in a context, and two hidden layers in the readout: class-8 and class-32. heads and blocks are the
+copying task of wide-8 for the general network, by number of layers: four heads behind W_O (heads-2), and with scaled
+scores, LayerNorm, an MLP of width 512 and Adam (blocks-2 and blocks-4). Each peer is timed twice: as it is normally
+written (every token projected, the last layer read at the query only) and rewritten by hand with most of the algebra
+that precipice finds by itself (folded and factored, without look-ups), in the fastest form that was found. In every
+round each contender runs once, one after the other, so that a change of the machine's speed hits all of them. A peer
+that cannot be imported is left out, by name.
 """
 import argparse
 import json
@@ -24,12 +26,29 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
+# Script, how much of the arithmetic is avoided, and other options.
 PEERS = {
-    "JAX, as normally written": ["jax_step.py", "--layer2", "last"],
-    "JAX, rewritten": ["jax_step.py", "--layer2", "factored"],
-    "PyTorch, as normally written": ["torch_step.py", "--mode", "eager", "--layer2", "last"],
-    "PyTorch compiled, rewritten": ["torch_step.py", "--mode", "compile", "--layer2", "factored"],
+    "JAX, as normally written": ("jax_step.py", "last", []),
+    "JAX, rewritten": ("jax_step.py", "rewritten", []),
+    "PyTorch, as normally written": ("torch_step.py", "last", ["--mode", "eager"]),
+    "PyTorch compiled, rewritten": ("torch_step.py", "rewritten", ["--mode", "compile"]),
 }
+# The timed tasks of precipice, what a size is, the default sizes, and the option for it.
+TASKS = {
+    "copy": ("wide", "N", [8, 16, 32], "--n"),
+    "class": ("class", "N", [8, 32], "--n"),
+    "heads": ("heads", "layers", [2], "--layers"),
+    "blocks": ("blocks", "layers", [2, 4], "--layers"),
+}
+# Other options of the peers; a window of these steps is timed after a warm-up.
+OPTIONS = {
+    "copy": ["--task", "copy", "--steps", "100"],
+    "class": ["--task", "class", "--steps", "100"],
+    "heads": ["--task", "copy", "--net", "heads", "--steps", "100"],
+    "blocks": ["--task", "copy", "--net", "blocks", "--opt", "adam", "--lr", "0.001", "--wd", "0", "--steps", "40"],
+}
+# Where the fastest rewritten form is folded; elsewhere it is factored.
+FOLDED = [("heads", "torch_step.py"), ("blocks", "torch_step.py"), ("blocks", "jax_step.py")]
 
 
 def run(command):
@@ -39,14 +58,16 @@ def run(command):
     return done.stdout
 
 
-def peer(options, task, n):
-    command = [sys.executable, os.path.join(HERE, "peers", options[0]), *options[1:]]
-    command += ["--task", task, "--n", str(n), "--windows", "1", "--steps", "100"]
+def peer(script, form, options, task, size):
+    if form == "rewritten":
+        form = "folded" if (task, script) in FOLDED else "factored"
+    command = [sys.executable, os.path.join(HERE, "peers", script), "--layer2", form, *options]
+    command += [*OPTIONS[task], TASKS[task][3], str(size), "--windows", "1"]
     return json.loads(run(command).strip().splitlines()[-1])
 
 
-def ours(binary, task, n):
-    command = [binary, "bench", "%s-%d" % ({"copy": "wide", "class": "class"}[task], n), "--rounds", "1", "--seconds", "1", "--json"]
+def ours(binary, task, size):
+    command = [binary, "bench", "%s-%d" % (TASKS[task][0], size), "--rounds", "1", "--seconds", "1", "--json"]
     return json.loads(run(command))[0]
 
 
@@ -57,12 +78,13 @@ def importable(name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--task", choices=["copy", "class"], default="copy")
-    parser.add_argument("--sizes", type=int, nargs="+", help="exemplars in a context [8 16 32; for class 8 32]")
+    parser.add_argument("--task", choices=list(TASKS), default="copy")
+    parser.add_argument("--sizes", type=int, nargs="+", help="N [8 16 32; class: 8 32], or layers [heads: 2; blocks: 2 4]")
     parser.add_argument("--binary", default=os.path.join(ROOT, "target", "release", "precipice"))
     parser.add_argument("--json", help="write all rounds to this file")
     args = parser.parse_args()
-    args.sizes = args.sizes or {"copy": [8, 16, 32], "class": [8, 32]}[args.task]
+    _, size_name, sizes, _ = TASKS[args.task]
+    args.sizes = args.sizes or sizes
     if not os.path.exists(args.binary):
         sys.exit("%s: no such file; build it with cargo build --release" % args.binary)
     missing = [name for name in ("torch", "jax") if not importable(name)]
@@ -72,17 +94,17 @@ def main():
     rates, memory, versions = {}, {}, {}
     for n in args.sizes:
         for i in range(args.rounds):
-            print("N = %d, round %d of %d" % (n, i + 1, args.rounds), file=sys.stderr)
+            print("%s = %d, round %d of %d" % (size_name, n, i + 1, args.rounds), file=sys.stderr)
             told = {"precipice": ours(args.binary, args.task, n)}
             for name, options in peers.items():
-                told[name] = peer(options, args.task, n)
+                told[name] = peer(*options, args.task, n)
                 versions.update(told[name]["versions"])
             for name, report in told.items():
                 rates.setdefault(name, {}).setdefault(n, []).append(report["steps_per_s"])
                 memory[name] = max(memory.get(name, 0), report["max_rss_mb"] or 0)
     median = lambda name, n: statistics.median(rates[name][n])
     print("One core; medians of %d rounds. %s; %s." % (args.rounds, processor(), ", ".join(map(" ".join, versions.items()))))
-    print("\n| steps/s | %s | memory |" % " | ".join("N = %d" % n for n in args.sizes))
+    print("\n| steps/s | %s | memory |" % " | ".join("%s = %d" % (size_name, n) for n in args.sizes))
     print("| --- | %s | --- |" % " | ".join("---" for _ in args.sizes))
     for name in rates:
         cells = []

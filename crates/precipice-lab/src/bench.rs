@@ -1,20 +1,25 @@
 //! How fast training is on this machine.
 
+mod growth;
+mod limit;
+
 use std::time::Instant;
 
 use precipice::model::plan::Plan;
 use precipice::spec::RunSpec;
 use precipice::task::{Set, Task};
 use precipice::train::Trainer;
-use precipice::workers::Workers;
-use precipice_figures as figure;
-use precipice_num::{Fill, Kernels, MatMut, MatRef, Real, Rng, StreamId};
+use precipice_num::Kernels;
 use serde::Serialize;
+
+pub use growth::{Growth, growth_figure, growth_tasks};
+pub use limit::Limit;
+use limit::Work;
 
 use crate::error::{BenchProblem, LabError};
 use crate::input::{items, spec_file};
 use crate::meter::Meter;
-use crate::runs::threads::{self, Pool};
+use crate::runs::threads::Pool;
 use crate::runs::{memory, new_trainer};
 
 /// How long to measure.
@@ -52,8 +57,11 @@ pub struct Timing {
     pub flops_per_step: f64,
     /// 1e9 of them a second.
     pub gflops: f64,
-    /// gflops by that of the best product of this machine, on as many threads.
+    /// gflops by that of the best product of this machine, timed beside the steps on as many threads: median of the
+    /// rounds.
     pub share_of_limit: f64,
+    /// The largest of the rounds' shares less the smallest.
+    pub share_spread: f64,
     /// Largest memory of the process while it ran.
     pub max_rss_mb: Option<f64>,
     /// What was computed.
@@ -62,8 +70,8 @@ pub struct Timing {
     pub plain_flops_per_step: f64,
 }
 
-/// The tasks that are timed where none is named: the built-in networks, and those of common benchmarks
-/// of attention (64-wide items, 65 positions, width 128).
+/// The tasks that are timed where none is named: the built-in networks, those of common benchmarks
+/// of attention (63-wide items, 65 positions, width 128), and the general network at that width.
 ///
 /// ```
 /// use precipice_lab::bench::tasks;
@@ -85,6 +93,15 @@ pub fn tasks() -> Vec<(&'static str, RunSpec)> {
         "model.readout_layers=2",
     ];
     let class = |more: &[&str]| task("classification", &[&CLASS, more].concat());
+    // What most of the field trains: several heads behind W_O, and blocks as in GPT-2.
+    const HEADS: [&str; 2] = ["model.n_heads=4", "model.output_projection=true"];
+    const BLOCKS: [&str; 4] = [
+        "model.scale_scores=true",
+        "model.layer_norm=true",
+        "model.d_mlp=512",
+        "train.optimizer={ adam = { learning_rate = 0.001 } }",
+    ];
+    let blocks = |more: &[&str]| wide(&[&HEADS, &BLOCKS[..], more].concat());
     vec![
         ("copying", task("copying", &[])),
         ("copying-small", task("copying-small", &[])),
@@ -92,13 +109,17 @@ pub fn tasks() -> Vec<(&'static str, RunSpec)> {
         ("wide-8-mlp", wide(&["model.readout=mlp"])),
         ("wide-16", wide(&["task.copying.n_exemplars=16"])),
         ("wide-32", wide(&["task.copying.n_exemplars=32"])),
+        ("heads-2", wide(&HEADS)),
+        ("blocks-2", blocks(&[])),
+        ("blocks-4", blocks(&["model.n_layers=4"])),
         ("class-8", class(&[])),
         ("class-32", class(&["task.classification.n_exemplars=32"])),
         ("class-novel", task("classification", &[])),
     ]
 }
 
-/// Times training steps of a spec, without evaluations; the meter counts rounds, the warm-up among them.
+/// Times training steps of a spec, without evaluations, with the limit beside them; the meter counts rounds, the
+/// warm-up among them.
 ///
 /// # Errors
 /// If the spec cannot be run, or diverges while it is timed.
@@ -107,7 +128,7 @@ pub fn time(
     mut spec: RunSpec,
     threads: usize,
     effort: Effort,
-    limit: f64,
+    limit: &Limit,
     meter: &Meter,
 ) -> Result<Timing, LabError> {
     let bank = items::load(&mut spec)?;
@@ -116,106 +137,77 @@ pub fn time(
     let pool = Pool::new(threads).map_err(|e| problem(BenchProblem::NoThreads { cause: e.to_string() }))?;
     memory::check(&spec, memory::need(&spec, false)?, 1)?;
     let mut trainer = new_trainer(&spec, bank, Kernels::detect())?;
-    let mut rates = pool
-        .with(|| steps_per_s(&mut trainer, &pool, effort, meter))
+    let plan = Plan::of(trainer.model().description(), spec.train.batch_size);
+    let rounds = pool
+        .with(|| time_rounds(&mut trainer, plan.flops, &pool, effort, limit, meter))
         .map_err(|e| problem(BenchProblem::Diverged { step: e.step }))?;
     let max_rss_mb = peak_memory_mb();
-    rates.sort_by(f64::total_cmp);
-    let plan = Plan::of(trainer.model().description(), spec.train.batch_size);
-    let steps_per_s = rates[rates.len() / 2];
-    let gflops = plan.flops * steps_per_s / 1e9;
+    let [slowest, steps_per_s, fastest] = range(rounds.iter().map(|round| round.steps.rate() / plan.flops));
+    let [low, share_of_limit, high] = range(rounds.iter().map(|round| round.steps.rate() / round.products.rate()));
     Ok(Timing {
         task: name.to_owned(),
         threads,
         steps_per_s,
-        min: rates[0],
-        max: rates[rates.len() - 1],
+        min: slowest,
+        max: fastest,
         data_s_per_step: data_seconds(trainer.task(), spec.train.batch_size),
         flops_per_step: plan.flops,
-        gflops,
-        share_of_limit: gflops / (limit * threads as f64),
+        gflops: plan.flops * steps_per_s / 1e9,
+        share_of_limit,
+        share_spread: high - low,
         max_rss_mb,
         form: trainer.form().name().to_owned(),
         plain_flops_per_step: plan.plain_flops,
     })
 }
 
-/// Steps a second of every round, after a warm-up as long as one.
-fn steps_per_s(
+/// The smallest, the median and the largest.
+fn range(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    [values[0], values[values.len() / 2], values[values.len() - 1]]
+}
+
+/// Training steps, and the products that were timed between them.
+#[derive(Default)]
+struct Round {
+    steps: Work,
+    products: Work,
+}
+
+/// All rounds, after a warm-up as long as one. Products stand before, after and among the steps of a round, so that a
+/// change of the clock hits both.
+fn time_rounds(
     trainer: &mut Trainer,
-    workers: &dyn Workers,
+    flops_per_step: f64,
+    pool: &Pool,
     effort: Effort,
+    limit: &Limit,
     meter: &Meter,
-) -> Result<Vec<f64>, precipice::train::Diverged> {
-    let mut rates = Vec::with_capacity(effort.rounds);
-    for round in 0..=effort.rounds {
-        let (clock, mut steps) = (Instant::now(), 0);
-        let seconds = loop {
-            trainer.step(workers)?;
-            steps += 1;
-            let seconds = clock.elapsed().as_secs_f64();
-            if seconds >= effort.seconds {
-                break seconds;
+) -> Result<Vec<Round>, precipice::train::Diverged> {
+    /// Seconds of products, and of the steps after which they come: a tenth.
+    const PRODUCTS: f64 = 4e-3;
+    const STEPS: f64 = 40e-3;
+    let mut rounds = Vec::with_capacity(effort.rounds);
+    for idx in 0..=effort.rounds {
+        let mut round = Round { products: limit.run(pool, PRODUCTS), ..Round::default() };
+        while round.steps.seconds < effort.seconds {
+            let (clock, mut some) = (Instant::now(), Work::default());
+            while some.seconds < STEPS.min(effort.seconds - round.steps.seconds) {
+                trainer.step(pool)?;
+                some.flops += flops_per_step;
+                some.seconds = clock.elapsed().as_secs_f64();
             }
-        };
+            round.steps.add(some);
+            // As long after long steps.
+            round.products.add(limit.run(pool, PRODUCTS.max(some.seconds * PRODUCTS / STEPS)));
+        }
         meter.done(1);
-        if round > 0 {
-            rates.push(f64::from(steps) / seconds);
+        if idx > 0 {
+            rounds.push(round);
         }
     }
-    Ok(rates)
-}
-
-/// One point of the growth of cost.
-#[derive(Clone, Debug, Serialize)]
-pub struct Growth {
-    /// What varies.
-    pub axis: &'static str,
-    /// Its value.
-    pub value: usize,
-    /// What was measured.
-    pub steps_per_s: f64,
-}
-
-/// The default network, varied along one axis at a time, with the threads to time it with.
-pub fn growth_tasks() -> Vec<(Growth, RunSpec, usize)> {
-    type Axis = (&'static str, &'static [usize], fn(usize) -> Option<String>);
-    let axes: [Axis; 4] = [
-        ("N", &[4, 8, 16, 32], |n| Some(format!("task.copying.n_exemplars={n}"))),
-        ("d_item", &[16, 32, 64, 128, 256], |d| Some(format!("task.copying.d_item={d}"))),
-        ("batch", &[32, 64, 128, 256, 512], |s| Some(format!("train.batch_size={s}"))),
-        ("threads", &[1, 2, 4, 8], |_| None),
-    ];
-    let mut tasks = Vec::new();
-    for (axis, values, change) in axes {
-        for &value in values {
-            if axis == "threads" && value > threads::available() {
-                continue;
-            }
-            let overrides = std::iter::once("model.d_pos=65".to_owned()).chain(change(value)).collect();
-            let changes = spec_file::Changes { overrides, ..spec_file::Changes::default() };
-            let spec = spec_file::load("copying", &changes).expect("a varied built-in is valid");
-            tasks.push((
-                Growth { axis, value, steps_per_s: f64::NAN },
-                spec,
-                if axis == "threads" { value } else { 1 },
-            ));
-        }
-    }
-    tasks
-}
-
-/// Milliseconds a step against each axis.
-pub fn growth_figure(rows: &[Growth]) -> figure::Growth {
-    let panel = |rows: &[Growth]| figure::GrowthPanel {
-        x_name: rows[0].axis.to_owned(),
-        points: rows.iter().map(|row| (row.value as f64, 1e3 / row.steps_per_s)).collect(),
-    };
-    figure::Growth {
-        title: "Cost of a training step · default network, 65 positions".to_owned(),
-        y_name: "milliseconds a step".to_owned(),
-        panels: rows.chunk_by(|a, b| a.axis == b.axis).map(panel).collect(),
-    }
+    Ok(rounds)
 }
 
 /// Seconds in which one thread draws a batch: the median of several.
@@ -230,30 +222,6 @@ fn data_seconds(task: &dyn Task, batch_size: usize) -> f64 {
     }
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
-}
-
-/// 1e9 floating-point operations a second of the best matrix product, on one core.
-pub fn limit_gflops() -> f64 {
-    const SHAPE: [usize; 3] = [144, 64, 256];
-    const TIMES: usize = 200;
-    let [m, n, k] = SHAPE;
-    let kernels = Kernels::detect();
-    let random = |lane, len| {
-        let mut values = vec![0.0; len];
-        Rng::fill_normal(kernels, StreamId { seed: 0, purpose: 0, step: 0, lane }, 1.0, &mut values);
-        values
-    };
-    let (a, b, mut c) = (random(0, m * k), random(1, k * n), vec![0.0; m * n]);
-    let mut product = || {
-        let clock = Instant::now();
-        for _ in 0..TIMES {
-            let c = MatMut::new(std::hint::black_box(&mut c), m, n);
-            f32::gemm(kernels, c, Fill::Set, MatRef::new(&a, m, k), MatRef::new(&b, k, n));
-        }
-        clock.elapsed().as_secs_f64()
-    };
-    let best = (0..10).map(|_| product()).fold(f64::INFINITY, f64::min);
-    2.0 * (m * n * k * TIMES) as f64 / best / 1e9
 }
 
 /// Starts a new maximum, where the system can (Linux).
@@ -276,12 +244,29 @@ mod tests {
     #[test]
     fn every_task_is_timed() {
         let effort = Effort { rounds: 1, seconds: 0.01 };
-        let limit = limit_gflops();
-        assert!(limit > 0.0);
+        let limit = Limit::find();
         for (name, spec) in tasks() {
-            let timing = time(name, spec, 1, effort, limit, &Meter::default()).unwrap();
+            let timing = time(name, spec, 1, effort, &limit, &Meter::default()).unwrap();
             assert!(timing.steps_per_s > 0.0 && timing.data_s_per_step > 0.0, "{timing:?}");
             assert!(timing.flops_per_step <= timing.plain_flops_per_step, "{timing:?}");
+            assert!(timing.share_of_limit > 0.0 && timing.share_spread == 0.0, "one round has no spread: {timing:?}");
+        }
+    }
+
+    /// Steps, products and rates are told apart: the share is that of the rates in the same round.
+    #[test]
+    fn shares_are_of_the_limit_on_as_many_threads() {
+        let limit = Limit::find();
+        let effort = Effort { rounds: 3, seconds: 0.05 };
+        for threads in [1, 2] {
+            let (_, spec) = tasks().swap_remove(0);
+            let timing = time("copying", spec, threads, effort, &limit, &Meter::default()).unwrap();
+            let work = limit.run(&Pool::new(threads).unwrap(), 5e-3);
+            assert!(work.seconds >= 5e-3 && work.rate() > 0.0);
+            // Tests run beside each other, so that only the order of magnitude is certain.
+            let share = timing.gflops * 1e9 / work.rate();
+            let ratio = timing.share_of_limit / share;
+            assert!((0.1..10.0).contains(&ratio), "{timing:?}, {share}");
         }
     }
 }

@@ -94,14 +94,15 @@ pub struct SweepArgs {
 #[command(after_help = examples::BENCH)]
 pub struct BenchArgs {
     /// Timed tasks (copying, copying-small, wide-8, wide-8-mlp, wide-16, wide-32,
-    /// class-8, class-32, class-novel), other built-in specs, or TOML
-    /// files [default: all timed tasks]
+    /// heads-2, blocks-2, blocks-4, class-8, class-32, class-novel), other built-in
+    /// specs, or TOML files [default: all timed tasks]
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
     /// Numbers of threads to time with
     #[arg(long, value_name = "T,T", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Vec<u16>,
-    /// Rounds, of which the median counts
+    /// Rounds, of which the median counts; in each the best matrix product of this
+    /// machine is timed beside the steps, and `limit` is their share of it
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rounds: u16,
     /// Seconds of each round

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use precipice::spec::RunSpec;
 use precipice_figures as figure;
-use precipice_lab::bench::{self, Effort, Growth, Timing};
+use precipice_lab::bench::{self, Effort, Growth, Limit, Timing};
 use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::runs::threads::THREADS_MAX;
 use precipice_lab::store::output;
@@ -20,12 +20,14 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
         return growth(&args, effort);
     }
     let tasks = choose(&args.tasks)?;
-    let limit = bench::limit_gflops();
+    let limit = Limit::find();
     let mut timings = Vec::new();
     let working = Working::on("timing", args.json);
     working.meter().expect((tasks.len() * args.threads.len()) as u64 * effort.n_rounds());
     if !args.json {
-        say(&format!("best matrix product on one core: {limit:.0} GFLOP/s"))?;
+        let [m, n, k] = limit.shape();
+        let gflops = limit.gflops();
+        say(&format!("best product: {m}x{n}x{k}, now {gflops:.0} GFLOP/s a core; timed in every round"))?;
         say(HEADING)?;
     }
     for (name, spec) in tasks {
@@ -35,7 +37,7 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
                 spec.clone(),
                 usize::from(threads).min(THREADS_MAX),
                 effort,
-                limit,
+                &limit,
                 working.meter(),
             )?;
             if !args.json {
@@ -71,27 +73,39 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<(String, RunSpec)>> {
     names.iter().map(find).collect()
 }
 
-/// Columns in 70 characters; spread is the fastest round less the slowest, as a share of the median.
-const HEADING: &str = "task          thr  steps/s spread  data   Mflop GFLOP/s limit  memory";
+/// Columns in 70 characters; spread is the fastest round less the slowest, as a share of the median; limit is the share
+/// of it, and the largest share of a round less the smallest.
+const HEADING: &str = "task          thr steps/s spread data  Mflop GFLOP/s      limit memory";
 
 fn line(t: &Timing) -> String {
     let memory = match t.max_rss_mb {
         None => "–".to_owned(),
-        Some(mb) if mb < 1e4 => format!("{mb:.0} MB"),
-        Some(mb) => format!("{:.0} GB", mb / 1024.0),
+        Some(mb) if mb < 999.5 => format!("{mb:.0} MB"),
+        Some(mb) => format!("{} GB", short(mb / 1024.0, 10.0)),
     };
     // A long name has a line of its own.
     let name = if t.task.chars().count() > 13 { format!("{}\n{:13}", t.task, "") } else { format!("{:13}", t.task) };
+    let share = format!("{} ±{}", share(t.share_of_limit), share(t.share_spread));
     format!(
-        "{name} {:>3} {:>8.1} {:>5.1}% {:>4.1}% {:>7.1} {:>7.1} {:>4.0}% {memory:>7}",
+        "{name} {:>3} {:>7} {:>5.1}% {:>3}% {:>6} {:>7.1} {share:>10} {memory:>6}",
         t.threads,
-        t.steps_per_s,
+        short(t.steps_per_s, 1e5),
         100.0 * (t.max - t.min) / t.steps_per_s,
-        100.0 * t.data_s_per_step * t.steps_per_s,
-        t.flops_per_step / 1e6,
+        short(100.0 * t.data_s_per_step * t.steps_per_s, 10.0),
+        short(t.flops_per_step / 1e6, 1e4),
         t.gflops,
-        100.0 * t.share_of_limit,
     )
+}
+
+/// With one digit behind the point, which large numbers have no room for.
+fn short(value: f64, large: f64) -> String {
+    if value < large - 0.05 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
+/// 0.421 as ".42".
+fn share(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.strip_prefix('0').map_or(text.clone(), str::to_owned)
 }
 
 fn plan(t: &Timing) -> String {
@@ -114,9 +128,10 @@ fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
     let mut rows = Vec::new();
     let working = Working::on("timing", args.json);
     working.meter().expect(bench::growth_tasks().len() as u64 * effort.n_rounds());
+    let limit = Limit::find();
     for (what, spec, threads) in bench::growth_tasks() {
         let Growth { axis, value, .. } = what;
-        let timing = bench::time(&format!("{axis} = {value}"), spec, threads, effort, f64::INFINITY, working.meter())?;
+        let timing = bench::time(&format!("{axis} = {value}"), spec, threads, effort, &limit, working.meter())?;
         if !args.json {
             say(&format!("{:<16} {:>8.1} steps/s", timing.task, timing.steps_per_s))?;
         }
@@ -147,6 +162,7 @@ mod tests {
             flops_per_step: 99_999.9e6,
             gflops: 12_345.6,
             share_of_limit: 1.0,
+            share_spread: 0.999,
             max_rss_mb: Some(123_456.0),
             form: "one linear layer by its sufficient statistic: sums over the context, never their matrix".to_owned(),
             plain_flops_per_step: 999_999.9e6,
@@ -155,5 +171,15 @@ mod tests {
         assert!(all.lines().all(|line| line.chars().count() <= 70), "{all}");
         let named = Timing { task: "a/long/path/to/a/spec.toml".to_owned(), ..timing };
         assert_eq!(line(&named).lines().count(), 2);
+        // Numbers stand under the ends of their names.
+        let usual =
+            Timing { task: "wide-8".to_owned(), threads: 2, steps_per_s: 542.13, share_of_limit: 0.421, ..named };
+        let usual =
+            Timing { min: 540.0, max: 548.0, share_spread: 0.02, gflops: 75.12, flops_per_step: 132e6, ..usual };
+        let usual = Timing { data_s_per_step: 0.05 / 542.13, max_rss_mb: Some(17.0), ..usual };
+        assert_eq!(line(&usual), "wide-8          2   542.1   1.5% 5.0%  132.0    75.1   .42 ±.02  17 MB");
+        let ends = |text: &str, part: &str| text.find(part).map(|at| text[..at + part.len()].chars().count());
+        assert_eq!(ends(HEADING, "Mflop"), ends(&line(&usual), "132.0"));
+        assert_eq!(ends(HEADING, "memory"), ends(&line(&usual), "17 MB"));
     }
 }

@@ -153,7 +153,7 @@ fn training_is_timed() {
     let rows = told.as_array().unwrap();
     assert_eq!(rows.len(), 4);
     for row in rows {
-        for key in ["steps_per_s", "data_s_per_step", "flops_per_step", "gflops", "share_of_limit"] {
+        for key in ["steps_per_s", "data_s_per_step", "flops_per_step", "gflops", "share_of_limit", "share_spread"] {
             assert!(row[key].as_f64().unwrap() > 0.0, "{key}: {row}");
         }
     }

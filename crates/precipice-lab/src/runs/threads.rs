@@ -58,6 +58,14 @@ impl Pool {
             }),
         }
     }
+
+    /// Runs `work` on every thread at once.
+    pub fn on_each<R: Send>(&self, work: impl Fn() -> R + Sync) -> Vec<R> {
+        match &self.0 {
+            None => vec![work()],
+            Some(pool) => pool.broadcast(|_| work()),
+        }
+    }
 }
 
 /// Keeps the other threads of a pool awake until it is dropped.
