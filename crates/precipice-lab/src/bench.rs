@@ -2,6 +2,7 @@
 
 mod growth;
 mod limit;
+mod profile;
 
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 pub use growth::{Growth, growth_figure, growth_tasks};
 pub use limit::Limit;
 use limit::Work;
+pub use profile::{KernelTime, Profile, ROUNDS as PROFILE_ROUNDS, StageTime, profile};
 
 use crate::error::{BenchProblem, LabError};
 use crate::input::{items, spec_file};
@@ -131,12 +133,10 @@ pub fn time(
     limit: &Limit,
     meter: &Meter,
 ) -> Result<Timing, LabError> {
-    let bank = items::load(&mut spec)?;
     let problem = |problem: BenchProblem| LabError::Bench { task: name.to_owned(), problem };
     forget_peak_memory();
     let pool = Pool::new(threads).map_err(|e| problem(BenchProblem::NoThreads { cause: e.to_string() }))?;
-    memory::check(&spec, memory::need(&spec, false)?, 1)?;
-    let mut trainer = new_trainer(&spec, bank, Kernels::detect())?;
+    let mut trainer = trainer_of(&mut spec)?;
     let plan = Plan::of(trainer.model().description(), spec.train.batch_size);
     let rounds = pool
         .with(|| time_rounds(&mut trainer, plan.flops, &pool, effort, limit, meter))
@@ -159,6 +159,13 @@ pub fn time(
         form: trainer.form().name().to_owned(),
         plain_flops_per_step: plan.plain_flops,
     })
+}
+
+/// The trainer of a spec that fits into the memory.
+fn trainer_of(spec: &mut RunSpec) -> Result<Trainer, LabError> {
+    let bank = items::load(spec)?;
+    memory::check(spec, memory::need(spec, false)?, 1)?;
+    new_trainer(spec, bank, Kernels::detect())
 }
 
 /// The smallest, the median and the largest.

@@ -43,7 +43,8 @@ examples! {
         "precipice reproduce essay-3 --fast";
     BENCH:
         "precipice bench copying-small --rounds 3 --seconds .3"
-        "precipice bench copying-small --plan --rounds 1 --seconds .1";
+        "precipice bench copying-small --plan --rounds 1 --seconds .1"
+        "precipice bench copying-small --profile --seconds .1";
     THEORY_LOSS:
         "precipice theory loss --n 8 --labels 32 --beta 2 --alpha 3 --xi 4";
     THEORY_FLOW:

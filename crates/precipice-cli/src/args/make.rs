@@ -111,6 +111,9 @@ pub struct BenchArgs {
     /// Say which form of the network is computed and what it saves
     #[arg(long)]
     pub plan: bool,
+    /// Say where the time of a step goes instead, by stage and kernel, on one thread
+    #[arg(long, conflicts_with_all = ["threads", "rounds", "plan", "growth"])]
+    pub profile: bool,
     /// Time how the cost grows with context, width, batch and threads instead, and draw it
     #[arg(long, conflicts_with_all = ["tasks", "threads", "plan"])]
     pub growth: bool,

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use precipice::spec::RunSpec;
 use precipice_figures as figure;
-use precipice_lab::bench::{self, Effort, Growth, Limit, Timing};
+use precipice_lab::bench::{self, Effort, Growth, KernelTime, Limit, Profile, StageTime, Timing};
 use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::runs::threads::THREADS_MAX;
 use precipice_lab::store::output;
@@ -20,6 +20,9 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<Ending> {
         return growth(&args, effort);
     }
     let tasks = choose(&args.tasks)?;
+    if args.profile {
+        return profile(tasks, effort, args.json);
+    }
     let limit = Limit::find();
     let mut timings = Vec::new();
     let working = Working::on("timing", args.json);
@@ -116,6 +119,42 @@ fn plan(t: &Timing) -> String {
     let plain = t.plain_flops_per_step / 1e6;
     let text = format!("    {}: {saved:.1} times less than the {plain:.0} Mflop of the plain form", t.form);
     wrap(&text, "      ", 70)
+}
+
+/// Each task's step by stage and kernel.
+fn profile(tasks: Vec<(String, RunSpec)>, effort: Effort, json: bool) -> anyhow::Result<Ending> {
+    let working = Working::on("profiling", json);
+    working.meter().expect(tasks.len() as u64 * bench::PROFILE_ROUNDS);
+    let mut profiles = Vec::new();
+    for (name, spec) in tasks {
+        let profile = bench::profile(&name, spec, effort, working.meter())?;
+        if !json {
+            say(&taken_apart(&profile))?;
+        }
+        profiles.push(profile);
+    }
+    drop(working);
+    if json {
+        say_json(&profiles)?;
+    }
+    Ok(Ending::Done)
+}
+
+/// A line for each stage and kernel of a hundredth of the step or more; what a stage does besides its kernels is copies,
+/// look-ups and calls.
+fn taken_apart(profile: &Profile) -> String {
+    let mut lines = vec![format!("{}: {:.3} ms a step on one thread", profile.task, 1e3 * profile.s_per_step)];
+    for StageTime { stage, share, kernels } in &profile.stages {
+        lines.push(format!("  {:<26} {:>5.1}%", stage, 100.0 * share));
+        for KernelTime { kernel, share, calls_per_step, gflops, shapes } in kernels.iter().filter(|k| k.share >= 0.01) {
+            let rate = gflops.map_or(String::new(), |gflops| format!("{gflops:>6.0} GFLOP/s"));
+            lines.push(format!("    {:<24} {:>5.1}% {:>8.0} calls {rate}", kernel, 100.0 * share, calls_per_step));
+            for ([m, n, k], share) in shapes.iter().filter(|(_, share)| *share >= 0.01) {
+                lines.push(format!("      {:<22} {:>5.1}%", format!("{m} x {n} x {k}"), 100.0 * share));
+            }
+        }
+    }
+    lines.join("\n")
 }
 
 fn growth(args: &BenchArgs, effort: Effort) -> anyhow::Result<Ending> {
