@@ -32,13 +32,30 @@ impl dyn Workers + '_ {
     /// Cuts `values` at `cuts`, the ascending ends of its parts (the last is its length), and runs the job on
     /// every part once.
     pub fn run_parts<T: Send>(&self, values: &mut [T], cuts: &[usize], job: &(dyn Fn(usize, &mut [T]) + Sync)) {
+        let parts = Parts::new(values, cuts);
+        self.run(cuts.len(), &|idx| parts.with(idx, |part| job(idx, part)));
+    }
+}
+
+/// A vector in parts, each of which one job at a time may write.
+#[derive(Debug)]
+pub struct Parts<'a, T>(Vec<Mutex<&'a mut [T]>>);
+
+impl<'a, T> Parts<'a, T> {
+    /// Cuts at the ascending ends of the parts.
+    pub fn new(values: &'a mut [T], cuts: &[usize]) -> Self {
         let (mut parts, mut rest, mut start) = (Vec::with_capacity(cuts.len()), values, 0);
         for &end in cuts {
             let (now, later) = rest.split_at_mut(end - start);
             parts.push(Mutex::new(now));
             (rest, start) = (later, end);
         }
-        self.run(parts.len(), &|idx| job(idx, &mut parts[idx].lock().unwrap_or_else(PoisonError::into_inner)));
+        Self(parts)
+    }
+
+    /// Runs a job on a part.
+    pub fn with(&self, idx: usize, job: impl FnOnce(&mut [T])) {
+        job(&mut self.0[idx].lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

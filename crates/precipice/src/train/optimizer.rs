@@ -5,7 +5,7 @@ use precipice_num::{Kernels, Real};
 use super::schedule::rate_factor;
 use crate::model::{Params, TensorInfo};
 use crate::spec::{AdamSpec, OptimizerSpec, TrainSpec};
-use crate::workers::Workers;
+use crate::workers::{Sequential, Workers};
 
 /// What the update rule remembers between steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,9 @@ impl<T: Real> OptimizerState<T> {
         }
     }
 }
+
+/// Parameters from which on several threads are faster: what they share they take from each other's caches.
+const WORTH_SHARING: usize = 1 << 18;
 
 /// One update, step counted from 0. Frozen tensors and their moments stand still.
 pub fn update<T: Real>(
@@ -55,6 +58,7 @@ pub fn update<T: Real>(
     }
     let base = train.optimizer.learning_rate() * rate_factor(&train.schedule, step, train.steps);
     // Tensor by tensor, so that threads may share the work: all of one vector, then all of the next.
+    let workers = if layout.len() < WORTH_SHARING { &Sequential } else { workers };
     let each = |values: &mut [T], job: &(dyn Fn(&TensorInfo, &mut [T]) + Sync)| {
         workers.run_parts(values, layout.ends(), &|idx, values| {
             let tensor = &layout.tensors()[idx];

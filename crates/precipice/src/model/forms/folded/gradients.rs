@@ -10,8 +10,8 @@ use crate::model::Layout;
 use crate::model::forms::Held;
 use crate::model::layers::embed::EmbedDims;
 
-/// Rows of a gradient that one job computes: eight tiles of the product.
-const ROWS: usize = 96;
+/// Rows of a gradient that one job computes: four tiles of the product.
+const ROWS: usize = 48;
 
 /// Places of the gradients of what sequences share. The first four are sums over look-ups, shard by
 /// shard; the last is a product over all sequences.
@@ -186,7 +186,12 @@ impl Folded {
         T::gemm_sum(kernels, to, Fill::Set, &pairs);
     }
 
-    /// One part of the parameters' gradient, given those of what sequences share but the labels.
+    /// Whether a part of the parameters' gradient is made of that of what sequences share.
+    pub(super) fn needs_shared(&self, part: usize) -> bool {
+        matches!(self.gradients[part].what, Gradient::First { .. })
+    }
+
+    /// One part of the parameters' gradient, given those of what sequences share but the labels, where it needs them.
     /// The readout's parts are the caller's: they are returned.
     pub(super) fn gradient<T: Real>(
         &self,

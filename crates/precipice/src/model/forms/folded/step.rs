@@ -6,7 +6,7 @@ use super::{Folded, FoldedTrace};
 use crate::model::forms::{Form, Held, ShardSums};
 use crate::model::{Model, Params};
 use crate::sequence::{Batch, Chunk};
-use crate::workers::Workers;
+use crate::workers::{Parts, Workers};
 
 /// Gradients of what sequences share: of the labels' part, and of the rest.
 #[derive(Clone, Debug)]
@@ -89,11 +89,21 @@ impl<T: Real> Form<T> for Folded {
     ) {
         let kernels = model.kernels();
         self.add_up_labels(kernels, held, labels);
-        workers.run_parts(rest, self.shared_cuts(), &|part, to| {
-            self.add_up_shared(kernels, model.label_table(), held, labels, part, to);
+        let gradients = Parts::new(grads, &self.gradient_cuts);
+        // What does not need the gradient of A is computed beside it.
+        let (after, beside): (Vec<usize>, Vec<usize>) =
+            (0..self.gradient_cuts.len()).partition(|&part| self.needs_shared(part));
+        let shared = Parts::new(rest, self.shared_cuts());
+        let n_shared = self.shared_cuts().len();
+        workers.run(n_shared + beside.len(), &|job| match job.checked_sub(n_shared) {
+            None => shared.with(job, |to| self.add_up_shared(kernels, model.label_table(), held, labels, job, to)),
+            Some(idx) => {
+                gradients.with(beside[idx], |to| self.compute_gradient(model, params, held, &[], beside[idx], to))
+            }
         });
-        workers.run_parts(grads, &self.gradient_cuts, &|part, to| {
-            self.compute_gradient(model, params, held, rest, part, to);
+        drop(shared);
+        workers.run(after.len(), &|idx| {
+            gradients.with(after[idx], |to| self.compute_gradient(model, params, held, rest, after[idx], to));
         });
     }
 }
