@@ -13,6 +13,8 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "math",
             "mat",
             "lanes",
+            "profile",
+            "tile",
             "transpose",
             "sixteen",
             "elementwise",
