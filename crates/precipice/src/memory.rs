@@ -5,7 +5,7 @@
 
 use crate::measure;
 use crate::model::Description;
-use crate::model::plan::{FormKind, Plan};
+use crate::model::plan::{FormKind, Plan, folds_last_layer};
 use crate::sequence::{CHUNK, N_SHARDS};
 use crate::spec::{OptimizerSpec, RunSpec};
 
@@ -145,7 +145,13 @@ fn plain(network: &Description, rows: f64, is_training: bool) -> f64 {
         return t * c + (1.0 + rows) * t + rows * c + 2.0 * t + outputs + gradients * c;
     }
     let block = |rows: f64| {
-        let attention = (1.0 + gradients) * (2.0 * rows + 2.0 * t) * width + heads * rows * t;
+        // A query that does without keys and values has three vectors a head instead.
+        let tokens = if rows < t && folds_last_layer(network) {
+            (2.0 + gradients) * heads * c
+        } else {
+            (1.0 + gradients) * 2.0 * t * width
+        };
+        let attention = (1.0 + gradients) * 2.0 * rows * width + tokens + heads * rows * t;
         let norms = if network.layer_norm { 2.0 * t * c + 2.0 * rows * c } else { 0.0 };
         let mlp = if network.d_mlp > 0 { rows * c + (2.0 + gradients) * rows * f(network.d_mlp) } else { 0.0 };
         t * c + attention + norms + mlp
@@ -208,7 +214,11 @@ fn training(spec: &RunSpec, network: &Description, form: FormKind, params: f64) 
                 let shared = f(network.d_item) * f(network.d_item) + sizes.lookups;
                 f(n) * sizes.sequence + n_rooms * sizes.room + sizes.prepared + shards * sizes.lookups + shared
             }
-            FormKind::Plain | FormKind::Minimal => shards * (chunk * plain(network, 1.0, true) + params),
+            FormKind::Plain | FormKind::Minimal => {
+                // Three maps of one layer, turned over.
+                let turned = 3.0 * f(network.n_heads) * f(network.d_head) * f(network.d_model);
+                shards * (chunk * plain(network, 1.0, true) + turned + params)
+            }
             FormKind::OneLayer => shards * (chunk * one_layer(network) + params) + one_layer_prepared(network),
         }
 }

@@ -217,7 +217,9 @@ impl<T: Real> Model<T> {
         let (p, g) = (&params.values, &mut grads.values);
         let s = trace.n_sequences();
         let rows = trace.final_rows();
-        let Trace { blocks, embedding, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, .. } = trace;
+        let Trace {
+            blocks, embedding, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, turned, ..
+        } = trace;
         let input = match &self.ln_final {
             Some(_) => (&ln_final.out[..], self.description.d_model),
             None => (&resid_final[rows.start + self.n_skipped()..], rows.stride),
@@ -249,7 +251,17 @@ impl<T: Real> Model<T> {
                 d_resid.iter_mut().zip(out).filter(|(_, x)| stopped(**x)).for_each(|(d, _)| *d = T::ZERO);
             }
             std::mem::swap(d_resid, d_rows);
-            block.backward(self.kernels, p, batch, &mut blocks[idx], d_rows, d_resid, wants_input, g, scratch);
+            block.backward(
+                self.kernels,
+                p,
+                batch,
+                &mut blocks[idx],
+                d_rows,
+                d_resid,
+                wants_input,
+                g,
+                [scratch, turned],
+            );
         }
         self.embed.backward(self.kernels, p, batch, d_resid, embedding, g);
     }

@@ -99,6 +99,8 @@ pub struct Trace<T> {
     /// Gradient of the query's final row, `[S, C]`.
     pub(super) d_query: Vec<T>,
     pub(super) scratch: Vec<T>,
+    /// Three maps of a layer, turned over.
+    pub(super) turned: Vec<T>,
     n_sequences: usize,
     capacity: usize,
     reads: Reads,
@@ -133,6 +135,7 @@ impl<T: Real> Trace<T> {
             d_rows: zeros(capacity * t * c),
             d_query: zeros(capacity * c),
             scratch: zeros(capacity * t * c),
+            turned: zeros(3 * description.n_heads * description.d_head * c),
             n_sequences: 0,
             capacity,
             reads,

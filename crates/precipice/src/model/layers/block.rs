@@ -80,7 +80,7 @@ impl Block {
         d_in: &mut [T],
         wants_input: bool,
         g: &mut [T],
-        scratch: &mut [T],
+        [scratch, turned]: [&mut [T]; 2],
     ) {
         let (c, s) = (self.attention.d_model(), batch.n_sequences);
         let (m, r) = (trace.n_tokens * s, trace.n_rows(s));
@@ -102,7 +102,8 @@ impl Block {
         let input = if self.ln1.is_some() { &trace.ln1.out } else { &trace.resid_pre };
         let wants_attention_input = wants_input || self.ln1.is_some();
         let d_attention_input = wants_attention_input.then_some(&mut scratch[..m * c]);
-        self.attention.backward(kernels, p, input, batch, &d_out[..r * c], &mut trace.attention, g, d_attention_input);
+        let trace_of = &mut trace.attention;
+        self.attention.backward(kernels, p, input, batch, &d_out[..r * c], trace_of, g, d_attention_input, turned);
         if !wants_attention_input {
             return;
         }
