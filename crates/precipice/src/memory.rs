@@ -7,7 +7,7 @@ use crate::measure;
 use crate::model::Description;
 use crate::model::plan::{FormKind, Plan, folds_last_layer};
 use crate::sequence::{CHUNK, N_SHARDS};
-use crate::spec::{OptimizerSpec, RunSpec};
+use crate::spec::{Activation, OptimizerSpec, RunSpec};
 
 fn f(x: usize) -> f64 {
     x as f64
@@ -144,6 +144,8 @@ fn plain(network: &Description, rows: f64, is_training: bool) -> f64 {
     if network.minimal.is_some() {
         return t * c + (1.0 + rows) * t + rows * c + 2.0 * t + outputs + gradients * c;
     }
+    // GELU keeps what it was given.
+    let kept = if network.activation == Activation::Gelu { 2.0 } else { 1.0 };
     let block = |rows: f64| {
         // A query that does without keys and values has three vectors a head instead.
         let tokens = if rows < t && folds_last_layer(network) {
@@ -153,12 +155,12 @@ fn plain(network: &Description, rows: f64, is_training: bool) -> f64 {
         };
         let attention = (1.0 + gradients) * 2.0 * rows * width + tokens + heads * rows * t;
         let norms = if network.layer_norm { 2.0 * t * c + 2.0 * rows * c } else { 0.0 };
-        let mlp = if network.d_mlp > 0 { rows * c + (2.0 + gradients) * rows * f(network.d_mlp) } else { 0.0 };
+        let mlp = if network.d_mlp > 0 { rows * c + (kept + gradients) * rows * f(network.d_mlp) } else { 0.0 };
         t * c + attention + norms + mlp
     };
     let embedding = network.embedding.map_or(0.0, |embedding| {
         let (d_embed, d_mlp) = (f(embedding.d_embed), f(embedding.d_mlp));
-        t * (f(network.d_item) + 1.0 + 2.0 * (1.0 + gradients) * d_embed + (2.0 + gradients) * d_mlp)
+        t * (f(network.d_item) + 1.0 + 2.0 * (1.0 + gradients) * d_embed + (kept + gradients) * d_mlp)
     });
     let blocks = (f(network.n_layers) - 1.0) * block(t) + block(rows);
     embedding + blocks + rows * c + (1.0 + 2.0 * gradients) * t * c + outputs

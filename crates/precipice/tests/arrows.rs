@@ -17,6 +17,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "sixteen",
             "elementwise",
             "softmax",
+            "rows",
             "gemm",
             "real",
             "rng",

@@ -204,7 +204,7 @@ impl<T: Real> Model<T> {
         let rows = trace.final_rows();
         let input = match &self.ln_final {
             Some(ln) => {
-                ln.forward(p, &trace.resid_final[rows.start..], rows.stride, s, &mut trace.ln_final);
+                ln.forward(self.kernels, p, &trace.resid_final[rows.start..], rows.stride, s, &mut trace.ln_final);
                 (&trace.ln_final.out[..], self.description.d_model)
             }
             None => (&trace.resid_final[rows.start + self.n_skipped()..], rows.stride),
@@ -232,7 +232,7 @@ impl<T: Real> Model<T> {
         }
         d_resid[..rows.len].fill(T::ZERO);
         match &self.ln_final {
-            Some(ln) => ln.backward(p, d_query, s, ln_final, g, &mut d_resid[rows.start..], rows.stride),
+            Some(ln) => ln.backward(self.kernels, p, d_query, s, ln_final, g, &mut d_resid[rows.start..], rows.stride),
             None => {
                 for (i, row) in d_query.chunks_exact(self.description.d_model).take(s).enumerate() {
                     let at = rows.start + i * rows.stride;

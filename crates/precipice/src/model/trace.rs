@@ -120,7 +120,7 @@ impl<T: Real> Trace<T> {
             attention: AttentionTrace::new(description, capacity, rows(idx)),
             ln1: NormTrace::new(description, capacity * t),
             ln2: NormTrace::new(description, if d_mlp > 0 { capacity * rows(idx) } else { 0 }),
-            mlp: MlpTrace::new(d_mlp, capacity * rows(idx)),
+            mlp: MlpTrace::new(d_mlp, description.activation, capacity * rows(idx)),
             n_tokens: t,
             rows_per_sequence: rows(idx),
         };
