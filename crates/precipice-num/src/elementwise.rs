@@ -95,6 +95,32 @@ fn relu_gradient_body(h: &[f32], d: &mut [f32]) {
     }
 }
 
+/// v = keep v + new g g
+pub(crate) fn add_squares_f32(kernels: Kernels, keep: f32, new: f32, g: &[f32], v: &mut [f32]) {
+    assert_eq!(g.len(), v.len(), "squares of another length");
+    dispatch!(kernels, add_squares_body(keep: f32, new: f32, g: &[f32], v: &mut [f32]));
+}
+
+#[inline(always)]
+fn add_squares_body(keep: f32, new: f32, g: &[f32], v: &mut [f32]) {
+    for (v, &g) in v.iter_mut().zip(g) {
+        *v = keep * *v + new * g * g;
+    }
+}
+
+/// p = keep p - rate m / (sqrt(v) scale + epsilon), given `[keep, rate, scale, epsilon]`
+pub(crate) fn adam_f32(kernels: Kernels, factors: [f32; 4], m: &[f32], v: &[f32], p: &mut [f32]) {
+    assert!(m.len() == p.len() && v.len() == p.len(), "moments of another length");
+    dispatch!(kernels, adam_body(factors: [f32; 4], m: &[f32], v: &[f32], p: &mut [f32]));
+}
+
+#[inline(always)]
+fn adam_body([keep, rate, scale, epsilon]: [f32; 4], m: &[f32], v: &[f32], p: &mut [f32]) {
+    for ((p, &m), &v) in p.iter_mut().zip(m).zip(v) {
+        *p = keep * *p - rate * m / (v.sqrt() * scale + epsilon);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +142,13 @@ mod tests {
                 relu_gradient_f32(kernels, &h, &mut d);
                 for (&x, (&h, &d)) in x.iter().zip(h.iter().zip(&d)) {
                     assert_eq!((h, d), if x > -0.5 { (x + 0.5, 1.0) } else { (0.0, 0.0) });
+                }
+                let (mut v, mut p) = (x.iter().map(|x| x * x).collect::<Vec<_>>(), x.clone());
+                add_squares_f32(kernels, 0.75, 0.25, &x, &mut v);
+                adam_f32(kernels, [0.5, 0.1, 2.0, 0.25], &x, &v, &mut p);
+                for (&x, (v, p)) in x.iter().zip(v.into_iter().zip(p)) {
+                    assert_eq!(v, 0.75 * (x * x) + 0.25 * x * x);
+                    assert_eq!(p, 0.5 * x - 0.1 * x / (v.sqrt() * 2.0 + 0.25));
                 }
                 // Multiples of 1/16 add up exactly in any order.
                 assert_eq!(sum_f32(kernels, &x), x.iter().sum::<f32>());

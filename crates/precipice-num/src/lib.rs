@@ -1,7 +1,7 @@
 //! Kernels of precipice, with the same bits on every machine that runs them.
 //!
 //! Reading order: [`kernels`] (which instructions this processor has, and the two arithmetics),
-//! [`mat`] (views), [`gemm`] (matrix products), [`softmax`], [`elementwise`], [`math`]
+//! [`mat`] (views), [`gemm`] (matrix products), [`softmax`], [`elementwise`], [`rows`] (LayerNorm and GELU), [`math`]
 //! (exp, ln, sine and cosine), [`cholesky`] and [`eigen`] (small symmetric systems), [`minimize`],
 //! [`rng`] (counter-based random numbers), [`real`] (f32 or f64), [`profile`] (where the time goes),
 //! [`allocator`] (an error where memory ends).
@@ -30,6 +30,7 @@ pub mod minimize;
 pub mod profile;
 pub mod real;
 pub mod rng;
+pub mod rows;
 mod sixteen;
 pub mod softmax;
 mod tile;
@@ -43,3 +44,4 @@ pub use mat::{MatMut, MatRef};
 pub use minimize::golden_section;
 pub use real::Real;
 pub use rng::{Rng, StreamId};
+pub use rows::{Norm, NormGradient};

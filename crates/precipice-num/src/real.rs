@@ -8,7 +8,8 @@ use crate::elementwise;
 use crate::gemm::{self, Fill};
 use crate::kernels::Kernels;
 use crate::mat::{MatMut, MatRef};
-use crate::{math, profile, softmax, transpose};
+use crate::rows::{self, Norm, NormGradient, definition};
+use crate::{profile, softmax, transpose};
 
 /// The number type of a network.
 pub trait Real:
@@ -88,10 +89,36 @@ pub trait Real:
     fn relu(kernels: Kernels, bias: Self, h: &mut [Self]);
     /// d = 0 where h, the output of the ReLU, is 0.
     fn relu_gradient(kernels: Kernels, h: &[Self], d: &mut [Self]);
+    /// Row by row (x - mean) / sqrt(var + 1e-5), and that times weight plus bias; rows of x begin `stride` apart, and
+    /// `inv_std` has one number for each.
+    fn layer_norm(
+        kernels: Kernels,
+        x: &[Self],
+        stride: usize,
+        norm: Norm<'_, Self>,
+        normalized: &mut [Self],
+        out: &mut [Self],
+        inv_std: &mut [Self],
+    );
+    /// Adds to the gradients of weight and bias, row after row, and to the rows of `d_x`, which begin `stride` apart.
+    fn layer_norm_gradient(
+        kernels: Kernels,
+        of: NormGradient<'_, Self>,
+        d_weight: &mut [Self],
+        d_bias: &mut [Self],
+        d_x: &mut [Self],
+        stride: usize,
+    );
+    /// y = GELU(x) in its tanh form.
+    fn gelu(kernels: Kernels, x: &[Self], y: &mut [Self]);
+    /// d = d GELU'(x)
+    fn gelu_gradient(kernels: Kernels, x: &[Self], d: &mut [Self]);
+    /// v = keep v + new g g, Adam's second moment.
+    fn add_squares(kernels: Kernels, keep: Self, new: Self, g: &[Self], v: &mut [Self]);
+    /// p = keep p - rate m / (sqrt(v) scale + epsilon), Adam's update with factors `[keep, rate, scale, epsilon]`.
+    fn adam(kernels: Kernels, factors: [Self; 4], m: &[Self], v: &[Self], p: &mut [Self]);
     /// Square root, correctly rounded.
     fn sqrt(self) -> Self;
-    /// Hyperbolic tangent.
-    fn tanh(self) -> Self;
 }
 
 impl Real for f32 {
@@ -146,11 +173,45 @@ impl Real for f32 {
     fn relu_gradient(kernels: Kernels, h: &[Self], d: &mut [Self]) {
         profile::kernel("ReLU gradient", [0; 3], || elementwise::relu_gradient_f32(kernels, h, d));
     }
+    fn layer_norm(
+        kernels: Kernels,
+        x: &[Self],
+        stride: usize,
+        norm: Norm<'_, Self>,
+        normalized: &mut [Self],
+        out: &mut [Self],
+        inv_std: &mut [Self],
+    ) {
+        profile::kernel("LayerNorm", [0; 3], || {
+            rows::layer_norm_f32(kernels, x, stride, norm, normalized, out, inv_std)
+        });
+    }
+    fn layer_norm_gradient(
+        kernels: Kernels,
+        of: NormGradient<'_, Self>,
+        d_weight: &mut [Self],
+        d_bias: &mut [Self],
+        d_x: &mut [Self],
+        stride: usize,
+    ) {
+        profile::kernel("LayerNorm gradient", [0; 3], || {
+            rows::layer_norm_gradient_f32(kernels, of, d_weight, d_bias, d_x, stride)
+        });
+    }
+    fn gelu(kernels: Kernels, x: &[Self], y: &mut [Self]) {
+        profile::kernel("GELU", [0; 3], || rows::gelu_f32(kernels, x, y));
+    }
+    fn gelu_gradient(kernels: Kernels, x: &[Self], d: &mut [Self]) {
+        profile::kernel("GELU gradient", [0; 3], || rows::gelu_gradient_f32(kernels, x, d));
+    }
+    fn add_squares(kernels: Kernels, keep: Self, new: Self, g: &[Self], v: &mut [Self]) {
+        profile::kernel("Adam", [0; 3], || elementwise::add_squares_f32(kernels, keep, new, g, v));
+    }
+    fn adam(kernels: Kernels, factors: [Self; 4], m: &[Self], v: &[Self], p: &mut [Self]) {
+        profile::kernel("Adam", [0; 3], || elementwise::adam_f32(kernels, factors, m, v, p));
+    }
     fn sqrt(self) -> Self {
         self.sqrt()
-    }
-    fn tanh(self) -> Self {
-        math::tanh(self)
     }
 }
 
@@ -221,10 +282,42 @@ impl Real for f64 {
     fn relu_gradient(_: Kernels, h: &[Self], d: &mut [Self]) {
         d.iter_mut().zip(h).filter(|(_, h)| **h <= 0.0).for_each(|(d, _)| *d = 0.0);
     }
+    fn layer_norm(
+        _: Kernels,
+        x: &[Self],
+        stride: usize,
+        norm: Norm<'_, Self>,
+        normalized: &mut [Self],
+        out: &mut [Self],
+        inv_std: &mut [Self],
+    ) {
+        definition::layer_norm(x, stride, norm, normalized, out, inv_std);
+    }
+    fn layer_norm_gradient(
+        _: Kernels,
+        of: NormGradient<'_, Self>,
+        d_weight: &mut [Self],
+        d_bias: &mut [Self],
+        d_x: &mut [Self],
+        stride: usize,
+    ) {
+        definition::layer_norm_gradient(of, d_weight, d_bias, d_x, stride);
+    }
+    fn gelu(_: Kernels, x: &[Self], y: &mut [Self]) {
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = definition::gelu(x));
+    }
+    fn gelu_gradient(_: Kernels, x: &[Self], d: &mut [Self]) {
+        d.iter_mut().zip(x).for_each(|(d, &x)| *d *= definition::gelu_slope(x));
+    }
+    fn add_squares(_: Kernels, keep: Self, new: Self, g: &[Self], v: &mut [Self]) {
+        v.iter_mut().zip(g).for_each(|(v, g)| *v = keep * *v + new * g * g);
+    }
+    fn adam(_: Kernels, [keep, rate, scale, epsilon]: [Self; 4], m: &[Self], v: &[Self], p: &mut [Self]) {
+        for ((p, m), v) in p.iter_mut().zip(m).zip(v) {
+            *p = keep * *p - rate * m / (v.sqrt() * scale + epsilon);
+        }
+    }
     fn sqrt(self) -> Self {
         self.sqrt()
-    }
-    fn tanh(self) -> Self {
-        libm::tanh(self)
     }
 }

@@ -5,9 +5,9 @@
 
 use crate::measure;
 use crate::model::Description;
-use crate::model::plan::{FormKind, Plan};
+use crate::model::plan::{FormKind, Plan, folds_last_layer};
 use crate::sequence::{CHUNK, N_SHARDS};
-use crate::spec::{OptimizerSpec, RunSpec};
+use crate::spec::{Activation, OptimizerSpec, RunSpec};
 
 fn f(x: usize) -> f64 {
     x as f64
@@ -144,15 +144,23 @@ fn plain(network: &Description, rows: f64, is_training: bool) -> f64 {
     if network.minimal.is_some() {
         return t * c + (1.0 + rows) * t + rows * c + 2.0 * t + outputs + gradients * c;
     }
+    // GELU keeps what it was given.
+    let kept = if network.activation == Activation::Gelu { 2.0 } else { 1.0 };
     let block = |rows: f64| {
-        let attention = (1.0 + gradients) * (2.0 * rows + 2.0 * t) * width + heads * rows * t;
+        // A query that does without keys and values has three vectors a head instead.
+        let tokens = if rows < t && folds_last_layer(network) {
+            (2.0 + gradients) * heads * c
+        } else {
+            (1.0 + gradients) * 2.0 * t * width
+        };
+        let attention = (1.0 + gradients) * 2.0 * rows * width + tokens + heads * rows * t;
         let norms = if network.layer_norm { 2.0 * t * c + 2.0 * rows * c } else { 0.0 };
-        let mlp = if network.d_mlp > 0 { rows * c + (2.0 + gradients) * rows * f(network.d_mlp) } else { 0.0 };
+        let mlp = if network.d_mlp > 0 { rows * c + (kept + gradients) * rows * f(network.d_mlp) } else { 0.0 };
         t * c + attention + norms + mlp
     };
     let embedding = network.embedding.map_or(0.0, |embedding| {
         let (d_embed, d_mlp) = (f(embedding.d_embed), f(embedding.d_mlp));
-        t * (f(network.d_item) + 1.0 + 2.0 * (1.0 + gradients) * d_embed + (2.0 + gradients) * d_mlp)
+        t * (f(network.d_item) + 1.0 + 2.0 * (1.0 + gradients) * d_embed + (kept + gradients) * d_mlp)
     });
     let blocks = (f(network.n_layers) - 1.0) * block(t) + block(rows);
     embedding + blocks + rows * c + (1.0 + 2.0 * gradients) * t * c + outputs
@@ -208,7 +216,11 @@ fn training(spec: &RunSpec, network: &Description, form: FormKind, params: f64) 
                 let shared = f(network.d_item) * f(network.d_item) + sizes.lookups;
                 f(n) * sizes.sequence + n_rooms * sizes.room + sizes.prepared + shards * sizes.lookups + shared
             }
-            FormKind::Plain | FormKind::Minimal => shards * (chunk * plain(network, 1.0, true) + params),
+            FormKind::Plain | FormKind::Minimal => {
+                // Three maps of one layer, turned over.
+                let turned = 3.0 * f(network.n_heads) * f(network.d_head) * f(network.d_model);
+                shards * (chunk * plain(network, 1.0, true) + turned + params)
+            }
             FormKind::OneLayer => shards * (chunk * one_layer(network) + params) + one_layer_prepared(network),
         }
 }

@@ -19,6 +19,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "sixteen",
             "elementwise",
             "softmax",
+            "rows",
             "gemm",
             "real",
             "rng",

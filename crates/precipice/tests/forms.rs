@@ -3,9 +3,10 @@
 use std::sync::Mutex;
 
 use precipice::model::plan::{FormKind, Plan};
-use precipice::model::{Description, Model, Params};
+use precipice::model::{Ablation, Description, Model, Params, Reads};
 use precipice::spec::*;
 use precipice::task::{Set, Task};
+use precipice::train::loss::{cross_entropy_gradient, square_gradient};
 use precipice::train::{Engine, Lane, Step, engine_of};
 use precipice::workers::Sequential;
 use precipice_num::{Kernels, Real, Rng, StreamId};
@@ -13,6 +14,8 @@ use proptest::prelude::*;
 
 fn spec_on(task: TaskSpec, model: ModelSpec) -> RunSpec {
     let mut spec = RunSpec { name: "forms".to_owned(), task, model, ..RunSpec::default() };
+    // Linear attention has no fractions to measure.
+    spec.probes.enabled = false;
     spec.resolve();
     spec.validate().unwrap();
     spec
@@ -38,29 +41,66 @@ fn compare<T: Real>(spec: &RunSpec, s: usize, kind: FormKind, tolerance: f64) {
     let task = spec.build_task(None).unwrap();
     let task: &dyn Task = &*task;
     let model = Model::<T>::new(spec, &task.label_table(), Kernels::detect());
-    let mut params = Params::init(model.layout().clone(), 1);
-    // Zero readouts would hide mistakes, and large scores make attention uneven.
-    let mut noise = vec![0.0; params.values.len()];
-    Rng::fill_normal(Kernels::detect(), StreamId { seed: 5, purpose: 99, step: 0, lane: 0 }, 0.3, &mut noise);
-    params.values.iter_mut().zip(noise).for_each(|(p, z)| *p += T::from_f64(f64::from(z)));
+    let params = noisy(&model);
     let lane = Lane { model: &model, task, params: &params };
     let [(loss, grads, outputs), (other, others, other_outputs)] =
         [FormKind::Plain, kind].map(|kind| computed(engine_of(kind, &model, s), lane));
     assert!((loss - other).abs() < tolerance * loss.abs(), "{loss} {other}");
+    compare_values(&model, [&outputs, &other_outputs], [&grads, &others], tolerance);
+}
+
+/// Zero readouts would hide mistakes, and large scores make attention uneven.
+fn noisy<T: Real>(model: &Model<T>) -> Params<T> {
+    let mut params = Params::init(model.layout().clone(), 1);
+    let mut noise = vec![0.0; params.values.len()];
+    Rng::fill_normal(Kernels::detect(), StreamId { seed: 5, purpose: 99, step: 0, lane: 0 }, 0.3, &mut noise);
+    params.values.iter_mut().zip(noise).for_each(|(p, z)| *p += T::from_f64(f64::from(z)));
+    params
+}
+
+fn compare_values<T: Real>(model: &Model<T>, outputs: [&[T]; 2], grads: [&Params<T>; 2], tolerance: f64) {
     let largest = |values: &[T]| values.iter().map(|x| x.to_f64().abs()).fold(1e-9, f64::max);
-    let close = |what: &str, a: &[T], b: &[T], least: f64| {
+    let close = |what: &str, [a, b]: [&[T]; 2], least: f64| {
         let scale = largest(a).max(least);
         assert_eq!(a.len(), b.len());
         for (i, (x, y)) in a.iter().zip(b).enumerate() {
             assert!((*x - *y).to_f64().abs() < tolerance * scale, "{what}[{i}]: {x:?} {y:?}");
         }
     };
-    close("outputs", &outputs, &other_outputs, 0.0);
-    let least = 0.01 * largest(&grads.values);
+    close("outputs", outputs, 0.0);
+    let least = 0.01 * largest(&grads[0].values);
     for tensor in model.layout().tensors() {
-        let [a, b] = [&grads, &others].map(|grads| &grads.values[tensor.range.clone()]);
-        close(&tensor.name, a, b, least);
+        close(&tensor.name, grads.map(|grads| &grads.values[tensor.range.clone()]), least);
     }
+}
+
+/// A network whose last layer is read at the query is the one that computes every token: outputs and gradients, and
+/// outputs without a head.
+fn compare_reads(spec: &RunSpec, s: usize) {
+    let task = spec.build_task(None).unwrap();
+    let model = Model::<f64>::new(spec, &task.label_table(), Kernels::detect());
+    let (params, batch) = (noisy(&model), task.batch(Set::Train, 3, s));
+    let description = model.description();
+    let layer = description.n_layers - 1;
+    let replacement = (0..description.n_tokens() * description.d_head).map(|i| (i as f64).sin()).collect();
+    let ablation = Ablation { layer, head: description.n_heads / 2, replacement };
+    let [all, at_query] = [Reads::All, Reads::QueryOnly].map(|reads| {
+        let mut trace = model.trace(s, reads);
+        let mut grads = Params::zeros(model.layout().clone());
+        model.forward(&params, &batch, &mut trace, Some(&ablation));
+        let mut outputs = trace.logits().to_vec();
+        model.forward(&params, &batch, &mut trace, None);
+        let (now, d_outputs) = trace.logits_and_gradient();
+        outputs.extend_from_slice(now);
+        if batch.targets().are_labels() {
+            cross_entropy_gradient(Kernels::detect(), now, &batch.answers, 1.0, d_outputs);
+        } else {
+            square_gradient(now, batch.query_values(), 1.0, d_outputs);
+        }
+        model.backward(&params, &batch, &mut trace, &mut grads);
+        (outputs, grads)
+    });
+    compare_values(&model, [&all.0, &at_query.0], [&all.1, &at_query.1], 1e-9);
 }
 
 proptest! {
@@ -96,6 +136,83 @@ proptest! {
         compare::<f64>(&spec, s, FormKind::OneLayer, 1e-9);
         compare::<f32>(&spec, s, FormKind::OneLayer, 2e-3);
     }
+}
+
+/// Options of a general network.
+#[derive(Clone, Debug)]
+struct Options {
+    n_layers: usize,
+    n_heads: usize,
+    d_head: usize,
+    scale_scores: bool,
+    layer_norm: bool,
+    d_mlp: usize,
+    is_linear: bool,
+    is_damped: bool,
+    clamped: Option<ClampPattern>,
+    positions: Positions,
+}
+
+impl Options {
+    fn model(self) -> ModelSpec {
+        let Self { n_layers, n_heads, d_head, scale_scores, layer_norm, d_mlp, positions, .. } = self;
+        let kind = if self.is_linear { AttentionKind::Linear } else { AttentionKind::Softmax };
+        let clamp = |pattern| ClampSpec { layer: n_layers - 1, head: n_heads / 2, pattern };
+        ModelSpec {
+            n_layers,
+            n_heads,
+            d_head: Some(d_head),
+            output_projection: true,
+            scale_scores,
+            layer_norm,
+            d_mlp,
+            attention: vec![kind],
+            damping: if self.is_damped { 0.7 } else { 1.0 },
+            clamps: self.clamped.map(clamp).into_iter().collect(),
+            positions,
+            ..ModelSpec::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn options()(
+        n_layers in 1_usize..4, n_heads in 1_usize..5, d_head in 1_usize..9, scale_scores: bool, layer_norm: bool,
+        d_mlp in prop_oneof![Just(0_usize), 1..12_usize], is_linear: bool, is_damped: bool,
+        clamped in prop_oneof![Just(None), Just(Some(ClampPattern::PreviousToken)), Just(Some(ClampPattern::Match))],
+        positions in prop_oneof![Just(Positions::OneHot), Just(Positions::Sinusoidal), Just(Positions::Learned)],
+    ) -> Options {
+        Options {
+            n_layers, n_heads, d_head, scale_scores, layer_norm, d_mlp, is_linear, is_damped, clamped, positions,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn the_query_s_layer_is_one_of_all_tokens(
+        options in options(), n in 2_usize..12, d_item in 1_usize..20, room in 0_usize..7, d_buffer in 0_usize..5,
+        s in 1_usize..20, stream: bool,
+    ) {
+        let copying = CopyingSpec { n_exemplars: n, n_labels: n + 2, d_item, items: None };
+        let model = ModelSpec { d_pos: Some(2 * n + 1 + room), d_buffer, ..options.clone().model() };
+        compare_reads(&spec_on(TaskSpec::Copying(copying), model), s);
+        let options = Options { clamped: None, positions: Positions::OneHot, ..options };
+        let task = RegressionSpec { n_exemplars: n, d_item, ..RegressionSpec::default() };
+        let (d_pos, tokens) = if stream { (2 * n + 1, Tokens::Stream) } else { (0, Tokens::Pairs) };
+        let model = ModelSpec { d_pos: Some(d_pos), d_buffer, tokens, ..options.model() };
+        compare_reads(&spec_on(TaskSpec::Regression(task), model), s);
+    }
+}
+
+/// Heads side by side, and layers that share their parameters.
+#[test]
+fn other_networks_are_read_at_the_query_too() {
+    let task = || TaskSpec::Copying(CopyingSpec { n_exemplars: 8, n_labels: 12, d_item: 15, items: None });
+    let side = ModelSpec { n_heads: 4, d_pos: Some(17), d_buffer: 0, ..ModelSpec::default() };
+    compare_reads(&spec_on(task(), side.clone()), 5);
+    compare_reads(&spec_on(task(), ModelSpec { tied_layers: true, output_projection: true, ..side }), 5);
 }
 
 fn linear() -> ModelSpec {

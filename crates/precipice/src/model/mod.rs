@@ -204,7 +204,7 @@ impl<T: Real> Model<T> {
         let rows = trace.final_rows();
         let input = match &self.ln_final {
             Some(ln) => {
-                ln.forward(p, &trace.resid_final[rows.start..], rows.stride, s, &mut trace.ln_final);
+                ln.forward(self.kernels, p, &trace.resid_final[rows.start..], rows.stride, s, &mut trace.ln_final);
                 (&trace.ln_final.out[..], self.description.d_model)
             }
             None => (&trace.resid_final[rows.start + self.n_skipped()..], rows.stride),
@@ -217,7 +217,9 @@ impl<T: Real> Model<T> {
         let p = &params.values;
         let s = trace.n_sequences();
         let rows = trace.final_rows();
-        let Trace { blocks, embedding, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, .. } = trace;
+        let Trace {
+            blocks, embedding, resid_final, ln_final, readout, d_resid, d_rows, d_query, scratch, turned, ..
+        } = trace;
         let input = match &self.ln_final {
             Some(_) => (&ln_final.out[..], self.description.d_model),
             None => (&resid_final[rows.start + self.n_skipped()..], rows.stride),
@@ -230,7 +232,7 @@ impl<T: Real> Model<T> {
         }
         d_resid[..rows.len].fill(T::ZERO);
         match &self.ln_final {
-            Some(ln) => ln.backward(p, d_query, s, ln_final, g, &mut d_resid[rows.start..], rows.stride),
+            Some(ln) => ln.backward(self.kernels, p, d_query, s, ln_final, g, &mut d_resid[rows.start..], rows.stride),
             None => {
                 for (i, row) in d_query.chunks_exact(self.description.d_model).take(s).enumerate() {
                     let at = rows.start + i * rows.stride;
@@ -249,7 +251,17 @@ impl<T: Real> Model<T> {
                 d_resid.iter_mut().zip(out).filter(|(_, x)| stopped(**x)).for_each(|(d, _)| *d = T::ZERO);
             }
             std::mem::swap(d_resid, d_rows);
-            block.backward(self.kernels, p, batch, &mut blocks[idx], d_rows, d_resid, wants_input, g, scratch);
+            block.backward(
+                self.kernels,
+                p,
+                batch,
+                &mut blocks[idx],
+                d_rows,
+                d_resid,
+                wants_input,
+                g,
+                [scratch, turned],
+            );
         }
         self.embed.backward(self.kernels, p, batch, d_resid, embedding, g);
     }

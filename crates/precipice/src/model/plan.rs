@@ -6,7 +6,7 @@ use crate::sequence::n_chunks;
 /// A way to compute the loss and its gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormKind {
-    /// Queries, keys and values of every token, the last layer's output at the query only.
+    /// Layer by layer as the network is written, the last layer at the query only: see [`folds_last_layer`].
     Plain,
     /// Two layers without a row for every token: see `forms::folded`.
     Folded,
@@ -20,7 +20,7 @@ impl FormKind {
     /// As printed.
     pub fn name(self) -> &'static str {
         match self {
-            FormKind::Plain => "plain, last layer at the query only",
+            FormKind::Plain => "plain: layer by layer, the last at the query only",
             FormKind::Folded => "folded: query only, factored scores, one-hot look-ups, label table, no input gradient",
             FormKind::OneLayer => {
                 "one linear layer by its sufficient statistic: sums over the context, never their matrix"
@@ -38,7 +38,8 @@ pub struct Plan {
     /// Floating-point operations of its training step; a multiplication with its addition counts 2, elementwise work is
     /// not counted.
     pub flops: f64,
-    /// The same in the plain form; for a minimal head, which has no other form, the same number.
+    /// Those of a step with queries, keys and values of every token; for a minimal head, which has no such form, the same
+    /// number.
     pub plain_flops: f64,
 }
 
@@ -62,7 +63,12 @@ impl Plan {
             return Self { form: FormKind::Minimal, flops, plain_flops: flops };
         }
         let plain_flops = plain_flops(description, s) + readout;
-        let mut plan = Self { form: FormKind::Plain, flops: plain_flops, plain_flops };
+        let saved = if folds_last_layer(description) {
+            [tokens_flops, query_flops].map(|count| count(description, s))
+        } else {
+            [0.0; 2]
+        };
+        let mut plan = Self { form: FormKind::Plain, flops: plain_flops - saved[0] + saved[1], plain_flops };
         let forms = [
             (FormKind::Folded, description.can_fold().then(|| folded_flops(description, s) + readout)),
             (FormKind::OneLayer, description.is_one_linear_layer().then(|| one_layer_flops(description, batch_size))),
@@ -80,21 +86,49 @@ impl Plan {
 /// Of a product and of both its gradients.
 const WITH_GRADIENTS: f64 = 3.0;
 
+/// Whether a last layer that is read at the query does without keys and values of the tokens: where that is less work,
+/// and takes no more memory.
+pub fn folds_last_layer(d: &Description) -> bool {
+    let is_smaller = 3 * d.d_model <= 4 * d.n_tokens() * d.d_head;
+    is_smaller && query_flops(d, 1.0) < tokens_flops(d, 1.0)
+}
+
+/// Of a product with a layer's input, which wants no gradient where it has no parameters.
+fn with_input(d: &Description, layer: usize) -> f64 {
+    if layer > 0 || d.trains_embedding() || d.layer_norm { WITH_GRADIENTS } else { 2.0 }
+}
+
+/// Maps, scores and sums over tokens of a layer for `rows` queries a sequence, with keys and values of every token.
+fn attention_flops(d: &Description, s: f64, layer: usize, rows: f64) -> f64 {
+    let (t, c) = (d.n_tokens() as f64, d.d_model as f64);
+    let width = (d.n_heads * d.d_head) as f64;
+    with_input(d, layer) * 2.0 * s * (2.0 * t + rows) * c * width + WITH_GRADIENTS * 4.0 * s * rows * t * width
+}
+
+/// The last layer at the query, by keys and values of every token.
+fn tokens_flops(d: &Description, s: f64) -> f64 {
+    attention_flops(d, s, d.n_layers - 1, 1.0)
+}
+
+/// The same without them: q, r and z of every head, which are vectors, and two products of heads with the tokens.
+fn query_flops(d: &Description, s: f64) -> f64 {
+    let (t, c, heads) = (d.n_tokens() as f64, d.d_model as f64, d.n_heads as f64);
+    let map = 2.0 * s * c * heads * d.d_head as f64;
+    let with_input = with_input(d, d.n_layers - 1);
+    with_input * map + WITH_GRADIENTS * 2.0 * map + with_input * 4.0 * s * heads * t * c
+}
+
 fn plain_flops(d: &Description, s: f64) -> f64 {
     let (t, c) = (d.n_tokens() as f64, d.d_model as f64);
     let width = (d.n_heads * d.d_head) as f64;
     let layer = |idx: usize| {
         let is_last = idx + 1 == d.n_layers;
         let rows = if is_last { 1.0 } else { t };
-        // No gradient of an input without parameters.
-        let has_input_gradient = idx > 0 || d.trains_embedding() || d.layer_norm;
-        let maps = 2.0 * s * (2.0 * t + rows) * c * width;
-        let maps = maps * if has_input_gradient { WITH_GRADIENTS } else { 2.0 };
-        let attention = WITH_GRADIENTS * 4.0 * s * rows * t * width;
+        let attention = attention_flops(d, s, idx, rows);
         let projection =
             if d.has(Feature::OutputProjection) { WITH_GRADIENTS * 2.0 * s * rows * width * c } else { 0.0 };
         let mlp = WITH_GRADIENTS * 4.0 * s * rows * c * d.d_mlp as f64;
-        maps + attention + projection + mlp
+        attention + projection + mlp
     };
     let embedding = d.embedding.map_or(0.0, |embedding| {
         let (d_embed, d_mlp) = (embedding.d_embed as f64, embedding.d_mlp as f64);

@@ -99,6 +99,8 @@ pub struct Trace<T> {
     /// Gradient of the query's final row, `[S, C]`.
     pub(super) d_query: Vec<T>,
     pub(super) scratch: Vec<T>,
+    /// Three maps of a layer, turned over.
+    pub(super) turned: Vec<T>,
     n_sequences: usize,
     capacity: usize,
     reads: Reads,
@@ -118,7 +120,7 @@ impl<T: Real> Trace<T> {
             attention: AttentionTrace::new(description, capacity, rows(idx)),
             ln1: NormTrace::new(description, capacity * t),
             ln2: NormTrace::new(description, if d_mlp > 0 { capacity * rows(idx) } else { 0 }),
-            mlp: MlpTrace::new(d_mlp, capacity * rows(idx)),
+            mlp: MlpTrace::new(d_mlp, description.activation, capacity * rows(idx)),
             n_tokens: t,
             rows_per_sequence: rows(idx),
         };
@@ -133,6 +135,7 @@ impl<T: Real> Trace<T> {
             d_rows: zeros(capacity * t * c),
             d_query: zeros(capacity * c),
             scratch: zeros(capacity * t * c),
+            turned: zeros(3 * description.n_heads * description.d_head * c),
             n_sequences: 0,
             capacity,
             reads,

@@ -97,13 +97,13 @@ pub fn update<T: Real>(
                 T::axpby(kernels, T::from_f64(1.0 - b1), &g[tensor.range.clone()], T::from_f64(b1), m);
             });
             each(&mut second.values, &|tensor, v| {
-                let (keep, new) = (T::from_f64(b2), T::from_f64(1.0 - b2));
-                v.iter_mut().zip(&g[tensor.range.clone()]).for_each(|(v, &g)| *v = keep * *v + new * g * g);
+                T::add_squares(kernels, T::from_f64(b2), T::from_f64(1.0 - b2), &g[tensor.range.clone()], v);
             });
             each(&mut params.values, &|tensor, p| {
                 let age = step - freeze_end(train, &tensor.name, &layout).min(step);
                 let range = || tensor.range.clone();
-                adam(spec, rate_of(tensor), age, p, &first.values[range()], &second.values[range()]);
+                let factors = adam_factors(spec, rate_of(tensor), age).map(T::from_f64);
+                T::adam(kernels, factors, &first.values[range()], &second.values[range()], p);
             });
         }
     }
@@ -137,17 +137,12 @@ fn clip<T: Real>(grads: &mut Params<T>, clip_norm: f64) {
     }
 }
 
-/// theta <- (1 - rate decay) theta - rate m_hat / (sqrt(v_hat) + eps)
-fn adam<T: Real>(spec: &AdamSpec, rate: f64, age: u64, p: &mut [T], m: &[T], v: &[T]) {
+/// theta <- (1 - rate decay) theta - rate m_hat / (sqrt(v_hat) + eps): what [`Real::adam`] wants.
+fn adam_factors(spec: &AdamSpec, rate: f64, age: u64) -> [f64; 4] {
     let t = (age + 1) as f64;
     let correction = |beta: f64| 1.0 - libm::pow(beta, t);
-    let keep = T::from_f64(1.0 - rate * spec.decay);
-    let rate = T::from_f64(rate / correction(spec.adam_beta1));
-    let second_scale = T::from_f64(1.0 / correction(spec.adam_beta2).sqrt());
-    let epsilon = T::from_f64(spec.epsilon);
-    for ((p, &m), &v) in p.iter_mut().zip(m).zip(v) {
-        *p = keep * *p - rate * m / (v.sqrt() * second_scale + epsilon);
-    }
+    let second_scale = 1.0 / correction(spec.adam_beta2).sqrt();
+    [1.0 - rate * spec.decay, rate / correction(spec.adam_beta1), second_scale, spec.epsilon]
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Block {
         let (m, r, rows) = (trace.n_tokens * s, trace.n_rows(s), trace.rows());
         let input = match &self.ln1 {
             Some(ln) => {
-                ln.forward(p, &trace.resid_pre, c, m, &mut trace.ln1);
+                ln.forward(kernels, p, &trace.resid_pre, c, m, &mut trace.ln1);
                 &trace.ln1.out
             }
             None => &trace.resid_pre,
@@ -59,7 +59,7 @@ impl Block {
         let Some(mlp) = &self.mlp else { return };
         let input = match &self.ln2 {
             Some(ln) => {
-                ln.forward(p, &trace.resid_mid, c, r, &mut trace.ln2);
+                ln.forward(kernels, p, &trace.resid_mid, c, r, &mut trace.ln2);
                 &trace.ln2.out
             }
             None => &trace.resid_mid,
@@ -80,7 +80,7 @@ impl Block {
         d_in: &mut [T],
         wants_input: bool,
         g: &mut [T],
-        scratch: &mut [T],
+        [scratch, turned]: [&mut [T]; 2],
     ) {
         let (c, s) = (self.attention.d_model(), batch.n_sequences);
         let (m, r) = (trace.n_tokens * s, trace.n_rows(s));
@@ -90,7 +90,7 @@ impl Block {
             match &self.ln2 {
                 Some(ln) => {
                     mlp.backward(kernels, p, &trace.ln2.out[..r * c], &d_out[..r * c], &mut trace.mlp, g, scratch);
-                    ln.backward(p, scratch, r, &trace.ln2, g, d_out, c);
+                    ln.backward(kernels, p, scratch, r, &trace.ln2, g, d_out, c);
                 }
                 None => {
                     mlp.backward(kernels, p, &trace.resid_mid[..r * c], &d_out[..r * c], &mut trace.mlp, g, scratch);
@@ -102,7 +102,8 @@ impl Block {
         let input = if self.ln1.is_some() { &trace.ln1.out } else { &trace.resid_pre };
         let wants_attention_input = wants_input || self.ln1.is_some();
         let d_attention_input = wants_attention_input.then_some(&mut scratch[..m * c]);
-        self.attention.backward(kernels, p, input, batch, &d_out[..r * c], &mut trace.attention, g, d_attention_input);
+        let trace_of = &mut trace.attention;
+        self.attention.backward(kernels, p, input, batch, &d_out[..r * c], trace_of, g, d_attention_input, turned);
         if !wants_attention_input {
             return;
         }
@@ -114,7 +115,7 @@ impl Block {
             d_in[at..at + c].copy_from_slice(row);
         }
         match &self.ln1 {
-            Some(ln) => ln.backward(p, &scratch[..m * c], m, &trace.ln1, g, d_in, c),
+            Some(ln) => ln.backward(kernels, p, &scratch[..m * c], m, &trace.ln1, g, d_in, c),
             None => T::axpy(kernels, T::ONE, &scratch[..m * c], d_in),
         }
     }

@@ -48,7 +48,7 @@ impl<T: Real> EmbeddingTrace<T> {
             pairs: zeros(d_pair),
             linear: zeros(d_embed),
             contents: zeros(d_embed),
-            mlp: MlpTrace::new(d_mlp, rows),
+            mlp: MlpTrace::new(d_mlp, description.activation, rows),
             d_linear: zeros(d_embed),
             d_contents: zeros(d_embed),
         }

@@ -23,7 +23,7 @@ pub(in crate::model) struct Mlp {
 /// Activations of an MLP block; empty where there is none.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct MlpTrace<T> {
-    /// Before the nonlinearity, `[rows, d_mlp]`.
+    /// Before GELU, `[rows, d_mlp]`; a ReLU's slope is told by its output.
     pre: Vec<T>,
     /// After it.
     post: Vec<T>,
@@ -31,9 +31,10 @@ pub(in crate::model) struct MlpTrace<T> {
 }
 
 impl<T: Real> MlpTrace<T> {
-    pub(in crate::model) fn new(d_mlp: usize, rows: usize) -> Self {
-        let zeros = || vec![T::ZERO; rows * d_mlp];
-        Self { pre: zeros(), post: zeros(), d_pre: zeros() }
+    pub(in crate::model) fn new(d_mlp: usize, activation: Activation, rows: usize) -> Self {
+        let zeros = |rows: usize| vec![T::ZERO; rows * d_mlp];
+        let pre = zeros(if activation == Activation::Gelu { rows } else { 0 });
+        Self { pre, post: zeros(rows), d_pre: zeros(rows) }
     }
 }
 
@@ -66,21 +67,34 @@ impl Mlp {
     ) {
         let (c, f) = (self.d_model, self.d_mlp);
         let rows = x.len() / c;
-        let pre = &mut trace.pre[..rows * f];
-        for row in pre.chunks_exact_mut(f) {
-            row.copy_from_slice(&p[self.b_in.clone()]);
-        }
-        let w_in = MatRef::new(&p[self.w_in.clone()], c, f);
-        T::gemm(kernels, MatMut::new(pre, rows, f), Fill::Add, MatRef::new(x, rows, c), w_in);
         let post = &mut trace.post[..rows * f];
-        for (y, &x) in post.iter_mut().zip(pre.iter()) {
-            *y = self.activation.value(x);
+        match self.activation {
+            Activation::Relu => {
+                self.read(kernels, p, x, post);
+                T::relu(kernels, T::ZERO, post);
+            }
+            Activation::Gelu => {
+                let pre = &mut trace.pre[..rows * f];
+                self.read(kernels, p, x, pre);
+                T::gelu(kernels, pre, post);
+            }
         }
         for row in out.chunks_exact_mut(c) {
             T::axpy(kernels, T::ONE, &p[self.b_out.clone()], row);
         }
         let w_out = MatRef::new(&p[self.w_out.clone()], f, c);
         T::gemm(kernels, MatMut::new(out, rows, c), Fill::Add, MatRef::new(post, rows, f), w_out);
+    }
+
+    /// x W_in + b_in
+    fn read<T: Real>(&self, kernels: Kernels, p: &[T], x: &[T], pre: &mut [T]) {
+        let (c, f) = (self.d_model, self.d_mlp);
+        let rows = x.len() / c;
+        for row in pre.chunks_exact_mut(f) {
+            row.copy_from_slice(&p[self.b_in.clone()]);
+        }
+        let w_in = MatRef::new(&p[self.w_in.clone()], c, f);
+        T::gemm(kernels, MatMut::new(pre, rows, f), Fill::Add, MatRef::new(x, rows, c), w_in);
     }
 
     /// Adds to the parameters' gradients and writes the input's to `d_x`.
@@ -106,8 +120,9 @@ impl Mlp {
         let w_out = MatRef::new(&p[self.w_out.clone()], f, c);
         T::gemm(kernels, MatMut::new(d_pre, rows, f), Fill::Set, d_out, w_out.t());
         // post = act(pre)
-        for (d, &x) in d_pre.iter_mut().zip(&trace.pre) {
-            *d *= self.activation.slope(x);
+        match self.activation {
+            Activation::Relu => T::relu_gradient(kernels, &trace.post[..rows * f], d_pre),
+            Activation::Gelu => T::gelu_gradient(kernels, &trace.pre[..rows * f], d_pre),
         }
         // pre = x W_in + b_in
         let d_pre = MatRef::new(d_pre, rows, f);
@@ -123,43 +138,4 @@ fn sum_rows<T: Real>(kernels: Kernels, x: MatRef<'_, T>, out: &mut [T]) {
     for row in x.dense_rows() {
         T::axpy(kernels, T::ONE, row, out);
     }
-}
-
-/// sqrt(2 / pi) and the cubic coefficient of the tanh form.
-const GELU: (f64, f64) = (0.797_884_560_802_865_4, 0.044_715);
-
-impl Activation {
-    fn value<T: Real>(self, x: T) -> T {
-        match self {
-            Activation::Relu => relu(x),
-            // x/2 (1 + tanh(a (x + b x^3)))
-            Activation::Gelu => {
-                let (a, b) = (T::from_f64(GELU.0), T::from_f64(GELU.1));
-                T::from_f64(0.5) * x * (T::ONE + (a * (x + b * x * x * x)).tanh())
-            }
-        }
-    }
-
-    fn slope<T: Real>(self, x: T) -> T {
-        match self {
-            Activation::Relu => {
-                if x > T::ZERO {
-                    T::ONE
-                } else {
-                    T::ZERO
-                }
-            }
-            Activation::Gelu => {
-                let (a, b) = (T::from_f64(GELU.0), T::from_f64(GELU.1));
-                let tanh = (a * (x + b * x * x * x)).tanh();
-                let inner_slope = a * (T::ONE + T::from_f64(3.0) * b * x * x);
-                T::from_f64(0.5) * (T::ONE + tanh + x * (T::ONE - tanh * tanh) * inner_slope)
-            }
-        }
-    }
-}
-
-fn relu<T: Real>(x: T) -> T {
-    // NaN passes through, so that divergence is seen.
-    if x < T::ZERO { T::ZERO } else { x }
 }

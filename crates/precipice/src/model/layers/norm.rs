@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use precipice_num::Real;
+use precipice_num::{Kernels, Norm, NormGradient, Real};
 
 use crate::model::description::Description;
 use crate::model::params::{Init, Layout};
-
-const EPSILON: f64 = 1e-5;
 
 #[derive(Clone, Debug)]
 pub(in crate::model) struct LayerNorm {
@@ -45,34 +43,24 @@ impl LayerNorm {
     /// `rows` rows of `x`, `stride` apart.
     pub(in crate::model) fn forward<T: Real>(
         &self,
+        kernels: Kernels,
         p: &[T],
         x: &[T],
         stride: usize,
         rows: usize,
         trace: &mut NormTrace<T>,
     ) {
-        let c = self.width;
-        let (weight, bias) = (&p[self.weight.clone()], &p[self.bias.clone()]);
-        let scale = T::from_f64(1.0 / c as f64);
-        for i in 0..rows {
-            let row = &x[i * stride..i * stride + c];
-            let mean = row.iter().copied().sum::<T>() * scale;
-            let variance = row.iter().map(|&x| (x - mean) * (x - mean)).sum::<T>() * scale;
-            let inv_std = T::ONE / (variance + T::from_f64(EPSILON)).sqrt();
-            trace.inv_std[i] = inv_std;
-            let normalized = &mut trace.normalized[i * c..(i + 1) * c];
-            let out = &mut trace.out[i * c..(i + 1) * c];
-            for j in 0..c {
-                normalized[j] = (row[j] - mean) * inv_std;
-                out[j] = normalized[j] * weight[j] + bias[j];
-            }
-        }
+        let len = rows * self.width;
+        let norm = Norm { weight: &p[self.weight.clone()], bias: &p[self.bias.clone()] };
+        let NormTrace { out, normalized, inv_std } = trace;
+        T::layer_norm(kernels, x, stride, norm, &mut normalized[..len], &mut out[..len], &mut inv_std[..rows]);
     }
 
     /// Adds to the parameters' gradients, and to the rows of `d_x`, which are `stride` apart.
     #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
     pub(in crate::model) fn backward<T: Real>(
         &self,
+        kernels: Kernels,
         p: &[T],
         d_out: &[T],
         rows: usize,
@@ -81,23 +69,15 @@ impl LayerNorm {
         d_x: &mut [T],
         stride: usize,
     ) {
-        let c = self.width;
-        let scale = T::from_f64(1.0 / c as f64);
-        for i in 0..rows {
-            let d_out = &d_out[i * c..(i + 1) * c];
-            let n = &trace.normalized[i * c..(i + 1) * c];
-            for j in 0..c {
-                g[self.weight.start + j] += d_out[j] * n[j];
-                g[self.bias.start + j] += d_out[j];
-            }
-            // n = (x - mean) inv_std: d_x = inv_std (d_n - mean(d_n) - n mean(n d_n))
-            let weight = &p[self.weight.clone()];
-            let mean_d = (0..c).map(|j| d_out[j] * weight[j]).sum::<T>() * scale;
-            let mean_nd = (0..c).map(|j| d_out[j] * weight[j] * n[j]).sum::<T>() * scale;
-            let d_x = &mut d_x[i * stride..i * stride + c];
-            for j in 0..c {
-                d_x[j] += trace.inv_std[i] * (d_out[j] * weight[j] - mean_d - n[j] * mean_nd);
-            }
-        }
+        let len = rows * self.width;
+        let of = NormGradient {
+            weight: &p[self.weight.clone()],
+            d_out: &d_out[..len],
+            normalized: &trace.normalized[..len],
+            inv_std: &trace.inv_std[..rows],
+        };
+        // The bias follows the weight.
+        let (d_weight, d_bias) = g[self.weight.start..self.bias.end].split_at_mut(self.width);
+        T::layer_norm_gradient(kernels, of, d_weight, d_bias, d_x, stride);
     }
 }

@@ -7,15 +7,19 @@
 //! ```
 //!
 //! Where values are asked for every token sees the whole context and nobody sees the query. A linear layer
-//! has p_ij = q_i . k_j (von Oswald et al. 2023).
+//! has p_ij = q_i . k_j (von Oswald et al. 2023). `tokens.rs` computes keys and values of every token, `query.rs` what
+//! the query alone reads, without them.
+
+mod query;
+mod tokens;
 
 use std::ops::Range;
 
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
-use super::clamp::clamped_keys;
 use crate::model::description::Description;
 use crate::model::params::{Init, Layout};
+use crate::model::plan;
 use crate::sequence::{Batch, Geometry};
 use crate::spec::{AttentionKind, ClampPattern};
 
@@ -46,9 +50,9 @@ pub struct Attention {
 pub struct AttentionTrace<T> {
     /// Queries times the score scale, `[R, H, E]`.
     pub q: Vec<T>,
-    /// Keys, `[M, H, E]`.
+    /// Keys, `[M, H, E]`; empty where the query alone reads and does without.
     pub k: Vec<T>,
-    /// Values, `[M, H, E]`.
+    /// Values, likewise.
     pub v: Vec<T>,
     /// Attention, `[S, H, rows, T]`, zero above the diagonal.
     pub pattern: Vec<T>,
@@ -56,11 +60,12 @@ pub struct AttentionTrace<T> {
     pub z: Vec<T>,
     /// Queries of each sequence: T, or 1 where only the last is read.
     pub rows_per_sequence: usize,
-    d_q: Vec<T>,
-    d_k: Vec<T>,
-    d_v: Vec<T>,
+    /// Of keys, values and queries side by side, `[M, 3, H, E]`; of the queries alone where they are fewer.
+    d_maps: Vec<T>,
     d_z: Vec<T>,
+    /// Of one head of one sequence.
     d_pattern: Vec<T>,
+    at_query: Option<query::QueryTrace<T>>,
 }
 
 /// A head whose output is replaced; its queries, keys and pattern are not computed.
@@ -78,7 +83,9 @@ impl<T: Real> AttentionTrace<T> {
     pub(in crate::model) fn new(description: &Description, capacity: usize, rows_per_sequence: usize) -> Self {
         let (width, t) = (description.n_heads * description.d_head, description.n_tokens());
         let zeros = |len: usize| vec![T::ZERO; len];
-        let (all, rows) = (capacity * t * width, capacity * rows_per_sequence * width);
+        let folds = rows_per_sequence < t && plan::folds_last_layer(description);
+        let all = if folds { 0 } else { capacity * t * width };
+        let rows = capacity * rows_per_sequence * width;
         let patterns = capacity * description.n_heads * rows_per_sequence * t;
         Self {
             q: zeros(rows),
@@ -87,12 +94,19 @@ impl<T: Real> AttentionTrace<T> {
             pattern: zeros(patterns),
             z: zeros(rows),
             rows_per_sequence,
-            d_q: zeros(rows),
-            d_k: zeros(all),
-            d_v: zeros(all),
+            d_maps: zeros(if folds { rows } else { 3 * all }),
             d_z: zeros(if description.output_projection { rows } else { 0 }),
-            d_pattern: zeros(rows_per_sequence * t),
+            d_pattern: zeros(if folds { 0 } else { rows_per_sequence * t }),
+            at_query: folds.then(|| query::QueryTrace::new(description, capacity)),
         }
+    }
+}
+
+impl<T> AttentionTrace<T> {
+    /// Gradients of the queries, and the distance of their rows.
+    fn d_queries(&self, layer: &Attention) -> (&[T], usize) {
+        let width = layer.n_heads * layer.d_head;
+        if self.at_query.is_some() { (&self.d_maps, width) } else { (&self.d_maps[2 * width..], 3 * width) }
     }
 }
 
@@ -216,30 +230,21 @@ impl Attention {
         out: &mut [T],
         ablation: Option<&Ablation<T>>,
     ) {
-        let (c, e, width) = (self.d_model, self.d_head, self.n_heads * self.d_head);
+        let (c, width) = (self.d_model, self.n_heads * self.d_head);
         let s = batch.n_sequences;
-        let (m, rows) = (s * self.n_tokens, trace.rows_per_sequence);
-        let r = s * rows;
-        let all = MatRef::new(input, m, c);
-        let queries = self.query_rows(input, s, rows);
+        let r = s * trace.rows_per_sequence;
         // What a replaced head would attend to is not asked.
-        let is_replaced = |h: usize| ablation.is_some_and(|ablation| ablation.head == h);
-        for h in (0..self.n_heads).filter(|&h| !is_replaced(h)) {
-            let map = |w: &Range<usize>| MatRef::new(&p[self.of_head(w, h)], c, e);
-            let head = |x: &mut Vec<T>, w: &Range<usize>, rows: MatRef<'_, T>, count: usize| {
-                let to = MatMut::with_row_stride(&mut x[h * e..], count, e, width);
-                T::gemm(kernels, to, Fill::Set, rows, map(w));
-            };
-            head(&mut trace.q, &self.w_q, queries, r);
-            head(&mut trace.k, &self.w_k, all, m);
-            head(&mut trace.v, &self.w_v, all, m);
-        }
+        let replaced = ablation.map(|ablation| ablation.head);
+        let queries = self.query_rows(input, s, trace.rows_per_sequence);
+        self.project(kernels, p, &self.w_q, queries, r, &mut trace.q, replaced);
         if self.score_scale != 1.0 {
             let scale = T::from_f64(self.score_scale);
             trace.q[..r * width].iter_mut().for_each(|q| *q *= scale);
         }
-        for i in (0..s * self.n_heads).filter(|i| !is_replaced(i % self.n_heads)) {
-            self.attend(kernels, i / self.n_heads, i % self.n_heads, batch, trace);
+        if trace.at_query.is_some() {
+            self.look_from_query(kernels, p, input, batch, trace, replaced);
+        } else {
+            self.look_from_tokens(kernels, p, input, batch, trace, replaced);
         }
         if self.damping != 1.0 {
             let damping = T::from_f64(self.damping);
@@ -251,54 +256,29 @@ impl Attention {
         match &self.w_o {
             None => T::axpy(kernels, T::ONE, &trace.z[..r * width], &mut out[..r * c]),
             Some(w_o) => {
-                for h in 0..self.n_heads {
-                    let z = MatRef::with_row_stride(&trace.z[h * e..], r, e, width);
-                    let w = MatRef::new(&p[self.of_head(w_o, h)], e, c);
-                    T::gemm(kernels, MatMut::new(out, r, c), Fill::Add, z, w);
-                }
+                let (z, w) = (MatRef::new(&trace.z, r, width), MatRef::new(&p[w_o.clone()], width, c));
+                T::gemm(kernels, MatMut::new(out, r, c), Fill::Add, z, w);
             }
         }
     }
 
-    /// Views of one head of one sequence: queries, keys, values.
-    fn head_views<'a, T>(
+    /// What every head but a replaced one makes of so many rows with its map, `[rows, H, E]`.
+    #[expect(clippy::too_many_arguments, reason = "a product's operands, for all heads")]
+    fn project<T: Real>(
         &self,
-        q: &'a [T],
-        k: &'a [T],
-        v: &'a [T],
-        s: usize,
-        h: usize,
-        rows: usize,
-    ) -> [MatRef<'a, T>; 3] {
-        let (t, e, width) = (self.n_tokens, self.d_head, self.n_heads * self.d_head);
-        [
-            MatRef::with_row_stride(&q[s * rows * width + h * e..], rows, e, width),
-            MatRef::with_row_stride(&k[s * t * width + h * e..], t, e, width),
-            MatRef::with_row_stride(&v[s * t * width + h * e..], t, e, width),
-        ]
-    }
-
-    /// Pattern and z of one head of one sequence.
-    fn attend<T: Real>(&self, kernels: Kernels, s: usize, h: usize, batch: &Batch, trace: &mut AttentionTrace<T>) {
-        let (t, e, width) = (self.n_tokens, self.d_head, self.n_heads * self.d_head);
-        let rows = trace.rows_per_sequence;
-        let [q, k, v] = self.head_views(&trace.q, &trace.k, &trace.v, s, h, rows);
-        let pattern = &mut trace.pattern[(s * self.n_heads + h) * rows * t..][..rows * t];
-        T::gemm(kernels, MatMut::new(pattern, rows, t), Fill::Set, q, k.t());
-        for (i, row) in pattern.chunks_exact_mut(t).enumerate() {
-            let query = t - rows + i;
-            let (visible, hidden) = row.split_at_mut(self.geometry.n_visible(query));
-            if !self.is_linear {
-                T::softmax(kernels, visible);
-            }
-            hidden.fill(T::ZERO);
-            if let Some(keys) = clamped_keys(self.clamps[h], &self.geometry, query, batch.slots_of(s)) {
-                visible.fill(T::ZERO);
-                keys.iter().for_each(|&key| visible[key] = T::from_f64(1.0 / keys.len() as f64));
-            }
+        kernels: Kernels,
+        p: &[T],
+        maps: &Range<usize>,
+        rows: MatRef<'_, T>,
+        n_rows: usize,
+        out: &mut [T],
+        replaced: Option<usize>,
+    ) {
+        let (c, e, width) = (self.d_model, self.d_head, self.n_heads * self.d_head);
+        for h in (0..self.n_heads).filter(|&h| replaced != Some(h)) {
+            let to = MatMut::with_row_stride(&mut out[h * e..], n_rows, e, width);
+            T::gemm(kernels, to, Fill::Set, rows, MatRef::new(&p[self.of_head(maps, h)], c, e));
         }
-        let z = MatMut::with_row_stride(&mut trace.z[s * rows * width + h * e..], rows, e, width);
-        T::gemm(kernels, z, Fill::Set, MatRef::new(pattern, rows, t), v);
     }
 
     fn replace_head<T: Real>(&self, ablation: &Ablation<T>, r: usize, trace: &mut AttentionTrace<T>) {
@@ -311,7 +291,8 @@ impl Attention {
         }
     }
 
-    /// Adds the parameters' gradients to `g` and writes the input's to `d_input` `[M, C]`.
+    /// Adds the parameters' gradients to `g` and writes the input's to `d_input` `[M, C]`; `turned` is room for three maps
+    /// of all heads.
     #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
     pub(in crate::model) fn backward<T: Real>(
         &self,
@@ -322,118 +303,72 @@ impl Attention {
         d_out: &[T],
         trace: &mut AttentionTrace<T>,
         g: &mut [T],
-        d_input: Option<&mut [T]>,
+        mut d_input: Option<&mut [T]>,
+        turned: &mut [T],
     ) {
-        let (c, e, width) = (self.d_model, self.d_head, self.n_heads * self.d_head);
+        let (c, width) = (self.d_model, self.n_heads * self.d_head);
         let s = batch.n_sequences;
-        let (m, rows) = (s * self.n_tokens, trace.rows_per_sequence);
+        let rows = trace.rows_per_sequence;
         let r = s * rows;
         if let Some(w_o) = &self.w_o {
-            // out = sum_h z_h W_O
-            let d_out = MatRef::new(d_out, r, c);
-            for h in 0..self.n_heads {
-                let place = self.of_head(w_o, h);
-                let z = MatRef::with_row_stride(&trace.z[h * e..], r, e, width);
-                T::gemm(kernels, MatMut::new(&mut g[place.clone()], e, c), Fill::Add, z.t(), d_out);
-                let d_z = MatMut::with_row_stride(&mut trace.d_z[h * e..], r, e, width);
-                T::gemm(kernels, d_z, Fill::Set, d_out, MatRef::new(&p[place], e, c).t());
-            }
+            // out = z W_O
+            let (d_out, z) = (MatRef::new(d_out, r, c), MatRef::new(&trace.z, r, width));
+            T::gemm(kernels, MatMut::new(&mut g[w_o.clone()], width, c), Fill::Add, z.t(), d_out);
+            let w = MatRef::new(&p[w_o.clone()], width, c);
+            T::gemm(kernels, MatMut::new(&mut trace.d_z, r, width), Fill::Set, d_out, w.t());
             if self.damping != 1.0 {
                 let damping = T::from_f64(self.damping);
                 trace.d_z[..r * width].iter_mut().for_each(|d| *d *= damping);
             }
         }
-        for i in 0..s * self.n_heads {
-            self.attend_backward(kernels, i / self.n_heads, i % self.n_heads, batch, d_out, trace);
+        if trace.at_query.is_some() {
+            self.look_from_query_backward(kernels, p, input, batch, d_out, trace, g, d_input.as_deref_mut());
+        } else {
+            self.look_from_tokens_backward(kernels, p, input, batch, d_out, trace, g, d_input.as_deref_mut(), turned);
         }
-        if self.score_scale != 1.0 {
-            let scale = T::from_f64(self.score_scale);
-            trace.d_q[..r * width].iter_mut().for_each(|d| *d *= scale);
+        // q = u W_Q
+        let (d_q, stride) = trace.d_queries(self);
+        self.map_gradients(kernels, &self.w_q, self.query_rows(input, s, rows), (d_q, stride), r, g);
+        if rows < self.n_tokens
+            && let Some(d_input) = d_input
+        {
+            let last = &mut d_input[(self.n_tokens - 1) * c..];
+            let last = MatMut::with_row_stride(last, s, c, self.n_tokens * c);
+            let map = self.turn(kernels, p, &self.w_q, turned);
+            T::gemm(
+                kernels,
+                last,
+                Fill::Add,
+                MatRef::with_row_stride(d_q, r, width, stride),
+                MatRef::new(map, width, c),
+            );
         }
-        // q = u W_Q and likewise k, v
-        let all = MatRef::new(input, m, c);
-        let queries = self.query_rows(input, s, rows);
-        let maps =
-            [(&self.w_q, &trace.d_q, queries, r), (&self.w_k, &trace.d_k, all, m), (&self.w_v, &trace.d_v, all, m)];
-        for (w, d, rows_in, count) in maps {
-            for h in 0..self.n_heads {
-                let d = MatRef::with_row_stride(&d[h * e..], count, e, width);
-                T::gemm(kernels, MatMut::new(&mut g[self.of_head(w, h)], c, e), Fill::Add, rows_in.t(), d);
-            }
-        }
-        let Some(d_input) = d_input else { return };
-        self.input_gradient(kernels, p, s, trace, d_input);
     }
 
-    /// d_input = d_q W_Q^T (on the query rows) + d_k W_K^T + d_v W_V^T
-    fn input_gradient<T: Real>(
+    /// Adds the gradients of all heads' maps of so many rows, given the gradient of what they made of them and the
+    /// distance of its rows.
+    fn map_gradients<T: Real>(
         &self,
         kernels: Kernels,
-        p: &[T],
-        s: usize,
-        trace: &AttentionTrace<T>,
-        d_input: &mut [T],
+        maps: &Range<usize>,
+        rows: MatRef<'_, T>,
+        (d, stride): (&[T], usize),
+        n_rows: usize,
+        g: &mut [T],
     ) {
-        let (c, e, width) = (self.d_model, self.d_head, self.n_heads * self.d_head);
-        let (t, rows) = (self.n_tokens, trace.rows_per_sequence);
-        let m = s * t;
+        let (c, e) = (self.d_model, self.d_head);
         for h in 0..self.n_heads {
-            let map = |w: &Range<usize>| MatRef::new(&p[self.of_head(w, h)], c, e).t();
-            let d_k = MatRef::with_row_stride(&trace.d_k[h * e..], m, e, width);
-            let d_v = MatRef::with_row_stride(&trace.d_v[h * e..], m, e, width);
-            let fill = if h == 0 { Fill::Set } else { Fill::Add };
-            T::gemm(kernels, MatMut::new(d_input, m, c), fill, d_k, map(&self.w_k));
-            T::gemm(kernels, MatMut::new(d_input, m, c), Fill::Add, d_v, map(&self.w_v));
-            let d_q = MatRef::with_row_stride(&trace.d_q[h * e..], s * rows, e, width);
-            let to = if rows == t {
-                MatMut::new(d_input, m, c)
-            } else {
-                MatMut::with_row_stride(&mut d_input[(t - 1) * c..], s, c, t * c)
-            };
-            T::gemm(kernels, to, Fill::Add, d_q, map(&self.w_q));
+            let d = MatRef::with_row_stride(&d[h * e..], n_rows, e, stride);
+            T::gemm(kernels, MatMut::new(&mut g[self.of_head(maps, h)], c, e), Fill::Add, rows.t(), d);
         }
     }
 
-    fn attend_backward<T: Real>(
-        &self,
-        kernels: Kernels,
-        s: usize,
-        h: usize,
-        batch: &Batch,
-        d_out: &[T],
-        trace: &mut AttentionTrace<T>,
-    ) {
-        let (t, e, width) = (self.n_tokens, self.d_head, self.n_heads * self.d_head);
-        let rows = trace.rows_per_sequence;
-        let [q, k, v] = self.head_views(&trace.q, &trace.k, &trace.v, s, h, rows);
-        let d_z = if self.w_o.is_some() { &trace.d_z[..] } else { d_out };
-        let d_z = MatRef::with_row_stride(&d_z[s * rows * width + h * e..], rows, e, width);
-        let pattern = &trace.pattern[(s * self.n_heads + h) * rows * t..][..rows * t];
-        // z_i = damping sum_j p_ij v_j; the caller has the damping in d_z
-        let d_scores = &mut trace.d_pattern[..];
-        T::gemm(kernels, MatMut::new(d_scores, rows, t), Fill::Set, d_z, v.t());
-        let keys = s * t * width + h * e;
-        let d_v = MatMut::with_row_stride(&mut trace.d_v[keys..], t, e, width);
-        T::gemm(kernels, d_v, Fill::Set, MatRef::new(pattern, rows, t).t(), d_z);
-        // p = softmax(s): ds_ij = p_ij (dp_ij - sum_k p_ik dp_ik); linear: ds_ij = dp_ij where j is visible
-        for (i, (d_row, p_row)) in d_scores.chunks_exact_mut(t).zip(pattern.chunks_exact(t)).enumerate() {
-            if self.is_linear {
-                d_row[self.geometry.n_visible(t - rows + i)..].fill(T::ZERO);
-                continue;
-            }
-            let mean = T::dot(kernels, p_row, d_row);
-            d_row.iter_mut().zip(p_row).for_each(|(d, &p)| *d = p * (*d - mean));
+    /// Writes all heads' maps turned over, `[H, E, C]`: from heads back to rows.
+    fn turn<'a, T: Real>(&self, kernels: Kernels, p: &[T], maps: &Range<usize>, to: &'a mut [T]) -> &'a [T] {
+        let (c, e) = (self.d_model, self.d_head);
+        for (h, to) in to.chunks_exact_mut(c * e).take(self.n_heads).enumerate() {
+            T::transpose(kernels, &p[self.of_head(maps, h)], e, to, c);
         }
-        for (i, d_row) in d_scores.chunks_exact_mut(t).enumerate() {
-            if clamped_keys(self.clamps[h], &self.geometry, t - rows + i, batch.slots_of(s)).is_some() {
-                d_row.fill(T::ZERO);
-            }
-        }
-        // s_ij = q_i . k_j
-        let d_scores = MatRef::new(d_scores, rows, t);
-        let d_q = MatMut::with_row_stride(&mut trace.d_q[s * rows * width + h * e..], rows, e, width);
-        T::gemm(kernels, d_q, Fill::Set, d_scores, k);
-        let d_k = MatMut::with_row_stride(&mut trace.d_k[keys..], t, e, width);
-        T::gemm(kernels, d_k, Fill::Set, d_scores.t(), q);
+        &to[..self.n_heads * e * c]
     }
 }
