@@ -20,6 +20,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "elementwise",
             "softmax",
             "rows",
+            "rows",
             "gemm",
             "real",
             "rng",

@@ -97,7 +97,7 @@ fn compare_reads(spec: &RunSpec, s: usize) {
         } else {
             square_gradient(now, batch.query_values(), 1.0, d_outputs);
         }
-        model.backward(&params, &batch, &mut trace, &mut grads);
+        model.backward(&params, &batch, &mut trace, &mut grads.values);
         (outputs, grads)
     });
     compare_values(&model, [&all.0, &at_query.0], [&all.1, &at_query.1], 1e-9);
