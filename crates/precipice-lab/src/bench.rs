@@ -136,7 +136,7 @@ pub fn time(
     let problem = |problem: BenchProblem| LabError::Bench { task: name.to_owned(), problem };
     forget_peak_memory();
     let pool = Pool::new(threads).map_err(|e| problem(BenchProblem::NoThreads { cause: e.to_string() }))?;
-    let mut trainer = trainer_of(&mut spec)?;
+    let mut trainer = trainer_of(&mut spec, threads)?;
     let plan = Plan::of(trainer.model().description(), spec.train.batch_size);
     let rounds = pool
         .with(|| time_rounds(&mut trainer, plan.flops, &pool, effort, limit, meter))
@@ -162,9 +162,9 @@ pub fn time(
 }
 
 /// The trainer of a spec that fits into the memory.
-fn trainer_of(spec: &mut RunSpec) -> Result<Trainer, LabError> {
+fn trainer_of(spec: &mut RunSpec, threads: usize) -> Result<Trainer, LabError> {
     let bank = items::load(spec)?;
-    memory::check(spec, memory::need(spec, false)?, 1)?;
+    memory::check(spec, memory::need(spec, false, threads)?, 1)?;
     new_trainer(spec, bank, Kernels::detect())
 }
 

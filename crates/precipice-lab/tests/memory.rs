@@ -21,6 +21,8 @@ fn spec(of: &str) -> precipice::spec::RunSpec {
     spec_file::load(name, &Changes { overrides, ..Changes::default() }).unwrap()
 }
 
+const THREADS: usize = 2;
+
 /// Keeps nothing.
 struct Nobody;
 
@@ -46,7 +48,7 @@ fn one_measured_run() {
     let keep = Keep::All;
     let options = Options {
         out: Some(folder.path().join("run")),
-        threads: 2,
+        threads: THREADS,
         resume: false,
         force: false,
         keep,
@@ -112,8 +114,8 @@ const MORE: [&str; 12] = [
 fn compare(table: &[&str]) {
     let mut wrong = Vec::new();
     for of in table {
-        let (taken, said) = (measured(of), memory::need(&spec(of), true).unwrap() + memory::PROGRAM);
-        let parts = Memory::of(&spec(of));
+        let (taken, said) = (measured(of), memory::need(&spec(of), true, THREADS).unwrap() + memory::PROGRAM);
+        let parts = Memory::of(&spec(of), THREADS);
         let line =
             format!("{:.2}: said {:.0} MB, took {:.0} MB: {of}: {parts:?}", said / taken, said / 1e6, taken / 1e6);
         eprintln!("{line}");

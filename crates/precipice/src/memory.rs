@@ -5,6 +5,7 @@
 
 use crate::measure;
 use crate::model::Description;
+use crate::model::forms::FOLDED_ROOM_MAX;
 use crate::model::plan::{FormKind, Plan, folds_last_layer};
 use crate::sequence::{CHUNK, N_SHARDS};
 use crate::spec::{Activation, OptimizerSpec, RunSpec};
@@ -59,14 +60,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of the run of a spec, without items that it reads from a file.
+    /// Of the run of a spec on so many threads, without items that it reads from a file.
     ///
     /// ```
     /// use precipice::{memory::Memory, spec::RunSpec};
-    /// let bytes = Memory::of(&RunSpec::default()).peak();
+    /// let bytes = Memory::of(&RunSpec::default(), 2).peak();
     /// assert!((5e6..40e6).contains(&bytes), "{bytes}");
     /// ```
-    pub fn of(spec: &RunSpec) -> Self {
+    pub fn of(spec: &RunSpec, n_threads: usize) -> Self {
         let network = Description::of(spec);
         let form = Plan::of(&network, spec.train.batch_size).form;
         let params = n_params(&network);
@@ -79,7 +80,7 @@ impl Memory {
         let numbers = Self {
             world: world(spec, &network),
             state: (2.0 + n_moments) * params,
-            training: training(spec, &network, form, params),
+            training: training(spec, &network, form, params, n_threads),
             evaluation: evaluation(spec, &network, form),
             probes: probes(spec, &network, form),
             // Its tensors, and the file.
@@ -203,26 +204,24 @@ impl FoldedSizes {
     }
 }
 
-/// Numbers that a training step is computed in.
-fn training(spec: &RunSpec, network: &Description, form: FormKind, params: f64) -> f64 {
-    let (n, shards) = (spec.train.batch_size, f(N_SHARDS));
-    let chunk = f(CHUNK.min(n.div_ceil(N_SHARDS)));
-    let batches = shards * chunk * batch(network);
-    batches
-        + match form {
-            FormKind::Folded => {
-                let sizes = FoldedSizes::of(network);
-                let n_rooms = shards * f(n.div_ceil(N_SHARDS * CHUNK));
-                let shared = f(network.d_item) * f(network.d_item) + sizes.lookups;
-                f(n) * sizes.sequence + n_rooms * sizes.room + sizes.prepared + shards * sizes.lookups + shared
-            }
-            FormKind::Plain | FormKind::Minimal => {
-                // Three maps of one layer, turned over.
-                let turned = 3.0 * f(network.n_heads) * f(network.d_head) * f(network.d_model);
-                shards * (chunk * plain(network, 1.0, true) + turned + params)
-            }
-            FormKind::OneLayer => shards * (chunk * one_layer(network) + params) + one_layer_prepared(network),
+/// Numbers that a training step is computed in: every thread has a group of shards, and the first one closes the sums of
+/// its shards as they come.
+fn training(spec: &RunSpec, network: &Description, form: FormKind, params: f64, n_threads: usize) -> f64 {
+    let (n, groups) = (spec.train.batch_size, n_threads.next_power_of_two().min(N_SHARDS));
+    let n_sums = f(N_SHARDS - N_SHARDS / groups + 2.min(N_SHARDS / groups));
+    let chunk = CHUNK.min(n.div_ceil(N_SHARDS));
+    let plain_like = |of_sequence: f64| f(groups * chunk) * (batch(network) + of_sequence) + n_sums * params;
+    match form {
+        FormKind::Folded => {
+            let sizes = FoldedSizes::of(network);
+            let room = FOLDED_ROOM_MAX.min(n.div_ceil(groups));
+            let shared = f(network.d_item) * f(network.d_item) + sizes.lookups;
+            let rooms = f(n) * sizes.sequence + f(n.div_ceil(room)) * sizes.room;
+            f(groups * room) * batch(network) + rooms + sizes.prepared + n_sums * sizes.lookups + shared
         }
+        FormKind::Plain | FormKind::Minimal => plain_like(plain(network, 1.0, true)),
+        FormKind::OneLayer => plain_like(one_layer(network)) + one_layer_prepared(network),
+    }
 }
 
 fn one_layer(network: &Description) -> f64 {

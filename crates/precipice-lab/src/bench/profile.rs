@@ -56,7 +56,7 @@ pub struct KernelTime {
 /// # Errors
 /// If the spec cannot be run, or diverges.
 pub fn profile(name: &str, mut spec: RunSpec, effort: Effort, meter: &Meter) -> Result<Profile, LabError> {
-    let mut trainer = trainer_of(&mut spec)?;
+    let mut trainer = trainer_of(&mut spec, 1)?;
     let diverged = |step| LabError::Bench { task: name.to_owned(), problem: BenchProblem::Diverged { step } };
     let mut timed = || {
         profile::start(nanoseconds);

@@ -96,7 +96,7 @@ fn check_memory(run_dir: &RunDir, spec: &RunSpec, shown: &Shown) -> Result<(), L
     let context = ((facts.n_exemplars() + 1) * (facts.d_item + 4)) as f64;
     let floats = shown.n_sequences as f64 * (shown.steps.len() as f64 * per_step + 2.0 * context);
     // The arrays, one of them once more as bytes, and the archive.
-    let need_bytes = 3.0 * 4.0 * floats + Memory::of(spec).peak();
+    let need_bytes = 3.0 * 4.0 * floats + Memory::of(spec, 1).peak();
     let have = machine::memory();
     if need_bytes <= have.bytes {
         return Ok(());

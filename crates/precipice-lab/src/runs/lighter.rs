@@ -4,6 +4,7 @@ use precipice::memory::Memory;
 use precipice::spec::RunSpec;
 use toml::{Table, Value};
 
+use super::threads::available;
 use crate::input::fields::{self, dotted};
 
 /// Fields that are named, at most.
@@ -13,7 +14,7 @@ const SHARE: f64 = 0.3;
 
 /// The largest part in words, and what makes the run need less; `of_items` bytes are items of a file.
 pub(super) fn advice(spec: &RunSpec, of_items: f64) -> (&'static str, String) {
-    let memory = Memory::of(spec);
+    let memory = Memory::of(spec, available());
     let Memory { world, state, training, evaluation, probes, checkpoint, rows, figures } = memory;
     let parts = [
         ("items", of_items),
@@ -49,7 +50,7 @@ fn what_helps(spec: &RunSpec, need: f64) -> Vec<String> {
         // Not every number may be halved by itself.
         let Ok(lighter) = fields::read::<RunSpec>(changed) else { continue };
         if lighter.validate().is_ok() {
-            helping.push((need - Memory::of(&lighter).peak(), name));
+            helping.push((need - Memory::of(&lighter, available()).peak(), name));
         }
     }
     helping.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -11,12 +11,12 @@ use crate::machine;
 /// Bytes of the program itself, with what it takes to draw.
 pub const PROGRAM: f64 = 22e6;
 
-/// Bytes that a run will need at most, without the program's own; `is_drawn` with its figures.
+/// Bytes that a run on so many threads will need at most, without the program's own; `is_drawn` with its figures.
 ///
 /// # Errors
 /// If the file of its items cannot be read.
-pub fn need(spec: &RunSpec, is_drawn: bool) -> Result<f64, LabError> {
-    let memory = Memory::of(spec);
+pub fn need(spec: &RunSpec, is_drawn: bool, n_threads: usize) -> Result<f64, LabError> {
+    let memory = Memory::of(spec, n_threads);
     Ok(of_items(spec)? + if is_drawn { memory.peak() } else { memory.running() })
 }
 
@@ -44,6 +44,6 @@ pub fn check(spec: &RunSpec, need_bytes: f64, n_runs: usize) -> Result<(), LabEr
 ///
 /// # Errors
 /// As [`check`].
-pub(super) fn check_run(spec: &RunSpec, is_drawn: bool) -> Result<(), LabError> {
-    check(spec, need(spec, is_drawn)?, 1)
+pub(super) fn check_run(spec: &RunSpec, is_drawn: bool, n_threads: usize) -> Result<(), LabError> {
+    check(spec, need(spec, is_drawn, n_threads)?, 1)
 }

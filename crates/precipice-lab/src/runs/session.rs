@@ -161,7 +161,7 @@ pub fn train_run(
     options: &Options,
     watch: &mut dyn Recorder,
 ) -> Result<Training, LabError> {
-    memory::check_run(&spec, options.keep == Keep::All)?;
+    memory::check_run(&spec, options.keep == Keep::All, options.threads)?;
     let bank = items::load(&mut spec)?;
     let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
     // Shapes and groups are checked here, before anything is created.

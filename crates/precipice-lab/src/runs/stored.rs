@@ -10,6 +10,7 @@ use precipice::train::Trainer;
 use precipice_num::Kernels;
 
 use super::memory;
+use super::threads::available;
 use super::trainer::{Build, explained, new_trainer};
 use crate::error::LabError;
 use crate::input::items;
@@ -80,7 +81,7 @@ impl StoredRun {
     /// As [`at_step`].
     pub fn run_at(&self, step: u64, build: &Build<'_>) -> Result<Run, LabError> {
         let mut spec = self.spec.clone();
-        memory::check_run(&spec, false)?;
+        memory::check_run(&spec, false, available())?;
         // The digest of items is part of the address.
         let bank = items::load(&mut spec)?;
         let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
@@ -103,7 +104,7 @@ impl StoredRun {
 /// If there is no such checkpoint, listing those there are.
 pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, LabError> {
     let mut spec = spec.clone();
-    memory::check_run(&spec, false)?;
+    memory::check_run(&spec, false, available())?;
     let bank = items::load(&mut spec)?;
     let detected = Kernels::detect();
     let mut trainer = new_trainer(&spec, bank.clone(), detected)?;

@@ -81,7 +81,7 @@ fn compare(
     found: &mut Verification,
 ) -> Result<(), LabError> {
     let mut spec = run_dir.spec()?;
-    memory::check_run(&spec, false)?;
+    memory::check_run(&spec, false, threads)?;
     let manifest = run_dir.finished(&spec)?;
     found.stored_digest = Some(manifest.digest.clone());
     manifest.check_all(run_dir.root())?;

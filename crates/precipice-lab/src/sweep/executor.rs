@@ -66,10 +66,10 @@ pub fn sweep(
     stop: &(dyn Fn() -> bool + Sync),
     watcher: &mut dyn SweepWatcher,
 ) -> Result<SweepReport, LabError> {
-    check_memory(&jobs, workers)?;
-    Record::enter(folder, &jobs)?;
     // Few runs leave threads over, which then share each run.
     let threads = (workers / jobs.len().max(1)).clamp(1, THREADS_MAX);
+    check_memory(&jobs, workers, threads)?;
+    Record::enter(folder, &jobs)?;
     let n_workers = workers.min(jobs.len()).max(1);
     let n_jobs = jobs.len();
     watcher.planned(&jobs, n_workers);
@@ -130,13 +130,13 @@ pub fn sweep(
 }
 
 /// Refuses more workers than there is memory for: the largest runs may be made at one time.
-fn check_memory(jobs: &[Job], workers: usize) -> Result<(), LabError> {
+fn check_memory(jobs: &[Job], workers: usize, threads: usize) -> Result<(), LabError> {
     let (mut needs, mut before): (Vec<(f64, &Job)>, Option<&Job>) = (Vec::with_capacity(jobs.len()), None);
     for job in jobs {
         // Seeds need nothing.
         let need = match (needs.last(), before.filter(|other| other.swept == job.swept)) {
             (Some(&(need, _)), Some(_)) => need,
-            _ => memory::need(&job.spec, false)?,
+            _ => memory::need(&job.spec, false, threads)?,
         };
         needs.push((need, job));
         before = Some(job);

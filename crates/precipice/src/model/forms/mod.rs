@@ -15,7 +15,7 @@ mod one_layer;
 mod plain;
 mod sums;
 
-pub use folded::Folded;
+pub use folded::{Folded, ROOM_MAX as FOLDED_ROOM_MAX};
 pub use one_layer::OneLayer;
 pub use plain::Plain;
 pub use sums::ShardSums;

@@ -44,9 +44,10 @@ use trace::FoldedTrace;
 /// Rows of the sequences' matrices are padded to whole registers.
 const LANES: usize = 16;
 
-/// Numbers that a room may have, and sequences: 1.5 MB of the second-level cache.
+/// Numbers that a room may have: 1.5 MB of the second-level cache.
 const CACHE: usize = 3 << 17;
-const ROOM_MAX: usize = 64;
+/// Sequences that a room may have.
+pub const ROOM_MAX: usize = 64;
 
 /// Shapes and places of the two layers.
 #[derive(Clone, Debug)]
