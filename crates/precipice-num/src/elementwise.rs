@@ -31,6 +31,25 @@ fn add_rows_body(x: &[f32], y: &mut [f32], strides: (usize, usize), width: usize
     }
 }
 
+/// Copies `width` numbers of row after row, likewise.
+pub(crate) fn copy_rows_f32(kernels: Kernels, x: &[f32], y: &mut [f32], strides: (usize, usize), width: usize) {
+    assert!(width <= strides.0.min(strides.1), "rows overlap");
+    dispatch!(kernels, copy_rows_body(x: &[f32], y: &mut [f32], strides: (usize, usize), width: usize));
+}
+
+#[inline(always)]
+fn copy_rows_body(x: &[f32], y: &mut [f32], strides: (usize, usize), width: usize) {
+    for (x, y) in x.chunks(strides.0).zip(y.chunks_mut(strides.1)) {
+        let (x, y) = (&x[..width], &mut y[..width]);
+        // In groups, so that this is no call for every row.
+        let ((x16, x), (y16, y)) = (x.as_chunks::<16>(), y.as_chunks_mut::<16>());
+        for (y, x) in y16.iter_mut().zip(x16) {
+            *y = *x;
+        }
+        y.copy_from_slice(x);
+    }
+}
+
 /// y = a x + b y
 pub(crate) fn axpby_f32(kernels: Kernels, a: f32, x: &[f32], b: f32, y: &mut [f32]) {
     assert_eq!(x.len(), y.len(), "axpby of different lengths");
@@ -149,6 +168,11 @@ mod tests {
                 for (&x, (v, p)) in x.iter().zip(v.into_iter().zip(p)) {
                     assert_eq!(v, 0.75 * (x * x) + 0.25 * x * x);
                     assert_eq!(p, 0.5 * x - 0.1 * x / (v.sqrt() * 2.0 + 0.25));
+                }
+                let mut copied = vec![9.0; 3 * (len + 1)];
+                copy_rows_f32(kernels, &rows[..3 * len], &mut copied, (len.max(1), len + 1), len);
+                for (i, row) in copied.chunks(len + 1).enumerate().filter(|_| len > 0) {
+                    assert!(row[..len] == rows[i * len..(i + 1) * len] && row[len] == 9.0);
                 }
                 // Multiples of 1/16 add up exactly in any order.
                 assert_eq!(sum_f32(kernels, &x), x.iter().sum::<f32>());

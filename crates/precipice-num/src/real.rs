@@ -77,6 +77,11 @@ pub trait Real:
     /// # Panics
     /// If a row of either is shorter.
     fn add_rows(kernels: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize);
+    /// Copies `width` numbers of each row of x to those of y, likewise.
+    ///
+    /// # Panics
+    /// If a row of either is shorter.
+    fn copy_rows(kernels: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize);
     /// y = a x + b y
     fn axpby(kernels: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]);
     /// sum_i x_i y_i
@@ -154,6 +159,9 @@ impl Real for f32 {
     }
     fn add_rows(kernels: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize) {
         profile::kernel("add rows", [0; 3], || elementwise::add_rows_f32(kernels, x, y, strides, width));
+    }
+    fn copy_rows(kernels: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize) {
+        profile::kernel("copy rows", [0; 3], || elementwise::copy_rows_f32(kernels, x, y, strides, width));
     }
     fn axpby(kernels: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]) {
         profile::kernel("axpby", [0; 3], || elementwise::axpby_f32(kernels, a, x, b, y));
@@ -255,6 +263,11 @@ impl Real for f64 {
     fn add_rows(_: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize) {
         for (x, y) in x.chunks(strides.0).zip(y.chunks_mut(strides.1)) {
             y[..width].iter_mut().zip(&x[..width]).for_each(|(y, x)| *y += x);
+        }
+    }
+    fn copy_rows(_: Kernels, x: &[Self], y: &mut [Self], strides: (usize, usize), width: usize) {
+        for (x, y) in x.chunks(strides.0).zip(y.chunks_mut(strides.1)) {
+            y[..width].copy_from_slice(&x[..width]);
         }
     }
     fn axpby(_: Kernels, a: Self, x: &[Self], b: Self, y: &mut [Self]) {

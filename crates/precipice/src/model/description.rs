@@ -385,6 +385,12 @@ impl Description {
         self.has(Feature::LearnedPositions) || self.has(Feature::Embedding)
     }
 
+    /// Whether a layer reads rows of one-hot positions, contents and zeros: of each map the position's part is a look-up.
+    pub fn reads_one_hot(&self, layer: usize) -> bool {
+        let is_first = layer == 0 && (self.n_layers == 1 || !self.tied_layers);
+        is_first && self.d_pos > 0 && self.positions == Positions::OneHot && !self.layer_norm
+    }
+
     /// (d_in, d_out) of each layer of the readout.
     pub fn readout_widths(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let (hidden, width, d_read, n_outputs) =

@@ -10,6 +10,7 @@
 //! has p_ij = q_i . k_j (von Oswald et al. 2023). `tokens.rs` computes keys and values of every token, `query.rs` what
 //! the query alone reads, without them.
 
+mod coded;
 mod query;
 mod tokens;
 
@@ -33,6 +34,8 @@ pub struct Attention {
     score_scale: f64,
     is_linear: bool,
     geometry: Geometry,
+    /// What it reads, if those are rows of the embedding.
+    coded: Option<coded::Coded>,
     /// Factor on what the heads write.
     damping: f64,
     /// `[H]` where a head looks, if that is set by hand.
@@ -138,6 +141,7 @@ impl Attention {
             geometry: description.geometry,
             score_scale,
             is_linear,
+            coded: coded::Coded::of(description, idx),
             damping: description.damping,
             clamps,
             w_q,
@@ -235,8 +239,7 @@ impl Attention {
         let r = s * trace.rows_per_sequence;
         // What a replaced head would attend to is not asked.
         let replaced = ablation.map(|ablation| ablation.head);
-        let queries = self.query_rows(input, s, trace.rows_per_sequence);
-        self.project(kernels, p, &self.w_q, queries, r, &mut trace.q, replaced);
+        self.project(kernels, p, &self.w_q, input, batch, trace.rows_per_sequence, &mut trace.q, replaced);
         if self.score_scale != 1.0 {
             let scale = T::from_f64(self.score_scale);
             trace.q[..r * width].iter_mut().for_each(|q| *q *= scale);
@@ -262,22 +265,29 @@ impl Attention {
         }
     }
 
-    /// What every head but a replaced one makes of so many rows with its map, `[rows, H, E]`.
+    /// What every head but a replaced one makes of a sequence's last rows with its map, `[S, rows, H, E]`.
     #[expect(clippy::too_many_arguments, reason = "a product's operands, for all heads")]
     fn project<T: Real>(
         &self,
         kernels: Kernels,
         p: &[T],
         maps: &Range<usize>,
-        rows: MatRef<'_, T>,
-        n_rows: usize,
+        input: &[T],
+        batch: &Batch,
+        rows: usize,
         out: &mut [T],
         replaced: Option<usize>,
     ) {
-        let (c, e, width) = (self.d_model, self.d_head, self.n_heads * self.d_head);
+        let (c, e, width, s) = (self.d_model, self.d_head, self.n_heads * self.d_head, batch.n_sequences);
         for h in (0..self.n_heads).filter(|&h| replaced != Some(h)) {
-            let to = MatMut::with_row_stride(&mut out[h * e..], n_rows, e, width);
-            T::gemm(kernels, to, Fill::Set, rows, MatRef::new(&p[self.of_head(maps, h)], c, e));
+            let (map, out) = (&p[self.of_head(maps, h)], &mut out[h * e..]);
+            match &self.coded {
+                Some(coded) if rows == self.n_tokens => self.project_coded(coded, kernels, map, input, batch, out),
+                _ => {
+                    let to = MatMut::with_row_stride(out, s * rows, e, width);
+                    T::gemm(kernels, to, Fill::Set, self.query_rows(input, s, rows), MatRef::new(map, c, e));
+                }
+            }
         }
     }
 
@@ -328,7 +338,7 @@ impl Attention {
         }
         // q = u W_Q
         let (d_q, stride) = trace.d_queries(self);
-        self.map_gradients(kernels, &self.w_q, self.query_rows(input, s, rows), (d_q, stride), r, g);
+        self.map_gradients(kernels, &self.w_q, input, batch, rows, (d_q, stride), g);
         if rows < self.n_tokens
             && let Some(d_input) = d_input
         {
@@ -345,21 +355,31 @@ impl Attention {
         }
     }
 
-    /// Adds the gradients of all heads' maps of so many rows, given the gradient of what they made of them and the
-    /// distance of its rows.
+    /// Adds the gradients of all heads' maps of a sequence's last rows, given the gradient of what they made of them and
+    /// the distance of its rows.
+    #[expect(clippy::too_many_arguments, reason = "a product's operands, for all heads")]
     fn map_gradients<T: Real>(
         &self,
         kernels: Kernels,
         maps: &Range<usize>,
-        rows: MatRef<'_, T>,
+        input: &[T],
+        batch: &Batch,
+        rows: usize,
         (d, stride): (&[T], usize),
-        n_rows: usize,
         g: &mut [T],
     ) {
-        let (c, e) = (self.d_model, self.d_head);
+        let (c, e, s) = (self.d_model, self.d_head, batch.n_sequences);
         for h in 0..self.n_heads {
-            let d = MatRef::with_row_stride(&d[h * e..], n_rows, e, stride);
-            T::gemm(kernels, MatMut::new(&mut g[self.of_head(maps, h)], c, e), Fill::Add, rows.t(), d);
+            let (d, g) = (&d[h * e..], &mut g[self.of_head(maps, h)]);
+            match &self.coded {
+                Some(coded) if rows == self.n_tokens => {
+                    self.coded_gradient(coded, kernels, input, batch, (d, stride), g)
+                }
+                _ => {
+                    let d = MatRef::with_row_stride(d, s * rows, e, stride);
+                    T::gemm(kernels, MatMut::new(g, c, e), Fill::Add, self.query_rows(input, s, rows).t(), d);
+                }
+            }
         }
     }
 

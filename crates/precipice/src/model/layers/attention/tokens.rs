@@ -17,10 +17,8 @@ impl Attention {
         trace: &mut AttentionTrace<T>,
         replaced: Option<usize>,
     ) {
-        let m = batch.n_sequences * self.n_tokens;
-        let all = MatRef::new(input, m, self.d_model);
-        self.project(kernels, p, &self.w_k, all, m, &mut trace.k, replaced);
-        self.project(kernels, p, &self.w_v, all, m, &mut trace.v, replaced);
+        self.project(kernels, p, &self.w_k, input, batch, self.n_tokens, &mut trace.k, replaced);
+        self.project(kernels, p, &self.w_v, input, batch, self.n_tokens, &mut trace.v, replaced);
         for s in 0..batch.n_sequences {
             for h in (0..self.n_heads).filter(|&h| replaced != Some(h)) {
                 self.attend(kernels, s, h, batch, trace);
@@ -98,9 +96,9 @@ impl Attention {
             let queries = trace.d_maps.chunks_exact_mut(3 * width).take(n_rows);
             queries.for_each(|row| row[2 * width..].iter_mut().for_each(|d| *d *= scale));
         }
-        let (all, d) = (MatRef::new(input, m, c), &trace.d_maps);
-        self.map_gradients(kernels, &self.w_k, all, (d, 3 * width), m, g);
-        self.map_gradients(kernels, &self.w_v, all, (&d[width..], 3 * width), m, g);
+        let d = &trace.d_maps;
+        self.map_gradients(kernels, &self.w_k, input, batch, self.n_tokens, (d, 3 * width), g);
+        self.map_gradients(kernels, &self.w_v, input, batch, self.n_tokens, (&d[width..], 3 * width), g);
         if let Some(d_input) = d_input {
             // d_u = d_k W_K^T + d_v W_V^T + d_q W_Q^T
             let n_maps = if rows == self.n_tokens { 3 } else { 2 };
