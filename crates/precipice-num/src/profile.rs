@@ -25,11 +25,15 @@ pub struct Entry {
     pub ticks: u64,
 }
 
+/// Stage, kernel and shape.
+type Place = (&'static str, Option<&'static str>, [usize; 3]);
+
 #[derive(Default)]
 struct Table {
     stage: &'static str,
     since: u64,
-    entries: HashMap<(&'static str, Option<&'static str>, [usize; 3]), (u64, u64)>,
+    /// Calls and ticks.
+    entries: HashMap<Place, (u64, u64)>,
 }
 
 impl Table {

@@ -72,6 +72,7 @@ pub trait Form<T: Real>: Debug + Send + Sync {
 
     /// Fills the room's gradients, given that of the outputs, and adds to the sums; `chunks` are those of the room's
     /// sequences, from 0.
+    #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
     fn backward(
         &self,
         model: &Model<T>,
