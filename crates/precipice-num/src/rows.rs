@@ -1,5 +1,5 @@
 //! LayerNorm and GELU over whole matrices. Multiplications and additions are never fused here; sums over a row have the
-//! order of [`crate::sixteen`].
+//! order of `sixteen.rs`.
 
 use crate::kernels::{Kernels, dispatch, dispatch_sixteen};
 use crate::math;
