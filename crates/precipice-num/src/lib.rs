@@ -27,6 +27,7 @@ mod lanes;
 pub mod mat;
 pub mod math;
 pub mod minimize;
+mod pack;
 pub mod profile;
 pub mod real;
 pub mod rng;

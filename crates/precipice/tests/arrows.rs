@@ -21,6 +21,7 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "softmax",
             "rows",
             "rows",
+            "pack",
             "gemm",
             "real",
             "rng",
