@@ -76,7 +76,6 @@ unsafe fn layer_norm<S: Sixteen>(
 }
 
 /// Adds to the gradients of weight and bias, row after row, and to the rows of `d_x`, which begin `stride` apart.
-/// `scratch` has room for a row.
 pub(crate) fn layer_norm_gradient_f32(
     kernels: Kernels,
     of: NormGradient<'_, f32>,

@@ -82,7 +82,7 @@ fn compare_reads(spec: &RunSpec, s: usize) {
     let (params, batch) = (noisy(&model), task.batch(Set::Train, 3, s));
     let description = model.description();
     let layer = description.n_layers - 1;
-    let replacement = (0..description.n_tokens() * description.d_head).map(|i| (i as f64).sin()).collect();
+    let replacement = (0..description.n_tokens() * description.d_head).map(|i| (i % 7) as f64 - 3.0).collect();
     let ablation = Ablation { layer, head: description.n_heads / 2, replacement };
     let [all, at_query] = [Reads::All, Reads::QueryOnly].map(|reads| {
         let mut trace = model.trace(s, reads);

@@ -53,7 +53,6 @@ impl Attention {
     }
 
     /// Adds the gradient of a head's map, given that of what it made of all tokens and the distance of its rows.
-    #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
     pub(super) fn coded_gradient<T: Real>(
         &self,
         coded: &Coded,
