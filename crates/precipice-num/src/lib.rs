@@ -45,4 +45,4 @@ pub use mat::{MatMut, MatRef};
 pub use minimize::golden_section;
 pub use real::Real;
 pub use rng::{Rng, StreamId};
-pub use rows::{Norm, NormGradient};
+pub use rows::{MapGradient, Norm, NormGradient};

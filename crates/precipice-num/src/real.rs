@@ -8,7 +8,7 @@ use crate::elementwise;
 use crate::gemm::{self, Fill};
 use crate::kernels::Kernels;
 use crate::mat::{MatMut, MatRef};
-use crate::rows::{self, Norm, NormGradient, definition};
+use crate::rows::{self, MapGradient, Norm, NormGradient, definition};
 use crate::{profile, softmax, transpose};
 
 /// The number type of a network.
@@ -114,6 +114,8 @@ pub trait Real:
         d_x: &mut [Self],
         stride: usize,
     );
+    /// Adds to the gradients of a map, and of the weight and bias of the LayerNorm before it.
+    fn add_map_gradient(kernels: Kernels, norm: Norm<'_, Self>, of: MapGradient<'_, Self>);
     /// y = GELU(x) in its tanh form.
     fn gelu(kernels: Kernels, x: &[Self], y: &mut [Self]);
     /// d = d GELU'(x)
@@ -205,6 +207,9 @@ impl Real for f32 {
         profile::kernel("LayerNorm gradient", [0; 3], || {
             rows::layer_norm_gradient_f32(kernels, of, d_weight, d_bias, d_x, stride)
         });
+    }
+    fn add_map_gradient(kernels: Kernels, norm: Norm<'_, Self>, of: MapGradient<'_, Self>) {
+        profile::kernel("LayerNorm gradient", [0; 3], || rows::add_map_gradient_f32(kernels, norm, of));
     }
     fn gelu(kernels: Kernels, x: &[Self], y: &mut [Self]) {
         profile::kernel("GELU", [0; 3], || rows::gelu_f32(kernels, x, y));
@@ -315,6 +320,9 @@ impl Real for f64 {
         stride: usize,
     ) {
         definition::layer_norm_gradient(of, d_weight, d_bias, d_x, stride);
+    }
+    fn add_map_gradient(_: Kernels, norm: Norm<'_, Self>, of: MapGradient<'_, Self>) {
+        definition::add_map_gradient(norm, of);
     }
     fn gelu(_: Kernels, x: &[Self], y: &mut [Self]) {
         y.iter_mut().zip(x).for_each(|(y, &x)| *y = definition::gelu(x));

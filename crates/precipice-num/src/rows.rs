@@ -76,7 +76,6 @@ unsafe fn layer_norm<S: Sixteen>(
 }
 
 /// Adds to the gradients of weight and bias, row after row, and to the rows of `d_x`, which begin `stride` apart.
-/// `scratch` has room for a row.
 pub(crate) fn layer_norm_gradient_f32(
     kernels: Kernels,
     of: NormGradient<'_, f32>,
@@ -114,6 +113,56 @@ unsafe fn layer_norm_gradient<S: Sixteen>(
         let d_x = &mut d_x[i * stride..i * stride + c];
         for ((d_x, d), (w, n)) in d_x.iter_mut().zip(d_out).zip(of.weight.iter().zip(n)) {
             *d_x += inv_std * (d * w - mean_d - n * mean_nd);
+        }
+    }
+}
+
+/// A map y = (n weight + bias) W, given G = n^T dy and the sum of all dy: what W, weight and bias gain by it.
+#[derive(Debug)]
+pub struct MapGradient<'a, T> {
+    /// W, `[C, E]`.
+    pub map: &'a [T],
+    /// G, `[C, E]`.
+    pub product: &'a [T],
+    /// Sum of all dy, `[E]`.
+    pub sum: &'a [T],
+    /// Gradient of W.
+    pub d_map: &'a mut [T],
+    /// Gradient of the weight, `[C]`.
+    pub d_weight: &'a mut [T],
+    /// Gradient of the bias, `[C]`.
+    pub d_bias: &'a mut [T],
+}
+
+impl<T> MapGradient<'_, T> {
+    fn check(&self, norm: Norm<'_, T>) {
+        let (c, e) = (norm.weight.len(), self.sum.len());
+        assert!(
+            norm.bias.len() == c && self.d_weight.len() == c && self.d_bias.len() == c,
+            "parameters of another width"
+        );
+        assert!([self.map.len(), self.product.len(), self.d_map.len()] == [c * e; 3], "maps of another shape");
+    }
+}
+
+/// Adds to the gradients of a map and of the LayerNorm before it.
+pub(crate) fn add_map_gradient_f32(kernels: Kernels, norm: Norm<'_, f32>, of: MapGradient<'_, f32>) {
+    of.check(norm);
+    dispatch_sixteen!(kernels, add_map_gradient(norm: Norm<'_, f32>, of: MapGradient<'_, f32>));
+}
+
+#[inline(always)]
+unsafe fn add_map_gradient<S: Sixteen>(norm: Norm<'_, f32>, of: MapGradient<'_, f32>) {
+    let e = of.sum.len();
+    for (c, d_map) in of.d_map.chunks_exact_mut(e).enumerate() {
+        let (map, product) = (&of.map[c * e..(c + 1) * e], &of.product[c * e..(c + 1) * e]);
+        for (d, (g, s)) in d_map.iter_mut().zip(product.iter().zip(of.sum)) {
+            *d += norm.weight[c] * g + norm.bias[c] * s;
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            of.d_weight[c] += dot::<S>(product, map);
+            of.d_bias[c] += dot::<S>(of.sum, map);
         }
     }
 }
@@ -180,7 +229,7 @@ fn gelu_gradient_body(x: &[f32], d: &mut [f32]) {
 
 /// The definitions in f64, for gradient checks.
 pub(crate) mod definition {
-    use super::{EPSILON, GELU, Norm, NormGradient};
+    use super::{EPSILON, GELU, MapGradient, Norm, NormGradient};
 
     pub(crate) fn layer_norm(
         x: &[f64],
@@ -220,6 +269,17 @@ pub(crate) mod definition {
                 d_bias[j] += d[j];
                 d_x[i * stride + j] += inv_std * (d[j] * of.weight[j] - mean_d - n[j] * mean_nd);
             }
+        }
+    }
+
+    pub(crate) fn add_map_gradient(norm: Norm<'_, f64>, of: MapGradient<'_, f64>) {
+        of.check(norm);
+        let e = of.sum.len();
+        for i in 0..of.map.len() {
+            let (c, s) = (i / e, of.sum[i % e]);
+            of.d_map[i] += norm.weight[c] * of.product[i] + norm.bias[c] * s;
+            of.d_weight[c] += of.product[i] * of.map[i];
+            of.d_bias[c] += s * of.map[i];
         }
     }
 
@@ -291,6 +351,27 @@ mod tests {
             let of = NormGradient { weight: &w64[..], d_out: &d64, normalized: &n64, inv_std: &inv64 };
             definition::layer_norm_gradient(of, &mut dw, &mut db, &mut dx, stride);
             check(backward, &[dw, db, dx].concat());
+        }
+    }
+
+    #[test]
+    fn maps_after_a_norm_are_the_definition_at_every_level() {
+        for (c, e) in [(3, 1), (5, 16), (4, 33)] {
+            let (w, b, sum) = (random(0, c), random(1, c), random(2, e));
+            let (map, product) = (random(3, c * e), random(4, c * e));
+            let of = |kernels| {
+                let (mut d_map, mut dw, mut db) = (map.clone(), w.clone(), b.clone());
+                let (d_map_, d_weight, d_bias) = (&mut d_map[..], &mut dw[..], &mut db[..]);
+                let of = MapGradient { map: &map, product: &product, sum: &sum, d_map: d_map_, d_weight, d_bias };
+                add_map_gradient_f32(kernels, Norm { weight: &w, bias: &b }, of);
+                [d_map, dw, db].concat()
+            };
+            let (w64, b64, sum64, map64, product64) = (wide(&w), wide(&b), wide(&sum), wide(&map), wide(&product));
+            let (mut d_map, mut dw, mut db) = (map64.clone(), w64.clone(), b64.clone());
+            let (d_map_, d_weight, d_bias) = (&mut d_map[..], &mut dw[..], &mut db[..]);
+            let exact = MapGradient { map: &map64, product: &product64, sum: &sum64, d_map: d_map_, d_weight, d_bias };
+            definition::add_map_gradient(Norm { weight: &w64, bias: &b64 }, exact);
+            check(of, &[d_map, dw, db].concat());
         }
     }
 

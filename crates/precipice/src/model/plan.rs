@@ -68,8 +68,7 @@ impl Plan {
         } else {
             [0.0; 2]
         };
-        let looked_up = looked_up_flops(description, s);
-        let flops = plain_flops - saved[0] + saved[1] - looked_up;
+        let flops = plain_flops - saved[0] + saved[1] - saved_in_first(description, s);
         let mut plan = Self { form: FormKind::Plain, flops, plain_flops };
         let forms = [
             (FormKind::Folded, description.can_fold().then(|| folded_flops(description, s) + readout)),
@@ -120,14 +119,20 @@ fn query_flops(d: &Description, s: f64) -> f64 {
     with_input * map + WITH_GRADIENTS * 2.0 * map + with_input * 4.0 * s * heads * t * c
 }
 
-/// What a first layer need not multiply where it reads one-hot positions: every map of those columns and of the empty
-/// ones, and its gradient. A layer that reads at the query alone makes no maps of tokens.
-fn looked_up_flops(d: &Description, s: f64) -> f64 {
-    if !d.reads_one_hot(0) || d.n_layers == 1 {
+/// What a first layer need not multiply: of one-hot positions every map of those columns and of the empty ones, and its
+/// gradient; behind a LayerNorm the gradient of its input. A layer that reads at the query alone makes no maps of tokens.
+fn saved_in_first(d: &Description, s: f64) -> f64 {
+    if d.n_layers == 1 {
         return 0.0;
     }
-    let (t, width) = (d.n_tokens() as f64, (d.n_heads * d.d_head) as f64);
-    2.0 * 2.0 * s * 3.0 * t * (d.d_model - d.d_content) as f64 * width
+    let of_columns = 2.0 * s * 3.0 * d.n_tokens() as f64 * (d.n_heads * d.d_head) as f64;
+    if d.reads_one_hot(0) {
+        2.0 * of_columns * (d.d_model - d.d_content) as f64
+    } else if d.layer_norm && !d.trains_embedding() {
+        of_columns * d.d_model as f64
+    } else {
+        0.0
+    }
 }
 
 fn plain_flops(d: &Description, s: f64) -> f64 {

@@ -99,7 +99,7 @@ pub struct Trace<T> {
     /// Gradient of the query's final row, `[S, C]`.
     pub(super) d_query: Vec<T>,
     pub(super) scratch: Vec<T>,
-    /// Three maps of a layer, turned over.
+    /// Three maps of a layer, turned over, or a map's gradient and a sum of rows.
     pub(super) turned: Vec<T>,
     n_sequences: usize,
     capacity: usize,
@@ -135,7 +135,7 @@ impl<T: Real> Trace<T> {
             d_rows: zeros(capacity * t * c),
             d_query: zeros(capacity * c),
             scratch: zeros(capacity * t * c),
-            turned: zeros(3 * description.n_heads * description.d_head * c),
+            turned: zeros(3 * description.n_heads * description.d_head * (c + 1)),
             n_sequences: 0,
             capacity,
             reads,

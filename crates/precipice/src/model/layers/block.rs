@@ -100,17 +100,21 @@ impl Block {
         }
         // resid_mid = resid_pre + attention(LN resid_pre)
         let input = if self.ln1.is_some() { &trace.ln1.out } else { &trace.resid_pre };
-        let wants_attention_input = wants_input || self.ln1.is_some();
+        // Where nobody asks for the block's input, the norm's parameters follow from the maps' gradients.
+        let attention = &mut trace.attention;
+        let is_read_through = !wants_input && attention.maps_all(trace.n_tokens);
+        let norm = self.ln1.as_ref().filter(|_| is_read_through).map(|ln| (ln, &trace.ln1.normalized[..]));
+        let wants_attention_input = wants_input || (self.ln1.is_some() && norm.is_none());
         let d_attention_input = wants_attention_input.then_some(&mut scratch[..m * c]);
-        let trace_of = &mut trace.attention;
-        self.attention.backward(kernels, p, input, batch, &d_out[..r * c], trace_of, g, d_attention_input, turned);
+        let d_out = &d_out[..r * c];
+        self.attention.backward(kernels, p, input, batch, d_out, attention, g, d_attention_input, turned, norm);
         if !wants_attention_input {
             return;
         }
         let d_in = &mut d_in[..m * c];
         d_in.fill(T::ZERO);
         let rows = trace.rows();
-        for (i, row) in d_out[..r * c].chunks_exact(c).enumerate() {
+        for (i, row) in d_out.chunks_exact(c).enumerate() {
             let at = rows.token(i) * c;
             d_in[at..at + c].copy_from_slice(row);
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use precipice_num::{Kernels, Norm, NormGradient, Real};
+use precipice_num::{Kernels, MapGradient, Norm, NormGradient, Real};
 
 use crate::model::description::Description;
 use crate::model::params::{Init, Layout};
@@ -20,7 +20,7 @@ pub(in crate::model) struct NormTrace<T> {
     /// `[rows, C]`
     pub(in crate::model) out: Vec<T>,
     /// (x - mean) / sqrt(var + eps), `[rows, C]`
-    normalized: Vec<T>,
+    pub(in crate::model) normalized: Vec<T>,
     /// 1 / sqrt(var + eps), `[rows]`
     inv_std: Vec<T>,
 }
@@ -79,5 +79,24 @@ impl LayerNorm {
         // The bias follows the weight.
         let (d_weight, d_bias) = g[self.weight.start..self.bias.end].split_at_mut(self.width);
         T::layer_norm_gradient(kernels, of, d_weight, d_bias, d_x, stride);
+    }
+
+    /// Adds the gradients of a map of the output, and of the parameters by it, where nobody asks for the input's: of the
+    /// map's place, the product of the normalized rows with what it made of them, and the sum of that.
+    pub(in crate::model) fn add_map_gradient<T: Real>(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        map: Range<usize>,
+        product: &[T],
+        sum: &[T],
+        g: &mut [T],
+    ) {
+        let norm = Norm { weight: &p[self.weight.clone()], bias: &p[self.bias.clone()] };
+        // A block's maps follow its norm.
+        let (before, later) = g.split_at_mut(map.start);
+        let (d_weight, d_bias) = before[self.weight.start..self.bias.end].split_at_mut(self.width);
+        let (map, d_map) = (&p[map.clone()], &mut later[..map.len()]);
+        T::add_map_gradient(kernels, norm, MapGradient { map, product, sum, d_map, d_weight, d_bias });
     }
 }

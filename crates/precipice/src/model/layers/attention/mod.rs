@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
+use super::norm::LayerNorm;
 use crate::model::description::Description;
 use crate::model::params::{Init, Layout};
 use crate::model::plan;
@@ -106,6 +107,11 @@ impl<T: Real> AttentionTrace<T> {
 }
 
 impl<T> AttentionTrace<T> {
+    /// Whether maps are made of all tokens.
+    pub(in crate::model) fn maps_all(&self, n_tokens: usize) -> bool {
+        self.at_query.is_none() && self.rows_per_sequence == n_tokens
+    }
+
     /// Gradients of the queries, and the distance of their rows.
     fn d_queries(&self, layer: &Attention) -> (&[T], usize) {
         let width = layer.n_heads * layer.d_head;
@@ -302,7 +308,7 @@ impl Attention {
     }
 
     /// Adds the parameters' gradients to `g` and writes the input's to `d_input` `[M, C]`; `turned` is room for three maps
-    /// of all heads.
+    /// of all heads. Given the LayerNorm before it and its normalized rows, it adds that one's gradients instead.
     #[expect(clippy::too_many_arguments, reason = "a backward pass reads the forward's operands and more")]
     pub(in crate::model) fn backward<T: Real>(
         &self,
@@ -315,6 +321,7 @@ impl Attention {
         g: &mut [T],
         mut d_input: Option<&mut [T]>,
         turned: &mut [T],
+        norm: Option<(&LayerNorm, &[T])>,
     ) {
         let (c, width) = (self.d_model, self.n_heads * self.d_head);
         let s = batch.n_sequences;
@@ -334,7 +341,11 @@ impl Attention {
         if trace.at_query.is_some() {
             self.look_from_query_backward(kernels, p, input, batch, d_out, trace, g, d_input.as_deref_mut());
         } else {
-            self.look_from_tokens_backward(kernels, p, input, batch, d_out, trace, g, d_input.as_deref_mut(), turned);
+            let d_input = d_input.as_deref_mut();
+            self.look_from_tokens_backward(kernels, p, input, batch, d_out, trace, g, d_input, turned, norm);
+            if norm.is_some() {
+                return;
+            }
         }
         // q = u W_Q
         let (d_q, stride) = trace.d_queries(self);

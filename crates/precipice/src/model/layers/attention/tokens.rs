@@ -3,6 +3,7 @@
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
 use super::super::clamp::clamped_keys;
+use super::super::norm::LayerNorm;
 use super::{Attention, AttentionTrace};
 use crate::sequence::Batch;
 
@@ -82,6 +83,7 @@ impl Attention {
         g: &mut [T],
         d_input: Option<&mut [T]>,
         turned: &mut [T],
+        norm: Option<(&LayerNorm, &[T])>,
     ) {
         let (c, rows) = (self.d_model, trace.rows_per_sequence);
         let m = batch.n_sequences * self.n_tokens;
@@ -97,6 +99,10 @@ impl Attention {
             queries.for_each(|row| row[2 * width..].iter_mut().for_each(|d| *d *= scale));
         }
         let d = &trace.d_maps;
+        if let Some(norm) = norm {
+            self.normed_gradients(kernels, p, norm, (d, m), g, turned);
+            return;
+        }
         self.map_gradients(kernels, &self.w_k, input, batch, self.n_tokens, (d, 3 * width), g);
         self.map_gradients(kernels, &self.w_v, input, batch, self.n_tokens, (&d[width..], 3 * width), g);
         if let Some(d_input) = d_input {
@@ -108,6 +114,32 @@ impl Attention {
             let d = MatRef::with_row_stride(d, m, n_maps * width, 3 * width);
             let turned = MatRef::new(turned, n_maps * width, c);
             T::gemm(kernels, MatMut::new(d_input, m, c), Fill::Set, d, turned);
+        }
+    }
+
+    /// The gradients of all maps and of the LayerNorm before them, whose normalized rows are given: of rows n weight + bias
+    /// all of them follow from n^T d and the sum of d.
+    fn normed_gradients<T: Real>(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        (norm, normalized): (&LayerNorm, &[T]),
+        (d, m): (&[T], usize),
+        g: &mut [T],
+        scratch: &mut [T],
+    ) {
+        let (c, e, width) = (self.d_model, self.d_head, self.n_heads * self.d_head);
+        let (sum, product) = scratch.split_at_mut(3 * width);
+        sum.fill(T::ZERO);
+        d.chunks_exact(3 * width).take(m).for_each(|row| T::axpy(kernels, T::ONE, row, sum));
+        let (normalized, product) = (MatRef::new(normalized, m, c), &mut product[..c * e]);
+        for (i, maps) in [&self.w_k, &self.w_v, &self.w_q].into_iter().enumerate() {
+            for h in 0..self.n_heads {
+                let at = i * width + h * e;
+                let d = MatRef::with_row_stride(&d[at..], m, e, 3 * width);
+                T::gemm(kernels, MatMut::new(product, c, e), Fill::Set, normalized.t(), d);
+                norm.add_map_gradient(kernels, p, self.of_head(maps, h), product, &sum[at..at + e], g);
+            }
         }
     }
 
