@@ -22,14 +22,18 @@ fn small() -> RunSpec {
     spec
 }
 
-/// Jobs in reverse order, on as many threads as there are jobs.
-struct Reversed;
+/// Jobs in reverse order, on as many threads as there are jobs; work is cut for so many.
+struct Reversed(usize);
 
 impl Workers for Reversed {
     fn run(&self, n_jobs: usize, job: &(dyn Fn(usize) + Sync)) {
         std::thread::scope(|scope| {
             (0..n_jobs).rev().for_each(|idx| drop(scope.spawn(move || job(idx))));
         });
+    }
+
+    fn n_threads(&self) -> usize {
+        self.0
     }
 }
 
@@ -86,11 +90,17 @@ fn bits(rows: &[Row]) -> Vec<(u64, Vec<(String, u64)>)> {
 
 #[test]
 fn threads_and_their_order_do_not_matter() {
-    for spec in forms() {
-        let (digest, rows) = digest_of(&spec, &Sequential, Kernels::detect());
-        let (other, other_rows) = digest_of(&spec, &Reversed, Kernels::detect());
-        assert_eq!(digest, other);
-        assert_eq!(bits(&rows), bits(&other_rows));
+    // Shards of more than a chunk, and several shards that would fit into one.
+    for batch_size in [141, 20] {
+        for mut spec in forms() {
+            spec.train.batch_size = batch_size;
+            let (digest, rows) = digest_of(&spec, &Sequential, Kernels::detect());
+            for n_threads in [1, 2, 3, 8] {
+                let (other, other_rows) = digest_of(&spec, &Reversed(n_threads), Kernels::detect());
+                assert_eq!(digest, other, "{batch_size}, {n_threads} threads");
+                assert_eq!(bits(&rows), bits(&other_rows));
+            }
+        }
     }
 }
 

@@ -84,11 +84,12 @@ struct Piece {
 }
 
 impl Piece {
-    /// The chunks of some shards in pieces of at most so many sequences, or of one chunk.
-    fn cut(batch_size: usize, shards: Range<usize>, size: usize) -> Vec<Self> {
+    /// The chunks of some shards in pieces of at most so many sequences, or each by itself.
+    fn cut(batch_size: usize, shards: Range<usize>, size: Option<usize>) -> Vec<Self> {
         let mut pieces: Vec<Self> = Vec::new();
         for Chunk { shard, sequences } in sequence::chunks(batch_size, shards) {
-            if pieces.last().is_none_or(|piece| sequences.end - piece.first > size) {
+            let fits = |piece: &Self| size.is_some_and(|size| sequences.end - piece.first <= size);
+            if !pieces.last().is_some_and(fits) {
                 pieces.push(Self { first: sequences.start, chunks: Vec::new() });
             }
             if let Some(Self { first, chunks }) = pieces.last_mut() {
@@ -128,7 +129,8 @@ impl<T: Real, F: Form<T>> Cpu<T, F> {
         }
         let group = |idx: usize| {
             let shards = N_SHARDS * idx / n_groups..N_SHARDS * (idx + 1) / n_groups;
-            let pieces = Piece::cut(self.batch_size, shards.clone(), self.form.room_size());
+            let size = F::KEEPS_ROOMS.then(|| self.form.room_size());
+            let pieces = Piece::cut(self.batch_size, shards.clone(), size);
             let most = pieces.iter().map(Piece::n_sequences).max().unwrap_or(0);
             let room = |capacity| self.form.room(model, capacity);
             let rooms = if F::KEEPS_ROOMS {

@@ -40,7 +40,8 @@ pub trait Form<T: Real>: Debug + Send + Sync {
     /// Sequences that are evaluated together.
     const EVAL_CHUNK: usize;
 
-    /// The most sequences that are trained on together: their activations fit the second-level cache.
+    /// The most sequences that are trained on together where rooms are kept: their activations fit the second-level
+    /// cache. Else it is one chunk.
     fn room_size(&self) -> usize {
         CHUNK
     }
