@@ -143,7 +143,13 @@ fn profile(tasks: Vec<(String, RunSpec)>, effort: Effort, json: bool) -> anyhow:
 /// A line for each stage and kernel of a hundredth of the step or more; what a stage does besides its kernels is copies,
 /// look-ups and calls.
 fn taken_apart(profile: &Profile) -> String {
-    let mut lines = vec![format!("{}: {:.3} ms a step on one thread", profile.task, 1e3 * profile.s_per_step)];
+    let Profile { task, s_per_step, measuring, .. } = profile;
+    let ms = 1e3 * s_per_step;
+    let told = format!(
+        "{task}: {ms:.3} ms a step on one thread; {:.0} % more was measuring",
+        100.0 * measuring / (1.0 - measuring)
+    );
+    let mut lines = vec![wrap(&told, "  ", 70)];
     for StageTime { stage, share, kernels } in &profile.stages {
         lines.push(format!("  {:<26} {:>5.1}%", stage, 100.0 * share));
         for KernelTime { kernel, share, calls_per_step, gflops, shapes } in kernels.iter().filter(|k| k.share >= 0.01) {

@@ -21,6 +21,8 @@ pub struct Profile {
     pub task: String,
     /// Seconds of a step, without what measuring adds.
     pub s_per_step: f64,
+    /// What measuring added, as a part of all time: the more, the less the rest can be trusted.
+    pub measuring: f64,
     /// What was timed, stage by stage, the longest first.
     pub stages: Vec<StageTime>,
 }
@@ -107,21 +109,26 @@ fn cost_of_measuring() -> [f64; 2] {
 fn taken_apart(name: &str, entries: &[profile::Entry], steps: u64) -> Profile {
     let [of_call, of_stage] = cost_of_measuring();
     let steps = steps as f64;
-    let mut stages: BTreeMap<&str, f64> = BTreeMap::new();
     let mut kernels: BTreeMap<(&str, &str), Vec<(&profile::Entry, f64)>> = BTreeMap::new();
+    // Each stage as it was measured, calls in it, and the time of its kernels.
+    let mut sums: BTreeMap<&str, [f64; 3]> = BTreeMap::new();
     for entry in entries {
         let (ticks, calls) = (entry.ticks as f64, entry.calls as f64);
-        let stage = stages.entry(entry.stage).or_default();
+        let sum = sums.entry(entry.stage).or_default();
         match entry.kernel {
-            None => *stage += ticks,
+            None => sum[0] += ticks,
             Some(kernel) => {
-                *stage -= of_stage * calls;
                 let ns = (ticks - of_call * calls).max(0.0);
                 kernels.entry((entry.stage, kernel)).or_default().push((entry, ns));
+                *sum = [sum[0], sum[1] + calls, sum[2] + ns];
             }
         }
     }
+    // Out of order a processor measures faster than it does nothing but measure.
+    let net = |[all, calls, of_kernels]: [f64; 3]| (all - of_stage * calls).max(of_kernels);
+    let stages: BTreeMap<&str, f64> = sums.iter().map(|(&stage, &sums)| (stage, net(sums))).collect();
     let total: f64 = stages.values().sum();
+    let measured: f64 = sums.values().map(|[all, ..]| all).sum();
     let kernel = |kernel: &'static str, mut of: Vec<(&profile::Entry, f64)>| {
         of.sort_by(|a, b| b.1.total_cmp(&a.1));
         let ns: f64 = of.iter().map(|(_, ns)| ns).sum();
@@ -144,7 +151,8 @@ fn taken_apart(name: &str, entries: &[profile::Entry], steps: u64) -> Profile {
     };
     let mut stages: Vec<_> = stages.iter().map(stage).collect();
     stages.sort_by(|a, b| b.share.total_cmp(&a.share));
-    Profile { task: name.to_owned(), s_per_step: total * 1e-9 / steps, stages }
+    let measuring = (1.0 - total / measured).max(0.0);
+    Profile { task: name.to_owned(), s_per_step: total * 1e-9 / steps, measuring, stages }
 }
 
 #[cfg(test)]
@@ -156,6 +164,11 @@ mod tests {
         let effort = Effort { rounds: 1, seconds: 0.05 };
         let profile = profile("default", RunSpec::default(), effort, &Meter::default()).unwrap();
         let total: f64 = profile.stages.iter().map(|stage| stage.share).sum();
+        for stage in &profile.stages {
+            let of_kernels: f64 = stage.kernels.iter().map(|kernel| kernel.share).sum();
+            assert!(of_kernels >= 0.0 && of_kernels <= stage.share + 1e-9, "{stage:?}");
+        }
+        assert!((0.0..1.0).contains(&profile.measuring));
         assert!((total - 1.0).abs() < 1e-9 && profile.s_per_step > 0.0, "{profile:?}");
         let named: Vec<_> = profile.stages.iter().map(|stage| stage.stage).collect();
         for stage in ["prepare", "data", "forward", "loss", "backward", "reduce", "update"] {
