@@ -11,7 +11,7 @@ use crate::mat::{MatMut, MatRef};
 use crate::pack::Block;
 #[cfg(target_arch = "x86_64")]
 use crate::tile::{Avx2, Avx512};
-use crate::tile::{Baseline, Level, M_MAX, N_MAX, Tile};
+use crate::tile::{Baseline, Level, M_MAX, Tile};
 
 /// What a product does with the former content of its output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl<T: Scalar> Product<'_, T> {
     /// The same with copies: of B in panels, and of A where its rows do not lie in one piece.
     #[inline(always)]
     fn packed<L: Level<T>, const FUSED: bool, const MR: usize>(self, Room { panels, rows }: &mut Room<T>) {
-        const { assert!(2 * L::Lanes::WIDTH <= N_MAX && MR <= M_MAX) };
+        const { assert!(N_BLOCK.is_multiple_of(2 * L::Lanes::WIDTH) && MR <= M_MAX) };
         let full = 2 * L::Lanes::WIDTH;
         let [[a, _], ..] = self.pairs else { unreachable!("a pair at least") };
         let (m, n, c_row) = (self.c.rows, self.c.cols, self.c.row_stride);

@@ -57,7 +57,7 @@ pub trait Real:
     /// # Panics
     /// If `from` is no whole number of rows, or `to` is too short.
     fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize);
-    /// Soft-max of a row, in place.
+    /// Soft-max of a row, in place; in f32 scores more than 44 below the largest have weight 0.
     fn softmax(kernels: Kernels, row: &mut [Self]);
     /// Soft-max of row after row plus its biases, in place; rows of biases begin `stride` apart, and where
     /// j > i they are minus infinity.
@@ -139,8 +139,8 @@ impl Real for f32 {
         f64::from(self)
     }
     fn gemm_sum(kernels: Kernels, c: MatMut<'_, Self>, fill: Fill, pairs: &[[MatRef<'_, Self>; 2]]) {
-        let shape = || [c.rows, c.cols, pairs.iter().map(|[a, _]| a.cols).sum()];
-        profile::kernel("product", shape(), || gemm::gemm_f32(kernels, c, fill, pairs));
+        let shape = [c.rows, c.cols, pairs.iter().map(|[a, _]| a.cols).sum()];
+        profile::kernel("product", shape, || gemm::gemm_f32(kernels, c, fill, pairs));
     }
     fn transpose(kernels: Kernels, from: &[Self], cols: usize, to: &mut [Self], to_stride: usize) {
         profile::kernel("transpose", [0; 3], || transpose::transposed(kernels, from, cols, to, to_stride));

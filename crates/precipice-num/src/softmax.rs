@@ -15,7 +15,7 @@ fn weight(x: f32) -> f32 {
     if x < FLOOR { 0.0 } else { weight }
 }
 
-/// p_j = e^(s_j - max s) / sum_k e^(s_k - max s). An empty row stays empty.
+/// p_j = e^(s_j - max s) / sum_k e^(s_k - max s), 0 where s_j is below the floor. An empty row stays empty.
 pub(crate) fn softmax_f32(kernels: Kernels, row: &mut [f32]) {
     dispatch_sixteen!(kernels, softmax(row: &mut [f32]));
 }
@@ -27,37 +27,37 @@ unsafe fn softmax<S: Sixteen>(row: &mut [f32]) {
     unsafe {
         if rest.is_empty() {
             let max = groups.iter().fold(S::splat(f32::NEG_INFINITY), |all, group| S::load(group.as_ptr()).max(all));
-            return weights::<S>(groups, max.largest(), S::splat(0.0));
+            weights::<S>(groups, max.largest(), S::splat(0.0));
+            return;
         }
         // What is no whole group is computed as one, whose other scores are minus infinity.
         let mut last = [f32::NEG_INFINITY; 16];
         last[..rest.len()].copy_from_slice(rest);
         let max = groups.iter().fold(S::load(last.as_ptr()), |all, group| S::load(group.as_ptr()).max(all)).largest();
         exponentials(&mut last, max);
-        let mut total = S::load(last.as_ptr());
-        for group in groups.iter_mut() {
-            exponentials(group, max);
-            total = total.add(S::load(group.as_ptr()));
-        }
-        let scale = 1.0 / total.total();
-        scale_all::<S>(groups, scale);
+        let scale = weights::<S>(groups, max, S::load(last.as_ptr()));
         rest.iter_mut().zip(last).for_each(|(p, e)| *p = e * scale);
     }
 }
 
-/// Turns scores into weights, of rows that are whole groups: what was added to their sum before comes first.
+/// Turns the scores of whole groups into weights, and returns what their exponentials were multiplied by; those that are
+/// no whole group are in the total already.
 ///
 /// # Safety
-/// The processor has the instructions of S; so below.
+/// The processor has the instructions of S.
 #[inline(always)]
-unsafe fn weights<S: Sixteen>(groups: &mut [[f32; 16]], max: f32, mut total: S) {
+unsafe fn weights<S: Sixteen>(groups: &mut [[f32; 16]], max: f32, mut total: S) -> f32 {
     // SAFETY: groups have sixteen numbers.
     unsafe {
         for group in groups.iter_mut() {
             exponentials(group, max);
             total = total.add(S::load(group.as_ptr()));
         }
-        scale_all::<S>(groups, 1.0 / total.total());
+        let scale = 1.0 / total.total();
+        for group in groups {
+            S::load(group.as_ptr()).mul(S::splat(scale)).store(group.as_mut_ptr());
+        }
+        scale
     }
 }
 
@@ -68,19 +68,6 @@ fn exponentials(group: &mut [f32; 16], max: f32) {
         *s = weight(*s - max);
     }
     *group = weights;
-}
-
-/// # Safety
-/// As above.
-#[inline(always)]
-unsafe fn scale_all<S: Sixteen>(groups: &mut [[f32; 16]], scale: f32) {
-    // SAFETY: as above.
-    unsafe {
-        let scale = S::splat(scale);
-        for group in groups {
-            S::load(group.as_ptr()).mul(scale).store(group.as_mut_ptr());
-        }
-    }
 }
 
 /// Soft-max of row after row of `width` scores plus their biases, rows of which begin `stride` apart.

@@ -6,8 +6,7 @@ use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 use crate::kernels::Simd;
 use crate::lanes::{Lanes, Scalar};
 
-/// The widest panel and the tallest tile of any level.
-pub(crate) const N_MAX: usize = 32;
+/// The tallest tile of any level.
 pub(crate) const M_MAX: usize = 12;
 
 /// The tile kernels of an instruction set, each in a function of its own.

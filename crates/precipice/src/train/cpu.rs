@@ -127,13 +127,13 @@ impl<T: Real, F: Form<T>> Cpu<T, F> {
         if self.groups.len() == n_groups {
             return;
         }
+        let keeps = self.form.kept_sequences();
         let group = |idx: usize| {
             let shards = N_SHARDS * idx / n_groups..N_SHARDS * (idx + 1) / n_groups;
-            let size = F::KEEPS_ROOMS.then(|| self.form.room_size());
-            let pieces = Piece::cut(self.batch_size, shards.clone(), size);
+            let pieces = Piece::cut(self.batch_size, shards.clone(), keeps);
             let most = pieces.iter().map(Piece::n_sequences).max().unwrap_or(0);
             let room = |capacity| self.form.room(model, capacity);
-            let rooms = if F::KEEPS_ROOMS {
+            let rooms = if keeps.is_some() {
                 pieces.iter().map(|piece| room(piece.n_sequences())).collect()
             } else {
                 vec![room(most)]
@@ -154,10 +154,11 @@ impl<T: Real, F: Form<T>> Cpu<T, F> {
     fn compute_group(&self, run: Lane<'_, T>, step: u64, idx: usize) {
         let Group { batch, pieces, rooms, sums, loss_sums } = &mut *lock(&self.groups[idx]);
         let Lane { model, task, params } = run;
+        let keeps_rooms = self.form.kept_sequences().is_some();
         sums.clear();
         *loss_sums = [0.0; N_SHARDS];
         for (i, piece) in pieces.iter().enumerate() {
-            let room = &mut rooms[if F::KEEPS_ROOMS { i } else { 0 }];
+            let room = &mut rooms[if keeps_rooms { i } else { 0 }];
             batch.n_sequences = piece.n_sequences();
             profile::stage("data");
             task.fill(model.kernels(), Set::Train, step, piece.first, batch);
@@ -206,7 +207,7 @@ impl<T: Real, F: Form<T>> Engine<T> for Cpu<T, F> {
             let groups: Vec<MutexGuard<'_, Group<T, F>>> = self.groups.iter().map(lock).collect();
             let rooms: Vec<(&F::Room, &[Chunk])> = groups
                 .iter()
-                .filter(|_| F::KEEPS_ROOMS)
+                .filter(|_| self.form.kept_sequences().is_some())
                 .flat_map(|group| group.rooms.iter().zip(group.pieces.iter().map(|piece| &piece.chunks[..])))
                 .collect();
             let sums: Vec<&[T]> = groups.iter().flat_map(|group| group.sums.in_order()).collect();

@@ -25,7 +25,7 @@ use std::fmt::Debug;
 use precipice_num::Real;
 
 use super::{Model, Params};
-use crate::sequence::{Batch, CHUNK, Chunk, N_SHARDS};
+use crate::sequence::{Batch, Chunk, N_SHARDS};
 use crate::workers::Workers;
 
 /// A way to compute loss and gradients of a network.
@@ -35,15 +35,13 @@ pub trait Form<T: Real>: Debug + Send + Sync {
     /// What the reduction needs besides.
     type Scratch: Debug + Send + Sync;
 
-    /// Whether the reduction reads all activations, so that every sequence of a batch has room of its own.
-    const KEEPS_ROOMS: bool;
     /// Sequences that are evaluated together.
     const EVAL_CHUNK: usize;
 
-    /// The most sequences that are trained on together where rooms are kept: their activations fit the second-level
-    /// cache. Else it is one chunk.
-    fn room_size(&self) -> usize {
-        CHUNK
+    /// Where the reduction reads all activations, so that every sequence has room of its own: the most of them that are
+    /// trained on together. Else one room serves chunk after chunk.
+    fn kept_sequences(&self) -> Option<usize> {
+        None
     }
 
     /// Room for `capacity` sequences.

@@ -148,7 +148,6 @@ impl<T: Real> Form<T> for OneLayer {
     type Room = OneLayerTrace<T>;
     type Scratch = ();
 
-    const KEEPS_ROOMS: bool = false;
     const EVAL_CHUNK: usize = 4;
 
     fn room(&self, _: &Model<T>, capacity: usize) -> OneLayerTrace<T> {

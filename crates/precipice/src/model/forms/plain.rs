@@ -16,7 +16,6 @@ impl<T: Real> Form<T> for Plain {
     type Room = Trace<T>;
     type Scratch = ();
 
-    const KEEPS_ROOMS: bool = false;
     const EVAL_CHUNK: usize = 4;
 
     fn room(&self, model: &Model<T>, capacity: usize) -> Trace<T> {

@@ -19,15 +19,14 @@ impl<T: Real> Form<T> for Folded {
     type Room = FoldedTrace<T>;
     type Scratch = SharedGradients<T>;
 
-    const KEEPS_ROOMS: bool = true;
     const EVAL_CHUNK: usize = 16;
 
     fn room(&self, model: &Model<T>, capacity: usize) -> FoldedTrace<T> {
         FoldedTrace::new(model.description(), capacity)
     }
 
-    fn room_size(&self) -> usize {
-        self.room_size
+    fn kept_sequences(&self) -> Option<usize> {
+        Some(self.room_size)
     }
 
     /// Of look-ups; see `SharedPlaces`.
