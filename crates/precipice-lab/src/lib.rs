@@ -10,6 +10,8 @@
 //! No module knows one that comes after it in this list, [`error`] excepted, which all know. Nothing
 //! here prints or exits: whoever watches a run or a sweep is told of it.
 //!
+//! What needs a disk, threads or drawing is the feature `runs`, on by default.
+//!
 //! ```
 //! use precipice::record::MemoryRecorder;
 //! use precipice_lab::input::spec_file::{self, Changes};
@@ -25,15 +27,22 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "runs")]
 pub mod bench;
+#[cfg(feature = "runs")]
 pub mod claims;
 pub mod error;
 pub mod input;
 pub mod machine;
 pub mod meter;
+#[cfg(feature = "runs")]
 pub mod reports;
+#[cfg(feature = "runs")]
 pub mod run_figures;
+#[cfg(feature = "runs")]
 pub mod runs;
 pub mod store;
+#[cfg(feature = "runs")]
 pub mod sweep;
+#[cfg(feature = "runs")]
 pub mod whole_run;

@@ -27,7 +27,7 @@ impl Arithmetic {
 /// Instruction set that the kernels are compiled for. It changes speed, never bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Simd {
-    /// What every processor of the target has (SSE2 on x86-64, NEON on aarch64).
+    /// What every processor of the target has (SSE2 on x86-64, NEON on aarch64, on wasm32 what it was built with).
     Baseline,
     /// AVX2 and FMA, 256-bit registers.
     Avx2,
@@ -81,7 +81,7 @@ fn has_fma() -> bool {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn has_fma() -> bool {
-    cfg!(target_arch = "aarch64")
+    cfg!(any(target_arch = "aarch64", target_feature = "relaxed-simd"))
 }
 
 /// Slowest first.
@@ -153,7 +153,7 @@ macro_rules! dispatch_sixteen {
             // SAFETY: `Kernels` is made only from the features that this processor reported.
             unsafe {
                 match $kernels.simd() {
-                    $crate::Simd::Baseline => $function::<[f32; 16]>($($arg),*),
+                    $crate::Simd::Baseline => $function::<$crate::sixteen::Baseline>($($arg),*),
                     $crate::Simd::Avx2 => avx2($($arg),*),
                     $crate::Simd::Avx512 => avx512($($arg),*),
                 }
@@ -162,8 +162,8 @@ macro_rules! dispatch_sixteen {
         #[cfg(not(target_arch = "x86_64"))]
         {
             let _ = $kernels;
-            // SAFETY: arrays need no instructions.
-            unsafe { $function::<[f32; 16]>($($arg),*) }
+            // SAFETY: the baseline needs nothing that has to be asked for.
+            unsafe { $function::<$crate::sixteen::Baseline>($($arg),*) }
         }
     }};
 }

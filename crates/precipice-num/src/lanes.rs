@@ -85,6 +85,81 @@ macro_rules! array {
 array!(f32, 4);
 array!(f64, 2);
 
+/// Of WebAssembly. The compiler makes registers of plain arrays too, but spills them in the larger tiles.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm {
+    use std::arch::wasm32::*;
+
+    use super::Lanes;
+
+    /// Rounded once where the build has the relaxed instruction; who loads such a build has tried whether its machine
+    /// rounds once. Without it every number by itself: right, and slow.
+    macro_rules! register {
+        ($t:ty, $width:literal, $splat:ident, $mul:ident, $add:ident, $fused:ident) => {
+            impl Lanes<$t> for v128 {
+                const WIDTH: usize = $width;
+                #[inline(always)]
+                unsafe fn splat(x: $t) -> Self {
+                    $splat(x)
+                }
+                #[inline(always)]
+                unsafe fn load(from: *const $t) -> Self {
+                    // SAFETY: the caller's promises, here and below; loads need no alignment.
+                    unsafe { v128_load(from.cast()) }
+                }
+                #[inline(always)]
+                unsafe fn store(self, to: *mut $t) {
+                    unsafe { v128_store(to.cast(), self) }
+                }
+                #[inline(always)]
+                unsafe fn load_part(from: *const $t, n: usize) -> Self {
+                    unsafe { Self::load(<[$t; $width]>::load_part(from, n).as_ptr()) }
+                }
+                #[inline(always)]
+                unsafe fn store_part(self, to: *mut $t, n: usize) {
+                    let mut all = [0.0; $width];
+                    unsafe {
+                        self.store(all.as_mut_ptr());
+                        all.store_part(to, n);
+                    }
+                }
+                #[inline(always)]
+                unsafe fn multiply_add<const FUSED: bool>(self, b: Self, c: Self) -> Self {
+                    if !FUSED {
+                        return $add($mul(self, b), c);
+                    }
+                    #[cfg(target_feature = "relaxed-simd")]
+                    return $fused(self, b, c);
+                    #[cfg(not(target_feature = "relaxed-simd"))]
+                    return {
+                        let array = |x: Self| {
+                            let mut all = [0.0; $width];
+                            unsafe { Lanes::<$t>::store(x, all.as_mut_ptr()) };
+                            all
+                        };
+                        unsafe { Self::load(array(self).multiply_add::<true>(array(b), array(c)).as_ptr()) }
+                    };
+                }
+            }
+        };
+    }
+    register!(f32, 4, f32x4_splat, f32x4_mul, f32x4_add, f32x4_relaxed_madd);
+    register!(f64, 2, f64x2_splat, f64x2_mul, f64x2_add, f64x2_relaxed_madd);
+}
+
+/// What every processor of the target has: registers where they need no asking for, else arrays.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod baseline {
+    pub(crate) type F32 = std::arch::wasm32::v128;
+    pub(crate) type F64 = std::arch::wasm32::v128;
+}
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod baseline {
+    pub(crate) type F32 = [f32; 4];
+    pub(crate) type F64 = [f64; 2];
+}
+pub(crate) use baseline::{F32 as BaselineF32, F64 as BaselineF64};
+
 #[cfg(target_arch = "x86_64")]
 macro_rules! register {
     ($t:ty, $register:ident, $width:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $mul:ident, $add:ident,

@@ -87,6 +87,72 @@ fn join(mut lanes: [f32; 16], of: impl Fn(f32, f32) -> f32) -> f32 {
     lanes[0]
 }
 
+/// Sixteen numbers of the baseline.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+pub(crate) type Baseline = [f32; 16];
+/// Sixteen numbers of the baseline.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) type Baseline = [std::arch::wasm32::v128; 4];
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm {
+    use std::arch::wasm32::*;
+
+    use super::{Sixteen, larger};
+
+    /// Joins sixteen numbers: the halves, quarters, pairs, then two.
+    macro_rules! join {
+        ($x:expr, $of:expr, $of_one:expr) => {{
+            let [a, b, c, d] = $x;
+            let four = $of($of(a, c), $of(b, d));
+            let two = $of(four, i32x4_shuffle::<2, 3, 2, 3>(four, four));
+            $of_one(f32x4_extract_lane::<0>(two), f32x4_extract_lane::<1>(two))
+        }};
+    }
+
+    /// a > b ? a : b, as the arrays have it.
+    #[inline(always)]
+    fn larger_of(a: v128, b: v128) -> v128 {
+        f32x4_pmax(b, a)
+    }
+
+    impl Sixteen for [v128; 4] {
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self {
+            [f32x4_splat(x); 4]
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller's promise, here and below; loads need no alignment.
+            std::array::from_fn(|i| unsafe { v128_load(from.add(4 * i).cast()) })
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            self.into_iter().enumerate().for_each(|(i, x)| unsafe { v128_store(to.add(4 * i).cast(), x) });
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            std::array::from_fn(|i| f32x4_add(self[i], other[i]))
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            std::array::from_fn(|i| f32x4_mul(self[i], other[i]))
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            std::array::from_fn(|i| larger_of(self[i], other[i]))
+        }
+        #[inline(always)]
+        unsafe fn total(self) -> f32 {
+            join!(self, f32x4_add, |a: f32, b: f32| a + b)
+        }
+        #[inline(always)]
+        unsafe fn largest(self) -> f32 {
+            join!(self, larger_of, larger)
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;

@@ -4,7 +4,7 @@
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
 use crate::kernels::Simd;
-use crate::lanes::{Lanes, Scalar};
+use crate::lanes::{BaselineF32, BaselineF64, Lanes, Scalar};
 
 /// The tallest tile of any level.
 pub(crate) const M_MAX: usize = 12;
@@ -35,8 +35,8 @@ macro_rules! level {
     };
 }
 pub(crate) struct Baseline;
-level!(Baseline, f32, [f32; 4]);
-level!(Baseline, f64, [f64; 2]);
+level!(Baseline, f32, BaselineF32);
+level!(Baseline, f64, BaselineF64);
 #[cfg(target_arch = "x86_64")]
 pub(crate) struct Avx2;
 #[cfg(target_arch = "x86_64")]

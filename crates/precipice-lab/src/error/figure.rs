@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "runs")]
 use precipice_figures::FigureError;
 
 /// Why there is no figure.
@@ -30,6 +31,7 @@ pub enum FigureProblem {
         why: String,
     },
     /// Data that make no figure.
+    #[cfg(feature = "runs")]
     #[error(transparent)]
     Data(#[from] FigureError),
     /// A file that is no figure's.

@@ -165,10 +165,12 @@ impl LabError {
         LabError::Spec { origin: excerpt(origin), problem }
     }
 
+    #[cfg(feature = "runs")]
     pub(crate) fn sweep(origin: &str, problem: SweepProblem) -> LabError {
         LabError::Sweep { origin: excerpt(origin), problem }
     }
 
+    #[cfg(feature = "runs")]
     pub(crate) fn figure(kind: &str, problem: impl Into<FigureProblem>) -> LabError {
         LabError::Figure { kind: kind.to_owned(), problem: problem.into() }
     }

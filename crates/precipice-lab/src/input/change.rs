@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+#[cfg(feature = "runs")]
 use super::fields::dotted;
 use crate::error::{LabError, SpecProblem, excerpt};
 
@@ -94,6 +95,7 @@ fn with_zeros(text: &str) -> String {
 }
 
 /// `KEY=V1,V2` or `KEY1,KEY2=[A1,B1],[A2,B2]`: the keys, and for each point their values.
+#[cfg(feature = "runs")]
 pub(crate) fn parse_axis(text: &str) -> Result<(Vec<String>, Vec<Vec<Value>>), String> {
     let expected = "expected KEY=V1,V2, or KEY1,KEY2=[A1,B1],[A2,B2] for fields that go together";
     let (keys, values) = split_key(text).ok_or(expected)?;
@@ -109,6 +111,7 @@ pub(crate) fn parse_axis(text: &str) -> Result<(Vec<String>, Vec<Vec<Value>>), S
 }
 
 /// The values of fields that go together, from a list with one for each.
+#[cfg(feature = "runs")]
 pub(crate) fn together(keys: &[String], value: Value) -> Result<Vec<Value>, String> {
     match (keys.len(), value) {
         (1, value) => Ok(vec![value]),
@@ -123,6 +126,7 @@ pub(crate) fn together(keys: &[String], value: Value) -> Result<Vec<Value>, Stri
 
 /// The parts between commas that are outside brackets and quotes; none where one of these is not closed. A word that is
 /// no key may hold an apostrophe: quotes count where a value begins, or inside brackets.
+#[cfg(feature = "runs")]
 fn split_commas(text: &str, are_keys: bool) -> Option<Vec<&str>> {
     let (mut parts, mut from, mut depth) = (Vec::new(), 0, 0_i32);
     let (mut quote, mut is_escaped, mut is_word) = (None, false, false);

@@ -62,17 +62,41 @@ pub(crate) fn load_with(name_or_path: &str, assignments: &[Assignment]) -> Resul
         Some((_, text)) => ((*text).to_owned(), None),
         None => (read(name_or_path)?, Path::new(name_or_path).parent().map(Path::to_owned)),
     };
-    let table = table_of(name_or_path, &text)?;
-    if is_sweep(&table) {
-        return Err(LabError::spec(name_or_path, SpecProblem::IsASweep { name: excerpt(name_or_path) }));
-    }
-    let mut spec = deserialize(name_or_path, &text, table.clone())?;
-    if !assignments.is_empty() {
-        spec = apply(table, assignments)?;
-    }
+    let mut spec = changed(name_or_path, &text, assignments)?;
     anchor_items(&mut spec, folder.as_deref(), assignments)?;
-    let spec = finish(name_or_path, spec)?;
-    spec.validate_use().map_err(|e| LabError::spec(name_or_path, e.into()))?;
+    usable(name_or_path, spec)
+}
+
+/// The spec of a text that was read elsewhere, with the changes, validated; `origin` is what errors call it. Where it
+/// takes items from a file, their path is left as it is.
+///
+/// # Errors
+/// As [`load`].
+///
+/// ```
+/// use precipice_lab::input::spec_file::{Changes, of_text, to_toml};
+/// let changes = Changes { seed: Some(3), ..Changes::default() };
+/// let spec = of_text("typed", "name = 'mine'\n[task.copying]\nn_labels = 16", &changes)?;
+/// assert_eq!((spec.facts().n_labels(), spec.seeds.init), (16, 3));
+/// assert!(of_text("typed", "name = 'mine'\n[task.copying]\nlabels = 16", &changes).is_err());
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub fn of_text(origin: &str, text: &str, changes: &Changes) -> Result<RunSpec, LabError> {
+    usable(origin, changed(origin, text, &changes.assignments()?)?)
+}
+
+fn changed(origin: &str, text: &str, assignments: &[Assignment]) -> Result<RunSpec, LabError> {
+    let table = table_of(origin, text)?;
+    if is_sweep(&table) {
+        return Err(LabError::spec(origin, SpecProblem::IsASweep { name: excerpt(origin) }));
+    }
+    let spec = deserialize(origin, text, table.clone())?;
+    if assignments.is_empty() { Ok(spec) } else { apply(table, assignments) }
+}
+
+fn usable(origin: &str, spec: RunSpec) -> Result<RunSpec, LabError> {
+    let spec = finish(origin, spec)?;
+    spec.validate_use().map_err(|e| LabError::spec(origin, e.into()))?;
     Ok(spec)
 }
 

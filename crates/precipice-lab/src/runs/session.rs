@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
-use precipice::measure::transition::Learned;
 use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::run::{Outcome, Run, RunError};
 use precipice::spec::RunSpec;
@@ -205,7 +204,7 @@ pub fn train_run(
         ended: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         seconds,
         steps_per_s,
-        outcome: reported(outcome, learned),
+        outcome: RunOutcome::of(outcome, learned),
         steps: run.step(),
         digest: run.state().params.digest(),
         final_row: writer.rows.last().map(manifest::columns_of).unwrap_or_default(),
@@ -222,18 +221,6 @@ pub fn train_run(
 
 fn report(writer: Writer, manifest: Manifest, figures: Vec<PathBuf>) -> Report {
     Report { run_dir: writer.run_dir, manifest, was_stored: false, warnings: writer.warnings, figures }
-}
-
-pub(super) fn reported(outcome: Outcome, learned: Learned) -> RunOutcome {
-    match (outcome, learned) {
-        (Outcome::Diverged { .. }, _) => RunOutcome::Diverged,
-        (Outcome::Stopped { .. }, _) => RunOutcome::Stopped,
-        (Outcome::Finished, Learned::Ic) => RunOutcome::Transition,
-        (Outcome::Finished, Learned::Lost) => RunOutcome::Lost,
-        (Outcome::Finished, Learned::None) => RunOutcome::None,
-        (Outcome::Finished, Learned::Iw) => RunOutcome::Iw,
-        (Outcome::Finished, Learned::Both) => RunOutcome::Both,
-    }
 }
 
 /// The stored result of a finished run, or the refusal to touch an unfinished one.

@@ -11,12 +11,12 @@ use precipice::train::{TrainState, Trainer};
 use precipice_num::{Arithmetic, Kernels};
 
 use super::memory;
-use super::session::{Both, reported, unwrap_record};
+use super::session::{Both, unwrap_record};
 use super::threads::Pool;
 use super::trainer::{Build, explained};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::{Manifest, RunDir, checkpoint, log, manifest};
+use crate::store::{Manifest, RunDir, RunOutcome, checkpoint, log, manifest};
 
 /// What a repetition of a run came to.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -111,7 +111,7 @@ fn difference_at_end(run: &Run, outcome: Outcome, stored: &Manifest, n_rows: usi
     let pairs = [
         ("the log has another number of rows", n_rows == n_stored),
         ("the final parameters", run.state().params.digest() == stored.digest && run.step() == stored.steps),
-        ("the outcome in the manifest", reported(outcome, learned) == stored.outcome),
+        ("the outcome in the manifest", RunOutcome::of(outcome, learned) == stored.outcome),
         ("the last row in the manifest", last == stored.final_row),
         ("the jump in the manifest", jump.map(Into::into) == stored.transition),
     ];

@@ -65,6 +65,11 @@ type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 /// # Errors
 /// If the system refuses; no partial file is left.
 pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str, log_check: &str) -> Result<(), LabError> {
+    atomic::write(&folder.join(file_name(trainer.state().step)), &to_bytes(trainer, spec_hash, log_check))
+}
+
+/// The bytes of that file.
+pub fn to_bytes(trainer: &Trainer, spec_hash: &str, log_check: &str) -> Vec<u8> {
     let state = trainer.state();
     let mut tensors = Tensors::new();
     push_params(&mut tensors, "", &state.params);
@@ -90,7 +95,6 @@ pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str, log_check: &str)
         ("arithmetic".to_owned(), trainer.model().kernels().arithmetic().name().to_owned()),
     ]);
     metadata.insert("checksum".to_owned(), checksum(&metadata, &tensors));
-    let path = folder.join(file_name(state.step));
     let views = tensors.iter().map(|(name, (dtype, shape, data))| {
         let view = TensorView::new(*dtype, shape.clone(), data).expect("shape and data agree");
         (name.as_str(), view)
@@ -98,8 +102,7 @@ pub fn write(folder: &Path, trainer: &Trainer, spec_hash: &str, log_check: &str)
     // One entry, because the library writes several in an order of its own at every call.
     let metadata = serde_json::to_string(&metadata).expect("strings are plain data");
     let metadata = HashMap::from([(METADATA.to_owned(), metadata)]);
-    let bytes = safetensors::serialize(views, Some(metadata)).expect("names and shapes are valid");
-    atomic::write(&path, &bytes)
+    safetensors::serialize(views, Some(metadata)).expect("names and shapes are valid")
 }
 
 /// Reads a checkpoint of the network with this layout.

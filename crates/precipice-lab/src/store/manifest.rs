@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use precipice::measure::Metric;
-use precipice::measure::transition::Transition;
+use precipice::measure::transition::{Learned, Transition};
 use precipice::record::Row;
+use precipice::run::Outcome;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -33,6 +34,21 @@ pub enum RunOutcome {
     Diverged,
     /// It was interrupted and can be resumed.
     Stopped,
+}
+
+impl RunOutcome {
+    /// Of a run that ended so, and what its rows say of it.
+    pub fn of(outcome: Outcome, learned: Learned) -> Self {
+        match (outcome, learned) {
+            (Outcome::Diverged { .. }, _) => RunOutcome::Diverged,
+            (Outcome::Stopped { .. }, _) => RunOutcome::Stopped,
+            (Outcome::Finished, Learned::Ic) => RunOutcome::Transition,
+            (Outcome::Finished, Learned::Lost) => RunOutcome::Lost,
+            (Outcome::Finished, Learned::None) => RunOutcome::None,
+            (Outcome::Finished, Learned::Iw) => RunOutcome::Iw,
+            (Outcome::Finished, Learned::Both) => RunOutcome::Both,
+        }
+    }
 }
 
 /// What is known of a run when it ends.
@@ -137,9 +153,13 @@ impl Manifest {
     /// # Errors
     /// If the system refuses.
     pub fn write(&self, path: &Path) -> Result<(), LabError> {
+        atomic::write(path, self.to_text().as_bytes())
+    }
+
+    /// The text of that file.
+    pub fn to_text(&self) -> String {
         let text = serde_json::to_string_pretty(self).expect("a manifest is plain data");
-        let (text, _) = seal::seal(&text, &self.spec_hash);
-        atomic::write(path, (text + "\n").as_bytes())
+        seal::seal(&text, &self.spec_hash).0 + "\n"
     }
 
     /// Reads the manifest of the run of a spec.

@@ -26,6 +26,7 @@ mod run_dir;
 pub mod seal;
 pub mod spec_text;
 mod standing;
+#[cfg(feature = "runs")]
 pub mod tables;
 
 pub use manifest::{Manifest, RunOutcome};
