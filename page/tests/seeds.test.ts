@@ -12,3 +12,9 @@ test("what is not said is 0, and seeds may differ", () => {
   expect(seed_of(["seeds.data = 2"])).toBeUndefined();
   expect(seed_of([...with_seed([], 1), "seeds.eval=4"])).toBeUndefined();
 });
+
+test("a button may leave some seeds alone", () => {
+  const changes = with_seed(["seeds.eval=9", "seeds.init=1"], 4, ["init", "data"]);
+  expect(changes).toEqual(["seeds.eval=9", "seeds.init=4", "seeds.data=4"]);
+  expect(seed_of(changes, ["init", "data"])).toBe(4);
+});

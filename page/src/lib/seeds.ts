@@ -1,19 +1,20 @@
-// Seeds as changes to a spec: the page has one number for all four.
+// Seeds as changes to a spec: the page has one number for all that a button changes.
 
-const NAMES = ["world", "init", "data", "eval"] as const;
-const is_seed = (change: string): boolean => /^\s*seeds\./.test(change);
+export const SEEDS = ["world", "init", "data", "eval"] as const;
+export type Seed = (typeof SEEDS)[number];
 
-/** The changes with all four seeds set to one number; seeds that stood there are dropped. */
-export function with_seed(changes: string[], seed: number): string[] {
-  return [...changes.filter((change) => !is_seed(change)), ...NAMES.map((name) => `seeds.${name}=${seed}`)];
+/** The changes with these seeds set to one number; what stood there for them is dropped. */
+export function with_seed(changes: string[], seed: number, names: readonly Seed[] = SEEDS): string[] {
+  const is_one = (change: string): boolean => names.some((name) => change.replace(/\s/g, "").startsWith(`seeds.${name}=`));
+  return [...changes.filter((change) => !is_one(change)), ...names.map((name) => `seeds.${name}=${seed}`)];
 }
 
-/** The number that all four seeds have; 0 where nothing is said, undefined where they differ. */
-export function seed_of(changes: string[]): number | undefined {
-  const of = (name: string): number => {
+/** The number that these seeds have; 0 where nothing is said, undefined where they differ. */
+export function seed_of(changes: string[], names: readonly Seed[] = SEEDS): number | undefined {
+  const of = (name: Seed): number => {
     const said = changes.findLast((change) => change.replace(/\s/g, "").startsWith(`seeds.${name}=`));
     return said === undefined ? 0 : Number(said.split("=")[1]);
   };
-  const [first = 0, ...others] = NAMES.map(of);
+  const [first = 0, ...others] = names.map(of);
   return others.every((seed) => seed === first) ? first : undefined;
 }

@@ -1,6 +1,6 @@
 // What the buttons of a run do, so that keys can do the same.
 
-import { seed_of, with_seed } from "../seeds";
+import { type Seed, seed_of, SEEDS, with_seed } from "../seeds";
 import type { RunView } from "../state/run.svelte";
 
 /** What is trained if nothing is trained yet. */
@@ -38,9 +38,9 @@ export async function rewind(run: RunView, beginning: Beginning): Promise<void> 
 }
 
 /** Other first weights, other data; goes on playing if it did. */
-export async function new_seed(run: RunView, beginning: Beginning, pace = 0): Promise<void> {
+export async function new_seed(run: RunView, beginning: Beginning, pace = 0, names: readonly Seed[] = SEEDS): Promise<void> {
   const was_playing = run.is_playing;
   const { spec, changes } = run.spec ? run : beginning;
-  await run.begin(spec, with_seed(changes, (seed_of(changes) ?? 0) + 1));
+  await run.begin(spec, with_seed(changes, (seed_of(changes, names) ?? 0) + 1, names));
   if (was_playing) run.play(undefined, pace);
 }
