@@ -35,3 +35,10 @@ export function viridis(share: number): [number, number, number] {
   const [a, b] = [VIRIDIS[i] as number[], VIRIDIS[i + 1] as number[]];
   return [0, 1, 2].map((c) => Math.round((a[c] as number) + ((b[c] as number) - (a[c] as number)) * (t - i))) as [number, number, number];
 }
+
+/** Black or white, whichever is read better on a color. */
+export function ink_on(color: [number, number, number]): "#000" | "#fff" {
+  const [r, g, b] = color.map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4)) as [number, number, number];
+  const luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  return (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) ? "#000" : "#fff";
+}

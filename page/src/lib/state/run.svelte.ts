@@ -66,6 +66,23 @@ export class RunView {
     this.see();
   }
 
+  /** Gives a shown run its engine: the spec's run, with the stored weights of its last step. */
+  async revive(spec: string, changes: string[], step: number, weights: Uint8Array): Promise<void> {
+    const engine = new Engine();
+    try {
+      await engine.begin(spec, changes);
+      await engine.restore(`step-${String(step).padStart(8, "0")}.safetensors`, weights);
+    } catch (error) {
+      engine.free();
+      throw error;
+    }
+    // Something may have been begun meanwhile.
+    if (this.engine || this.ended === undefined) return engine.free();
+    this.adopt(engine);
+    [this.spec, this.changes, this.stored, this.problem] = [spec, changes, undefined, ""];
+    this.see();
+  }
+
   /** Makes the run of a spec at step 0. The curve of the run before it stays as a ghost where it is of the same kind. */
   async begin(spec: string, changes: string[] = [], keep_ghost = true): Promise<void> {
     if (keep_ghost && this.rows.length > 1 && this.about) {
@@ -80,12 +97,7 @@ export class RunView {
     [this.transition, this.cursor, this.look, this.problem] = [null, undefined, undefined, ""];
     this.waiting_rows = [];
     const engine = new Engine();
-    this.engine = engine;
-    engine.on_news = (news) => engine === this.engine && this.hear(news);
-    engine.on_failure = (error) => {
-      if (engine !== this.engine) return;
-      [this.problem, this.engine, this.is_playing] = [error.message, undefined, false];
-    };
+    this.adopt(engine);
     try {
       this.about = await engine.begin(spec, changes);
       this.see();
@@ -95,6 +107,15 @@ export class RunView {
       engine.free();
       this.engine = undefined;
     }
+  }
+
+  private adopt(engine: Engine): void {
+    this.engine = engine;
+    engine.on_news = (news) => engine === this.engine && this.hear(news);
+    engine.on_failure = (error) => {
+      if (engine !== this.engine) return;
+      [this.problem, this.engine, this.is_playing] = [error.message, undefined, false];
+    };
   }
 
   private hear(news: Parameters<Engine["on_news"]>[0]): void {
@@ -183,6 +204,18 @@ export class RunView {
     this.engine?.items(this.set, sequence) ?? Promise.reject(new Error("nothing was trained yet"));
   look_with = (items: Float32Array): Promise<Look> =>
     this.engine?.look_with(this.shown, items, this.set, this.sequence) ?? Promise.reject(new Error("nothing was trained yet"));
+
+  /** What the network of a step makes of the context, with items of the page's own where they are given. */
+  look_at = (step: number, items?: Float32Array): Promise<Look> => {
+    if (!this.engine) return Promise.reject(new Error("nothing was trained yet"));
+    const { set, sequence } = this;
+    return items ? this.engine.look_with(step, items, set, sequence) : this.engine.look(step, set, sequence);
+  };
+  /** Steps that can be looked at, rising; the last is where training stands. */
+  kept = async (): Promise<number[]> => {
+    const kept = (await this.engine?.kept()) ?? [];
+    return kept.at(-1) === this.step ? kept : [...kept, this.step];
+  };
 
   free(): void {
     this.engine?.free();

@@ -1,0 +1,46 @@
+// What the buttons of a run do, so that keys can do the same.
+
+import { type Seed, seed_of, SEEDS, with_seed } from "../seeds";
+import type { RunView } from "../state/run.svelte";
+
+/** What is trained if nothing is trained yet. */
+export interface Beginning {
+  spec: string;
+  changes: string[];
+}
+
+/** Makes sure that there is a live run which has not ended. */
+async function ready(run: RunView, beginning: Beginning): Promise<void> {
+  if (!run.is_live) {
+    // A run that failed or was only shown has no worker.
+    const spec = run.spec || beginning.spec;
+    await run.begin(spec, run.spec ? run.changes : beginning.changes, false);
+  } else if (run.ended) await run.rewind();
+}
+
+/** Plays, or pauses; `pace` is steps a second at most, 0 for as fast as it goes. */
+export async function toggle(run: RunView, beginning: Beginning, pace = 0): Promise<void> {
+  if (run.is_playing) return run.pause();
+  await ready(run, beginning);
+  run.play(undefined, pace);
+}
+
+/** One step, or some. */
+export async function step(run: RunView, beginning: Beginning, steps = 1): Promise<void> {
+  await ready(run, beginning);
+  run.play(steps);
+}
+
+/** The same first weights, at step 0. */
+export async function rewind(run: RunView, beginning: Beginning): Promise<void> {
+  if (run.is_live) await run.rewind();
+  else await ready(run, beginning);
+}
+
+/** Other first weights, other data; goes on playing if it did. */
+export async function new_seed(run: RunView, beginning: Beginning, pace = 0, names: readonly Seed[] = SEEDS): Promise<void> {
+  const was_playing = run.is_playing;
+  const { spec, changes } = run.spec ? run : beginning;
+  await run.begin(spec, with_seed(changes, (seed_of(changes, names) ?? 0) + 1, names));
+  if (was_playing) run.play(undefined, pace);
+}
