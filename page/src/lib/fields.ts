@@ -12,22 +12,32 @@ export interface Field {
 /** Fields by table, `task.copying`, `model`, ..., in the reference's order. */
 export const FIELDS: Map<string, Field[]> = parse(text);
 
-/** Markdown tables `| field | default | meaning |` below headings that name tables of a spec. */
+/**
+ * Below headings that name tables of a spec: Markdown tables `| field | default | meaning |`, and sentences that begin
+ * with a field (`train.schedule`: ...) or list some (`world` (label vectors), ...).
+ */
 export function parse(markdown: string): Map<string, Field[]> {
   const all = new Map<string, Field[]>();
   let tables: string[] = [];
+  const add = (name: string, help: string): void => {
+    const named = tables.find((table) => name.startsWith(`${table}.`));
+    const table = named ?? (tables.length === 1 ? tables[0] : undefined);
+    if (!table) return;
+    const key = named ? name : `${table}.${name}`;
+    const list = all.get(table) ?? [];
+    // What is said of a part belongs to the field that it is a part of.
+    const whole = list.find((field) => key === field.key || key.startsWith(`${field.key}.`));
+    if (whole) whole.help += ` ${plain(`\`${name}\`: ${help}`)}`;
+    else list.push({ key, help: plain(help) });
+    all.set(table, list);
+  };
   for (const line of markdown.split("\n")) {
     if (line.startsWith("## ")) tables = [...line.matchAll(/`([^`]+)`/g)].map((match) => match[1] as string);
     const cells = /^\| (`[^|]+) \|(.*)\| (.*) \|$/.exec(line);
-    if (!cells || tables.length === 0) continue;
-    for (const [, name = ""] of (cells[1] as string).matchAll(/`([^`]+)`/g)) {
-      const table = tables.find((table) => name.startsWith(`${table}.`)) ?? (tables.length === 1 ? tables[0] : undefined);
-      if (!table) continue;
-      const key = name.startsWith(`${table}.`) ? name : `${table}.${name}`;
-      const list = all.get(table) ?? [];
-      list.push({ key, help: plain(cells[3] as string) });
-      all.set(table, list);
-    }
+    const sentence = /^`([\w.]+)`: (.*)$/.exec(line);
+    if (cells) for (const [, name = ""] of (cells[1] as string).matchAll(/`([^`]+)`/g)) add(name, cells[3] as string);
+    else if (sentence) add(sentence[1] as string, sentence[2] as string);
+    else if (/^`\w+` \(/.test(line)) for (const [, name = "", help = ""] of line.matchAll(/`(\w+)` \(([^)]*)\)/g)) add(name, help);
   }
   return all;
 }
