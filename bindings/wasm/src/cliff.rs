@@ -13,8 +13,10 @@ const SEPARATRIX_LENGTH: f64 = 40.0;
 /// Points of a flow at most: as many as a curve on a screen can show.
 const POINTS_MAX: usize = 400;
 
-fn context(n: usize, l: usize) -> Result<Context, String> {
-    Context::new(n, l).map_err(|e| e.to_string())
+/// N exemplars, L labels, and how much layer 2 prefers label tokens (beta_2), 0 in the formula of three parameters.
+fn context(n: usize, l: usize, label_strength: f64) -> Result<Context, String> {
+    let context = Context { label_strength, ..Context::new(n, l).map_err(|e| e.to_string())? };
+    context.checked().map_err(|e| e.to_string())
 }
 
 fn plane(context: Context, start: [f64; 3]) -> Result<Plane, String> {
@@ -26,9 +28,9 @@ fn plane(context: Context, start: [f64; 3]) -> Result<Plane, String> {
 /// # Errors
 /// If there is no such context or range.
 #[wasm_bindgen]
-pub fn cliff_surface(n: usize, l: usize, alpha: &[f64], xi: &[f64], points: usize) -> Result<Vec<f64>, JsError> {
+pub fn cliff_surface(n: usize, l: usize, label_strength: f64, alpha: &[f64], xi: &[f64], points: usize) -> Result<Vec<f64>, JsError> {
     let surface = || {
-        let plane = plane(context(n, l)?, [0.0; 3])?;
+        let plane = plane(context(n, l, label_strength)?, [0.0; 3])?;
         let axis = |range: &[f64]| match *range {
             [low, high] => Axis { low, high, n: points }.checked().map_err(|e| e.to_string()),
             _ => Err("a range has two ends".to_owned()),
@@ -43,12 +45,12 @@ pub fn cliff_surface(n: usize, l: usize, alpha: &[f64], xi: &[f64], points: usiz
 /// # Errors
 /// If there is no such context.
 #[wasm_bindgen]
-pub fn cliff_marks(n: usize, l: usize) -> Result<String, JsError> {
-    marks(n, l).map(|marks| marks.to_string()).map_err(thrown)
+pub fn cliff_marks(n: usize, l: usize, label_strength: f64) -> Result<String, JsError> {
+    marks(n, l, label_strength).map(|marks| marks.to_string()).map_err(thrown)
 }
 
-fn marks(n: usize, l: usize) -> Result<Value, String> {
-    let context = context(n, l)?;
+fn marks(n: usize, l: usize, label_strength: f64) -> Result<Value, String> {
+    let context = context(n, l, label_strength)?;
     let manifold = Manifold::through(context, [0.0; 3]);
     let place = |point: [f64; 3]| json!({ "point": point, "loss": context.loss(point) });
     // At L = N the origin is the saddle, and nothing leaves it.
@@ -70,10 +72,10 @@ fn marks(n: usize, l: usize) -> Result<Value, String> {
 /// # Errors
 /// If there is no such context, or the point is out of the theory's reach.
 #[wasm_bindgen]
-pub fn cliff_flow(n: usize, l: usize, start: &[f64]) -> Result<Vec<f64>, JsError> {
+pub fn cliff_flow(n: usize, l: usize, label_strength: f64, start: &[f64]) -> Result<Vec<f64>, JsError> {
     let followed = || {
         let point = <[f64; 3]>::try_from(start).map_err(|_| "a point has three numbers".to_owned())?;
-        let flow = flow(context(n, l)?, Start::at(point, UNTIL)).map_err(|e| e.to_string())?;
+        let flow = flow(context(n, l, label_strength)?, Start::at(point, UNTIL)).map_err(|e| e.to_string())?;
         let points = flow.points();
         let every = points.len().div_ceil(POINTS_MAX);
         let flat = |at: &FlowPoint| [&[at.t][..], &at.point, &[at.loss, at.p_correct]].concat();
@@ -89,8 +91,8 @@ pub fn cliff_flow(n: usize, l: usize, start: &[f64]) -> Result<Vec<f64>, JsError
 /// # Errors
 /// If there is no such context.
 #[wasm_bindgen]
-pub fn cliff_ball(n: usize, l: usize, alpha: f64, xi: f64, length: f64) -> Result<Vec<f64>, JsError> {
-    let line = || Ok::<_, String>(plane(context(n, l)?, [0.0; 3])?.flow_line([alpha, xi], length));
+pub fn cliff_ball(n: usize, l: usize, label_strength: f64, alpha: f64, xi: f64, length: f64) -> Result<Vec<f64>, JsError> {
+    let line = || Ok::<_, String>(plane(context(n, l, label_strength)?, [0.0; 3])?.flow_line([alpha, xi], length));
     line().map(|line| line.concat()).map_err(thrown)
 }
 
@@ -100,9 +102,9 @@ pub fn cliff_ball(n: usize, l: usize, alpha: f64, xi: f64, length: f64) -> Resul
 /// # Errors
 /// If there is no such context.
 #[wasm_bindgen]
-pub fn cliff_point(n: usize, l: usize, beta: f64, alpha: f64, xi: f64) -> Result<String, JsError> {
+pub fn cliff_point(n: usize, l: usize, label_strength: f64, beta: f64, alpha: f64, xi: f64) -> Result<String, JsError> {
     let said = || {
-        let context = context(n, l)?;
+        let context = context(n, l, label_strength)?;
         let beta = if beta.is_nan() { Manifold::through(context, [0.0; 3]).beta(alpha) } else { beta };
         let at = context.evaluate([beta, alpha, xi]);
         Ok::<_, String>(json!({
@@ -119,10 +121,10 @@ mod tests {
 
     #[test]
     fn fewer_labels_have_no_jump() {
-        let jumps = marks(8, 32).unwrap();
+        let jumps = marks(8, 32, 0.0).unwrap();
         assert!(jumps["t50"].as_f64().unwrap() > 0.0 && jumps["edge"]["t"].as_f64() < jumps["t50"].as_f64());
-        let stays = marks(8, 8).unwrap();
+        let stays = marks(8, 8, 0.0).unwrap();
         assert!(stays["t50"].is_null() && stays["edge"].is_null());
-        assert!(marks(8, 4).unwrap_err().contains("must be at least 8"));
+        assert!(marks(8, 4, 0.0).unwrap_err().contains("must be at least 8"));
     }
 }

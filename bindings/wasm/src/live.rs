@@ -8,7 +8,7 @@ use precipice::model::Description;
 use precipice::record::Row;
 use precipice::run::{Event, Outcome, Run};
 use precipice::spec::RunSpec;
-use precipice::task::Set;
+use precipice::task::{ItemBank, Set};
 use precipice::workers::Sequential;
 use precipice_lab::input::items;
 use precipice_lab::store::manifest::{Manifest, RunOutcome, StoredTransition, columns_of};
@@ -24,6 +24,7 @@ use crate::{look, spec, thrown};
 #[wasm_bindgen]
 pub struct Live {
     spec: RunSpec,
+    bank: Option<ItemBank>,
     run: Run,
     /// At a checkpoint, while someone looks at another step than the last.
     past: Option<Run>,
@@ -34,13 +35,18 @@ pub struct Live {
 #[wasm_bindgen]
 impl Live {
     /// A run at step 0. `arithmetic` is `fused` or `portable`, which decides bits; `changes` is a JSON list of
-    /// `key=value`.
+    /// `key=value`; `items` are the bytes of the file of items that the spec names, where it names one.
     ///
     /// # Errors
     /// As the command line says them.
     #[wasm_bindgen(constructor)]
-    pub fn new(name_or_toml: &str, changes: &str, arithmetic: &str) -> Result<Live, JsError> {
-        Self::of(name_or_toml, changes, arithmetic).map_err(thrown)
+    pub fn new(
+        name_or_toml: &str,
+        changes: &str,
+        arithmetic: &str,
+        items: Option<Vec<u8>>,
+    ) -> Result<Live, JsError> {
+        Self::of(name_or_toml, changes, arithmetic, items).map_err(thrown)
     }
 
     /// Makes up to so many steps: `row` where one was measured, `checkpoint` where one was kept, `paused`, or how the
@@ -177,14 +183,19 @@ impl Live {
 }
 
 impl Live {
-    fn of(name_or_toml: &str, changes: &str, arithmetic: &str) -> Result<Self, String> {
+    fn of(name_or_toml: &str, changes: &str, arithmetic: &str, items: Option<Vec<u8>>) -> Result<Self, String> {
         let mut spec = spec::read(name_or_toml, changes)?;
         let unknown = || format!("arithmetic {arithmetic:?}: expected \"fused\" or \"portable\"");
         let arithmetic = Arithmetic::from_name(arithmetic).ok_or_else(unknown)?;
-        let bank = items::load(&mut spec).map_err(|e| e.to_string())?;
-        let run = Run::new(&spec, bank, Kernels::with_arithmetic(arithmetic)).map_err(|e| e.to_string())?;
+        let bank = match items {
+            Some(bytes) => items::of_bytes(&mut spec, bytes),
+            None => items::load(&mut spec),
+        };
+        let bank = bank.map_err(|e| e.to_string())?;
+        let kernels = Kernels::with_arithmetic(arithmetic);
+        let run = Run::new(&spec, bank.clone(), kernels).map_err(|e| e.to_string())?;
         let archive = Archive::new(&spec);
-        Ok(Self { spec, run, past: None, archive, ended: None })
+        Ok(Self { spec, bank, run, past: None, archive, ended: None })
     }
 
     fn set(&self, index: usize) -> Set {
@@ -208,9 +219,8 @@ impl Live {
             let past = match self.past.take() {
                 Some(past) => past,
                 None => {
-                    let bank = items::load(&mut self.spec).map_err(|e| e.to_string())?;
                     let kernels = self.run.trainer().model().kernels();
-                    Run::new(&self.spec, bank, kernels).map_err(|e| e.to_string())?
+                    Run::new(&self.spec, self.bank.clone(), kernels).map_err(|e| e.to_string())?
                 }
             };
             let past = self.past.insert(past);
@@ -265,7 +275,7 @@ mod tests {
     const SHORT: &str = r#"["train.steps=40","eval.every=20","eval.sequences=64","probes.sequences=16"]"#;
 
     fn run(arithmetic: &str) -> Live {
-        let mut live = Live::of("copying-small", SHORT, arithmetic).unwrap();
+        let mut live = Live::of("copying-small", SHORT, arithmetic, None).unwrap();
         while !["finished", "diverged"].contains(&live.advance(7).as_str()) {}
         live
     }
@@ -299,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_past_is_seen_as_it_was() {
-        let mut early = Live::of("copying-small", SHORT, "portable").unwrap();
+        let mut early = Live::of("copying-small", SHORT, "portable", None).unwrap();
         let outputs = |live: &mut Live, step| {
             let set = live.set(0);
             serde_json::to_value(look::look(live.at(step).unwrap().trainer(), set, 3)).unwrap()

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use precipice::spec::{ItemsSpec, RunSpec};
 use precipice::task::ItemBank;
 
-use super::arrays::{self, Array};
+use super::arrays::{self, Array, Source};
 use crate::error::{ArrayProblem, ItemsProblem, LabError};
 
 /// Files that are part of the program.
 pub const BUILT_IN_PREFIX: &str = "builtin:";
+#[cfg(feature = "glyphs")]
 const HAN_GLYPHS: &[u8] = include_bytes!("../../../../data/han-glyphs.npz");
 
 /// Reads the items of a spec, if it takes them from a file, and writes their digest into the spec.
@@ -18,13 +19,26 @@ const HAN_GLYPHS: &[u8] = include_bytes!("../../../../data/han-glyphs.npz");
 /// # Errors
 /// Naming the file, and the shape that was expected.
 pub fn load(spec: &mut RunSpec) -> Result<Option<ItemBank>, LabError> {
+    load_from(spec, None)
+}
+
+/// The same of the bytes of that file, for programs that have no disk.
+///
+/// # Errors
+/// As [`load`].
+pub fn of_bytes(spec: &mut RunSpec, bytes: Vec<u8>) -> Result<Option<ItemBank>, LabError> {
+    load_from(spec, Some(bytes))
+}
+
+fn load_from(spec: &mut RunSpec, bytes: Option<Vec<u8>>) -> Result<Option<ItemBank>, LabError> {
     let Some(items) = spec.task.family_mut().items_mut() else { return Ok(None) };
     let error = |problem: ItemsProblem| LabError::Items { path: items.file.clone(), problem };
     let accept = |shape: &[usize]| match shape {
         [_, _, _] => Ok(()),
         _ => Err(ItemsProblem::Shape { array: items.array.clone(), shape: shape.to_vec() }),
     };
-    let array = read_array(items, &items.array, accept, |value| value as f32).map_err(error)?;
+    let source = bytes.map_or_else(|| source(items), |bytes| Ok(arrays::in_memory(bytes))).map_err(error)?;
+    let array = read_array(source, items, &items.array, accept, |value| value as f32).map_err(error)?;
     let digest = digest(&array);
     if let Some(expected) = items.digest.as_ref().filter(|expected| **expected != digest) {
         return Err(error(ItemsProblem::OtherContent { found: digest, expected: expected.clone() }));
@@ -67,8 +81,8 @@ pub fn thumbnails(items: &ItemsSpec) -> Result<([usize; 4], Vec<u8>), LabError> 
         ItemsProblem::Array { problem, .. } => ItemsProblem::NoThumbnails { problem },
         other => other,
     };
-    let read = read_array(items, "thumbnails", accept, |value| value as u8);
-    let array = read.map_err(|problem| error(of_pictures(problem)))?;
+    let read = |source| read_array(source, items, "thumbnails", accept, |value| value as u8);
+    let array = source(items).and_then(read).map_err(|problem| error(of_pictures(problem)))?;
     let shape = <[usize; 4]>::try_from(&array.shape[..]).expect("the shape was looked at");
     Ok((shape, array.values))
 }
@@ -90,7 +104,7 @@ fn size(items: &ItemsSpec, name: &str) -> Result<f64, ItemsProblem> {
         n = shape.iter().map(|&size| size as f64).product();
         Err(ItemsProblem::Shape { array: name.to_owned(), shape: shape.to_vec() })
     };
-    match read_array(items, name, look, |value| value) {
+    match read_array(source(items)?, items, name, look, |value| value) {
         Err(ItemsProblem::Shape { .. }) => Ok(n),
         other => other.map(|_| n),
     }
@@ -108,20 +122,26 @@ fn digest(array: &Array<f32>) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
+/// The file that a spec names.
+fn source(items: &ItemsSpec) -> Result<Box<dyn Source>, ItemsProblem> {
+    match items.file.strip_prefix(BUILT_IN_PREFIX) {
+        #[cfg(feature = "glyphs")]
+        Some("han-glyphs") => Ok(arrays::in_memory(HAN_GLYPHS)),
+        Some(name) => {
+            let there_is = if cfg!(feature = "glyphs") { "builtin:han-glyphs" } else { "none here" };
+            Err(ItemsProblem::UnknownBuiltIn { name: name.to_owned(), there_is })
+        }
+        None => Ok(arrays::open(Path::new(&items.file))?),
+    }
+}
+
 fn read_array<T: Clone>(
+    source: Box<dyn Source>,
     items: &ItemsSpec,
     name: &str,
     accept: impl FnOnce(&[usize]) -> Result<(), ItemsProblem>,
     convert: impl Fn(f64) -> T,
 ) -> Result<Array<T>, ItemsProblem> {
-    let source = match items.file.strip_prefix(BUILT_IN_PREFIX) {
-        Some("han-glyphs") => arrays::built_in(HAN_GLYPHS),
-        Some(name) => {
-            let there_is = "builtin:han-glyphs";
-            return Err(ItemsProblem::UnknownBuiltIn { name: name.to_owned(), there_is });
-        }
-        None => arrays::open(Path::new(&items.file))?,
-    };
     let extension = items.file.rsplit('.').next().unwrap_or_default();
     arrays::read(source, extension, name, |shape| accept(shape).map_err(Rejected::Items), convert).map_err(
         |e| match e {

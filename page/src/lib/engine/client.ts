@@ -6,6 +6,9 @@ import type { About, BuiltIn, Look, Marks, Message, Place, Request, Resolved, Ro
 type Pending = { resolve: (value: never) => void; reject: (error: Error) => void };
 type News = Extract<Message, { row: Row } | { at: number } | { ended: string }>;
 
+/** N exemplars, L labels, and beta_2: how much the formula's layer 2 prefers labels. */
+export type Size = [n: number, l: number, beta_2: number];
+
 /** One worker and its instance of the engine. */
 export class Engine {
   arithmetic: Arithmetic = "fused";
@@ -65,19 +68,21 @@ export class Engine {
 
   specs = (): Promise<BuiltIn[]> => this.call("specs");
   resolve = (spec: string, changes: string[] = []): Promise<Resolved> => this.call("resolve", spec, changes);
-  /** Loss over alpha (rows) and xi (columns), points x points. */
-  surface = (n: number, l: number, alpha: number[], xi: number[], points: number): Promise<Float64Array> =>
-    this.call("surface", n, l, alpha, xi, points);
-  marks = (n: number, l: number): Promise<Marks> => this.call("marks", n, l);
+  /** Loss over alpha (rows) and xi (columns), points x points; beta_2 is 0 in the formula of three parameters. */
+  surface = (size: Size, alpha: number[], xi: number[], points: number): Promise<Float64Array> =>
+    this.call("surface", ...size, alpha, xi, points);
+  marks = (size: Size): Promise<Marks> => this.call("marks", ...size);
   /** Flat [t, beta, alpha, xi, loss, p(correct)]. */
-  flow = (n: number, l: number, start: number[]): Promise<Float64Array> => this.call("flow", n, l, start);
+  flow = (size: Size, start: number[]): Promise<Float64Array> => this.call("flow", ...size, start);
   /** Flat [alpha, xi] of the line of descent. */
-  ball = (n: number, l: number, alpha: number, xi: number, length: number): Promise<Float64Array> =>
-    this.call("ball", n, l, alpha, xi, length);
-  point = (n: number, l: number, beta: number, alpha: number, xi: number): Promise<Place & Record<string, number>> =>
-    this.call("point", n, l, beta, alpha, xi);
-  begin = (spec: string, changes: string[], arithmetic?: Arithmetic): Promise<About> =>
-    this.ready.then(() => this.call("begin", spec, changes, arithmetic ?? this.arithmetic));
+  ball = (size: Size, alpha: number, xi: number, length: number): Promise<Float64Array> =>
+    this.call("ball", ...size, alpha, xi, length);
+  /** With beta as it is on the flow from the origin where it is NaN. */
+  point = (size: Size, beta: number, alpha: number, xi: number): Promise<Place & Record<string, number>> =>
+    this.call("point", ...size, beta, alpha, xi);
+  /** `items`: the bytes of the file that the spec names. */
+  begin = (spec: string, changes: string[], items?: Uint8Array, arithmetic?: Arithmetic): Promise<About> =>
+    this.ready.then(() => this.call("begin", spec, changes, arithmetic ?? this.arithmetic, items));
   /** As many steps, or to the end; at most so many a second. */
   play = (steps?: number, pace = 0): Promise<void> => this.call("play", steps, pace);
   pause = (): Promise<void> => this.call("pause");

@@ -88,20 +88,21 @@ const methods = {
   },
   specs: () => JSON.parse(engine.specs()),
   resolve: (spec: string, changes: string[]) => JSON.parse(engine.resolve(spec, JSON.stringify(changes))),
-  surface: (n: number, l: number, alpha: number[], xi: number[], points: number) =>
-    engine.cliff_surface(n, l, new Float64Array(alpha), new Float64Array(xi), points),
-  marks: (n: number, l: number) => JSON.parse(engine.cliff_marks(n, l)),
-  flow: (n: number, l: number, start: number[]) => engine.cliff_flow(n, l, new Float64Array(start)),
-  ball: (n: number, l: number, alpha: number, xi: number, length: number) =>
-    engine.cliff_ball(n, l, alpha, xi, length),
-  point: (n: number, l: number, beta: number, alpha: number, xi: number) =>
-    JSON.parse(engine.cliff_point(n, l, beta, alpha, xi)),
+  surface: (n: number, l: number, beta_2: number, alpha: number[], xi: number[], points: number) =>
+    engine.cliff_surface(n, l, beta_2, new Float64Array(alpha), new Float64Array(xi), points),
+  marks: (n: number, l: number, beta_2: number) => JSON.parse(engine.cliff_marks(n, l, beta_2)),
+  flow: (n: number, l: number, beta_2: number, start: number[]) =>
+    engine.cliff_flow(n, l, beta_2, new Float64Array(start)),
+  ball: (n: number, l: number, beta_2: number, alpha: number, xi: number, length: number) =>
+    engine.cliff_ball(n, l, beta_2, alpha, xi, length),
+  point: (n: number, l: number, beta_2: number, beta: number, alpha: number, xi: number) =>
+    JSON.parse(engine.cliff_point(n, l, beta_2, beta, alpha, xi)),
   /** Begins a run and measures its first row. */
-  begin(spec: string, changes: string[], arithmetic: string) {
+  begin(spec: string, changes: string[], arithmetic: string, items?: Uint8Array) {
     stop();
     live?.free();
     live = undefined;
-    live = new engine.Live(spec, JSON.stringify(changes), arithmetic);
+    live = new engine.Live(spec, JSON.stringify(changes), arithmetic, items);
     has_ended = false;
     began = Date.now();
     const about = JSON.parse(live.about());

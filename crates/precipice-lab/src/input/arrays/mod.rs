@@ -41,8 +41,8 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn Source>, FileProblem> {
     Ok(Box::new(BufReader::with_capacity(1 << 16, file::open(path)?.0)))
 }
 
-/// Bytes that are part of the program.
-pub(crate) fn built_in(bytes: &'static [u8]) -> Box<dyn Source> {
+/// The bytes of a file that are there already.
+pub(crate) fn in_memory(bytes: impl AsRef<[u8]> + 'static) -> Box<dyn Source> {
     Box::new(Cursor::new(bytes))
 }
 
