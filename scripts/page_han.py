@@ -1,17 +1,21 @@
-"""Writes what the page's section on characters needs: page/public/data/han-map.json, han-pictures.json, han-small.json.
+"""Writes what the page's section on characters needs, into page/public/data.
 
-The network `han-small` reads 63 features of a character, not its picture, and the program that made them from type is
-not needed to run anything. For characters that a reader draws, a ridge regression from the thumbnails to the features
-stands in. It is fitted on the classes that the spec trains on and tested on the 128 that it holds out; every number
-that the page states about it is computed here and stands in han-map.json.
+The bank of items, data/han-glyphs.npz, is too large for a page. A part of it, 384 characters to train on and the 128
+that `han-small` holds out, becomes han-items.npz, in whole numbers to be divided by their length. `han-small` on it is
+trained once, and its last weights, curves and first contexts are shown before anything is computed.
 
-Run by hand when the bank of items, `han-small` or the format changes; nothing else calls it:
+The network reads 63 features of a character, not its picture, and the program that made them from type is not needed to
+run anything. For characters that a reader draws, a ridge regression from the thumbnails to the features stands in. It is
+fitted on the 1,536 classes that are not held out and tested on the 128 that are; every number that the page states about
+it is computed here and stands in han-map.json.
 
-    precipice run han-small --out /tmp/han-small
-    precipice export /tmp/han-small --to npz --contexts --on ic --sequences 96 --step 0,3000 -o /tmp/han-contexts.npz
-    python3 scripts/page_han.py /tmp/han-small /tmp/han-contexts.npz
+Run by hand when the bank of items, `han-small` or the format changes; nothing else calls it. numpy only.
 
-The last checkpoint becomes page/public/data/han-small.safetensors. numpy only.
+    python3 scripts/page_han.py items
+    precipice run han-small --out /tmp/han -s task.copying.items.normalize=true \\
+        -s task.copying.items.file=page/public/data/han-items.npz
+    precipice export /tmp/han --to npz --contexts --on ic --sequences 96 --step 0,3000 -o /tmp/han-contexts.npz
+    python3 scripts/page_han.py page /tmp/han /tmp/han-contexts.npz
 """
 
 import base64
@@ -24,7 +28,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "page/public/data"
-N_HELD_OUT = 128
+N_HELD_OUT, N_TRAINED = 128, 384
 N_INSTANCES = 12
 PENALTY = 100.0
 # Typefaces that a reader can choose from, and how many characters.
@@ -136,8 +140,18 @@ def write(name, value):
     print(f"{name}: {len(text) / 1000:.1f} kB")
 
 
-def main(run, contexts):
-    bank = np.load(ROOT / "data/han-glyphs.npz")
+def write_items(bank):
+    """Some classes to train on, evenly chosen, and those that are held out, as int8 [classes, instances, 63]."""
+    features = bank["items"].astype(np.float32)
+    first = len(features) - N_HELD_OUT
+    chosen = np.linspace(0, first - 1, N_TRAINED).round().astype(int)
+    part = np.concatenate([features[chosen], features[first:]])
+    numbers = np.round(127 * part / np.abs(part).max(-1, keepdims=True)).astype(np.int8)
+    OUT.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(OUT / "han-items.npz", items=numbers)
+
+
+def write_map(bank):
     pictures, features = bank["thumbnails"].reshape(-1, N_INSTANCES, 576) / 255, bank["items"].astype(np.float64)
     weights, bias = fit(pictures[:-N_HELD_OUT], features[:-N_HELD_OUT])
     scales = np.abs(weights).max(1) / 127
@@ -145,31 +159,42 @@ def main(run, contexts):
     # What is tested is what is written.
     numbers = tested(rounded * scales[:, None], bias, pictures[-N_HELD_OUT:], features[-N_HELD_OUT:])
     print(numbers)
-    OUT.mkdir(parents=True, exist_ok=True)
     write("han-map.json", {
         "weights": base64.b64encode(rounded.tobytes()).decode(),
         "scales": [float(f"{scale:.6g}") for scale in scales],
         "bias": [float(f"{b:.6g}") for b in bias],
         "numbers": numbers,
     })
-    n_classes = len(features)
-    first = n_classes - N_HELD_OUT
-    listed = [first + k * N_HELD_OUT // N_LISTED for k in range(N_LISTED)]
-    choices = [[k * N_INSTANCES + t for t in TYPEFACES] for k in listed]
+
+
+def write_pictures(bank, contexts):
+    """Pictures of all items of the contexts and of those that can be chosen, by their row in han-items.npz."""
+    held_out = bank["thumbnails"][-N_HELD_OUT:].reshape(-1, 576)
+    first = N_TRAINED * N_INSTANCES
+    choices = [
+        [first + (k * N_HELD_OUT // N_LISTED) * N_INSTANCES + typeface for typeface in TYPEFACES] for k in range(N_LISTED)
+    ]
     ids = sorted({int(i) for i in contexts["item_ids"].ravel()} | {i for choice in choices for i in choice})
-    flat = bank["thumbnails"].reshape(-1, 576)
     write("han-pictures.json", {
         "n_contexts": len(contexts["item_ids"]),
         "ids": ids,
-        "pixels": packed(flat[ids]),
-        "characters": "".join(chr(c) for c in bank["characters"][first:]),
-        "first_class": first,
+        "pixels": packed(held_out[np.array(ids) - first]),
+        "characters": "".join(chr(c) for c in bank["characters"][-N_HELD_OUT:]),
+        "first_class": N_TRAINED,
         "choices": choices,
     })
+
+
+def main(command, *paths):
+    bank = np.load(ROOT / "data/han-glyphs.npz")
+    if command == "items":
+        return write_items(bank)
+    run, contexts = Path(paths[0]), np.load(paths[1])
+    write_map(bank)
+    write_pictures(bank, contexts)
     write("han-small.json", stored_run(run, contexts))
-    last = run / f"checkpoints/step-{contexts['steps'][-1]:08}.safetensors"
-    shutil.copy(last, OUT / "han-small.safetensors")
+    shutil.copy(run / f"checkpoints/step-{contexts['steps'][-1]:08}.safetensors", OUT / "han-small.safetensors")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), np.load(sys.argv[2]))
+    main(*sys.argv[1:])

@@ -53,6 +53,8 @@ export class RunView {
   private frame = 0;
   spec = "";
   changes: string[] = [];
+  /** Bytes of the file of items that the spec names, where it names one. */
+  items_file: Uint8Array | undefined;
 
   get is_live(): boolean {
     return this.engine !== undefined;
@@ -70,7 +72,7 @@ export class RunView {
   async revive(spec: string, changes: string[], step: number, weights: Uint8Array): Promise<void> {
     const engine = new Engine();
     try {
-      await engine.begin(spec, changes);
+      await engine.begin(spec, changes, this.items_file);
       await engine.restore(`step-${String(step).padStart(8, "0")}.safetensors`, weights);
     } catch (error) {
       engine.free();
@@ -99,7 +101,7 @@ export class RunView {
     const engine = new Engine();
     this.adopt(engine);
     try {
-      this.about = await engine.begin(spec, changes);
+      this.about = await engine.begin(spec, changes, this.items_file);
       this.see();
     } catch (error) {
       if (engine !== this.engine) return;
