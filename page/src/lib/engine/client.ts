@@ -80,6 +80,8 @@ export class Engine {
   /** With beta as it is on the flow from the origin where it is NaN. */
   point = (size: Size, beta: number, alpha: number, xi: number): Promise<Place & Record<string, number>> =>
     this.call("point", ...size, beta, alpha, xi);
+  /** A run that has measured nothing, for `restore`. */
+  open = (spec: string, changes: string[]): Promise<About> => this.ready.then(() => this.call("open", spec, changes, this.arithmetic));
   /** `items`: the bytes of the file that the spec names. */
   begin = (spec: string, changes: string[], items?: Uint8Array, arithmetic?: Arithmetic): Promise<About> =>
     this.ready.then(() => this.call("begin", spec, changes, arithmetic ?? this.arithmetic, items));

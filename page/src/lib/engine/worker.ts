@@ -97,15 +97,20 @@ const methods = {
     engine.cliff_ball(n, l, beta_2, alpha, xi, length),
   point: (n: number, l: number, beta_2: number, beta: number, alpha: number, xi: number) =>
     JSON.parse(engine.cliff_point(n, l, beta_2, beta, alpha, xi)),
-  /** Begins a run and measures its first row. */
-  begin(spec: string, changes: string[], arithmetic: string, items?: Uint8Array) {
+  /** Makes a run without measuring anything, for stored weights to be put into it. */
+  open(spec: string, changes: string[], arithmetic: string, items?: Uint8Array) {
     stop();
     live?.free();
     live = undefined;
     live = new engine.Live(spec, JSON.stringify(changes), arithmetic, items);
     has_ended = false;
     began = Date.now();
-    const about = JSON.parse(live.about());
+    return JSON.parse(live.about());
+  },
+  /** Begins a run and measures its first row. */
+  begin(spec: string, changes: string[], arithmetic: string, items?: Uint8Array) {
+    const about = methods.open(spec, changes, arithmetic, items);
+    const live = run();
     while (live.advance(0) !== "paused") tell_row(live);
     post({ at: 0, loss: NaN, kept: true, rate: 0 });
     return about;
