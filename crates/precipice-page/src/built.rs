@@ -54,7 +54,9 @@ pub fn is_hashed(name: &str) -> bool {
     let Some((rest, hash)) = stem.and_then(|stem| stem.split_at_checked(stem.len().checked_sub(8)?)) else {
         return false;
     };
-    rest.ends_with(b"-") && hash.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    // A word is no hash.
+    let is_word = hash.iter().all(u8::is_ascii_lowercase);
+    rest.ends_with(b"-") && !is_word && hash.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// What a browser takes a file for.
@@ -91,12 +93,18 @@ mod tests {
 
     #[test]
     fn names_with_a_hash_are_known() {
-        for name in ["assets/index-DiwrgTda.js", "assets/a-b_c-d12.css", "assets/latin-400-normal-C4-_abcd.woff2"] {
+        for name in ["assets/index-DiwrgTda.js", "assets/index-b_c-d12x.css", "assets/latin-400-normal-C4-_abcd.woff2"]
+        {
             assert!(is_hashed(name), "{name}");
         }
-        for name in
-            ["index.html", "assets/index.js", "assets/-short.js", "data/band-DiwrgTda.json", "assets/indexDiwrgTda.js"]
-        {
+        for name in [
+            "index.html",
+            "assets/index.js",
+            "assets/-short.js",
+            "assets/font-variable.woff2",
+            "data/band-DiwrgTda.json",
+            "assets/indexDiwrgTda.js",
+        ] {
             assert!(!is_hashed(name), "{name}");
         }
     }
