@@ -18,7 +18,7 @@ impl Stream {
     fn open(served: &Served, path: &str, header: &str) -> Self {
         let mut stream = served.connect();
         let head = served.head(&format!("/api/rows?path={path}"));
-        stream.write_all(format!("{head}{header}\r\n\r\n").as_bytes()).unwrap();
+        stream.write_all(format!("{head}{header}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
         let mut stream = Self(BufReader::new(stream));
         let head: Vec<String> = std::iter::from_fn(|| stream.line()).take_while(|line| !line.is_empty()).collect();
         assert!(head[0].contains(" 200 ") && head.contains(&"content-type: text/event-stream".to_owned()), "{head:?}");
