@@ -117,7 +117,8 @@ async fn other(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) 
         let text = "no such question; there are /api/runs, /api/run, /api/rows, /api/checkpoint and /api/sweep";
         return Err(Refusal::new(StatusCode::NOT_FOUND, text));
     }
-    work(shared, move |shared| Ok(shared.files.answer(uri.path(), &headers))).await
+    // The page is there while all who read from the disk are at work.
+    apart(move || Ok(shared.files.answer(uri.path(), &headers))).await
 }
 
 fn query<T>(asked: Asked<T>, expected: &str) -> Result<T, Refusal> {
@@ -125,20 +126,25 @@ fn query<T>(asked: Asked<T>, expected: &str) -> Result<T, Refusal> {
     asked.map(|Query(asked)| asked).map_err(wrong)
 }
 
-/// Does what may wait for the disk on a thread of its own.
+/// Does what may wait for the disk, not too much of it at a time.
 async fn work<T: Send + 'static>(
     shared: Arc<Shared>,
     work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let fault =
-        || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of the program; please report what was asked");
-    let permit = shared.readers.clone().acquire_owned().await.map_err(|_| fault())?;
-    let done = spawn_blocking(move || {
+    // Never closed, so that it is always to be had.
+    let permit = shared.readers.clone().acquire_owned().await;
+    apart(move || {
         // Held until the work is done, though nobody may wait for it any more.
         let _permit = permit;
         work(&shared)
-    });
-    done.await.map_err(|_| fault())?
+    })
+    .await
+}
+
+/// Does it on a thread of its own. What fails there is a fault, and no end of the server.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    let text = "a fault of the program; please report what was asked";
+    spawn_blocking(work).await.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text))?
 }
 
 fn json_of(value: &impl Serialize) -> Answer {

@@ -27,10 +27,13 @@ use crate::walk::{in_parallel, lock, take};
 #[derive(Debug, Default)]
 pub struct Members {
     /// By folder of the sweep.
-    counted: Mutex<HashMap<PathBuf, HashMap<PathBuf, (Look, Counted)>>>,
+    counted: Mutex<HashMap<PathBuf, Known<Counted>>>,
     /// Of the sweep that was opened last.
-    opened: Mutex<(PathBuf, HashMap<PathBuf, (Look, Arc<Opened>)>)>,
+    opened: Mutex<(PathBuf, Known<Arc<Opened>>)>,
 }
+
+/// What was read of runs, by their folders, and how their files looked then.
+type Known<T> = HashMap<PathBuf, (Look, T)>;
 
 /// What a list counts of a run.
 #[derive(Clone, Debug)]
@@ -169,12 +172,7 @@ impl Members {
 }
 
 /// Whether a run has ended, and what a list says of it.
-fn count(
-    root: &Path,
-    run_dir: &RunDir,
-    known: &HashMap<PathBuf, (Look, Counted)>,
-    limits: &Limits,
-) -> (Option<Look>, Counted) {
+fn count(root: &Path, run_dir: &RunDir, known: &Known<Counted>, limits: &Limits) -> (Option<Look>, Counted) {
     let count = |look: &Look| -> Result<Counted, LabError> {
         if !look.has_ended() {
             return Ok(Counted::NotEnded);
@@ -203,7 +201,7 @@ fn count(
 fn open(
     root: &Path,
     run_dir: &RunDir,
-    known: &HashMap<PathBuf, (Look, Arc<Opened>)>,
+    known: &Known<Arc<Opened>>,
     limits: &Limits,
     left: &AtomicU64,
 ) -> Result<Option<(Look, Arc<Opened>)>, LabError> {
@@ -224,7 +222,7 @@ fn open(
     Ok(Some((look, Arc::new(Opened { spec, manifest, curve }))))
 }
 
-fn said(root: &Path, folder: &Path, stored: StoredSweep, kept: &HashMap<PathBuf, (Look, Arc<Opened>)>) -> SweepSaid {
+fn said(root: &Path, folder: &Path, stored: StoredSweep, kept: &Known<Arc<Opened>>) -> SweepSaid {
     let StoredSweep { name, axes, ended, others } = stored;
     let of_ended = |row: SweepRow| {
         let run_dir = Path::new(&row.run_dir);

@@ -26,7 +26,7 @@ pub struct RunSaid {
     spec_hash: String,
     spec: RunSpec,
     toml: String,
-    /// Arithmetic, version, seconds and the like stand in the manifest, which an unfinished run has not.
+    /// Null of a run that has not ended, as the next.
     digest: Option<String>,
     arithmetic: Option<String>,
     columns: Vec<ColumnSaid>,

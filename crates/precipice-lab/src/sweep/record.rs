@@ -208,6 +208,22 @@ mod tests {
     }
 
     #[test]
+    fn a_record_names_what_lies_in_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |run: &str| {
+            let planned = Planned { run: run.to_owned(), swept: Map::new(), seed: 0 };
+            let text =
+                serde_json::to_string_pretty(&Record { format: spec_text::FORMAT, runs: vec![planned] }).unwrap();
+            std::fs::write(folder.path().join(FILE), seal::seal(&text, "").0 + "\n").unwrap();
+            Record::read(folder.path())
+        };
+        assert_eq!(read("copying-0123").unwrap().n_runs(), 1);
+        for outside in ["", ".", "..", "../copying-0123", "/copying-0123", "a/b", "a/"] {
+            assert!(read(outside).unwrap_err().is_damage(), "{outside:?}");
+        }
+    }
+
+    #[test]
     fn tables_of_others_are_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("runs.parquet"), "mine").unwrap();
