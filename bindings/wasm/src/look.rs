@@ -1,6 +1,7 @@
 //! One context, and what the network makes of it: where every token looks, and what is answered.
 
-use precipice::measure::ablations::{Ablations, column_of};
+use precipice::measure::ablations::column_of;
+use precipice::measure::inside::Inside;
 use precipice::measure::{Probe, Row};
 use precipice::model::{Reads, Trace};
 use precipice::sequence::Batch;
@@ -63,7 +64,7 @@ fn context(trainer: &Trainer, set: Set, sequence: usize) -> Batch {
 fn look_at(trainer: &Trainer, batch: &Batch) -> Look {
     let model = trainer.model();
     let mut trace: Trace<f32> = model.trace(1, Reads::All);
-    model.forward(&trainer.state().params, batch, &mut trace, None);
+    model.forward(&trainer.state().params, batch, &mut trace);
     let t = batch.n_tokens();
     let heads = |pattern: &[f32]| pattern.chunks_exact(t * t).map(<[f32]>::to_vec).collect();
     let are_labels = batch.targets().are_labels();
@@ -83,10 +84,13 @@ fn look_at(trainer: &Trainer, batch: &Batch) -> Look {
 
 /// Accuracy on the probes' contexts with one head silenced; none where nothing has a label.
 pub(crate) fn without_head(spec: &RunSpec, trainer: &Trainer, layer: usize, head: usize) -> Option<f64> {
+    if !trainer.task().facts().targets.are_labels() {
+        return None;
+    }
     let ablation = AblationSpec { layer, head, mode: AblationMode::Zero };
     let mut probes = spec.probes.clone();
     probes.ablations = vec![ablation.clone()];
     let mut row = Row::default();
-    Ablations::new(trainer, &probes).measure(trainer, &Sequential, &mut row);
-    Some(row.get(&column_of(&ablation))).filter(|accuracy| accuracy.is_finite())
+    Inside::new(trainer, &probes).measure(trainer, &Sequential, &mut row);
+    Some(row.get(&column_of(&ablation)))
 }
