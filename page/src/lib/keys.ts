@@ -25,15 +25,16 @@ function is_taken(event: KeyboardEvent): boolean {
   return event.key === " " && /^(BUTTON|A|SUMMARY)$/.test(target.tagName);
 }
 
-addEventListener("keydown", (event) => {
+window.addEventListener("keydown", (event: KeyboardEvent) => {
   if (is_taken(event)) return;
-  const call = {
+  const calls: Record<string, (() => void) | undefined> = {
     " ": bound.play,
     ArrowLeft: bound.step && (() => bound.step?.(-1)),
     ArrowRight: bound.step && (() => bound.step?.(1)),
     r: bound.rewind,
     n: bound.seed,
-  }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  };
+  const call = calls[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!call) return;
   event.preventDefault();
   call();

@@ -45,7 +45,7 @@ export class RunView {
   /** The row of the shown step, or the last before it. */
   row = $derived(row_at(this.rows, this.shown));
 
-  private engine: Engine | undefined;
+  private engine = $state.raw<Engine | undefined>();
   private stored: StoredRun | undefined;
   private is_looking = false;
   private wants_look = false;

@@ -61,16 +61,3 @@ export function interactions(rows: Row[], layer: number, key: [string, string], 
     faint: !is_key(query, of),
   }));
 }
-
-/** The measured path (alpha among labels, xi), without points that are known to less than a tenth of the axis. */
-export function path(rows: Row[], xi_span: number): [number, number][] {
-  const known = rows.filter((row) => typeof row.xi === "number" && typeof row.alpha_labels === "number" && (row.xi_se ?? 0) <= 0.1 * xi_span);
-  return known.map((row) => [row.alpha_labels as number, row.xi as number]);
-}
-
-/** beta_2 on the plateau: where the surface of a run is cut. */
-export function label_strength(rows: Row[], onset: number | null): number {
-  const known = rows.filter((row) => typeof row.beta_2 === "number" && (onset === null || row.step <= onset));
-  const value = known.at(-1)?.beta_2 ?? 0;
-  return Math.min(12, Math.max(0, Math.round(value * 10) / 10));
-}

@@ -1,0 +1,1 @@
+var e=new Map;async function t(e){let t=await fetch(`./data/${e}`);if(!t.ok)throw Error(`the page's file data/${e} could not be read: ${t.status} ${t.statusText}`);return t}function n(n){let r=e.get(n);return r||(r=t(n).then(e=>e.json()),e.set(n,r),r.catch(()=>e.delete(n))),r}async function r(e){return new Uint8Array(await(await t(e)).arrayBuffer())}export{r as n,n as t};

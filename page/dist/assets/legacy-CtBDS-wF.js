@@ -1,0 +1,1 @@
+import{G as e}from"./disclose-version-C5U-u203.js";e();
