@@ -19,7 +19,9 @@ class Theme {
     const stored = localStorage.getItem("theme");
     if (stored === "light" || stored === "dark") this.choice = stored;
     // The page's colors follow whether or not a canvas asks for them.
-    $effect.root(() => $effect(() => void this.colors));
+    $effect.root(() => {
+      $effect(() => void this.colors);
+    });
   }
 
   choose(choice: Choice): void {
