@@ -3,6 +3,7 @@
 mod examples;
 mod look;
 mod make;
+mod page;
 mod shell;
 mod theory;
 mod values;
@@ -17,6 +18,7 @@ use values::{SpecName, arithmetics, themes};
 
 pub use look::{ExportArgs, ExportFormat, FigureArgs, ProbeArgs, ShowArgs, SpecsArgs, VerifyArgs, WatchArgs};
 pub use make::{BenchArgs, ReproduceArgs, RunArgs, SweepArgs};
+pub use page::{PageArgs, ServeArgs};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use theory::{
     ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, RegressionArgs,
@@ -66,6 +68,10 @@ pub enum Command {
     Reproduce(ReproduceArgs),
     /// Time training steps: steps per second, operations, share of this machine's limit
     Bench(BenchArgs),
+    /// Show runs in a browser: the page with the runs and sweeps of a folder, on this machine
+    Serve(ServeArgs),
+    /// Write the page as static files for any web host
+    Page(PageArgs),
     /// Print what makes a shell complete commands, options and names
     Completions(CompletionsArgs),
     /// Print the manual page, or write those of all subcommands

@@ -62,6 +62,8 @@ fn main() -> ExitCode {
         Some(Command::Sweep(args)) => cmd::sweep::sweep(args),
         Some(Command::Reproduce(args)) => cmd::reproduce::reproduce(args),
         Some(Command::Bench(args)) => cmd::bench::bench(args),
+        Some(Command::Serve(args)) => cmd::page::serve(args),
+        Some(Command::Page(args)) => cmd::page::page(args),
         Some(Command::Completions(args)) => cmd::shell::completions(args),
         Some(Command::Man(args)) => cmd::shell::man(args),
     };

@@ -167,6 +167,19 @@ fn plain(network: &Description, rows: f64, is_training: bool) -> f64 {
     embedding + blocks + rows * c + (1.0 + 2.0 * gradients) * t * c + outputs
 }
 
+/// Numbers in where every token of one sequence looks, and in the interactions of what is there.
+fn patterns(network: &Description) -> f64 {
+    let (t, c, layers) = (f(network.n_tokens()), f(network.d_model), f(network.n_layers));
+    if network.minimal.is_some() {
+        return plain(network, t, false);
+    }
+    // Scores of all layers and the last one's patterns; a head's queries and keys, or what takes their place.
+    let of_tokens = (layers + 1.0) * f(network.n_heads) * t * t + layers * t * (c + f(network.d_head));
+    // What earlier layers wrote; rows that ask, and three parts of them mapped.
+    let interactions = t * c + 4.0 * f(network.geometry.n_exemplars()) * c;
+    plain(network, 1.0, false) + of_tokens + interactions
+}
+
 /// Numbers in a batch of one sequence.
 fn batch(network: &Description) -> f64 {
     let n = f(network.geometry.n_exemplars()) + 1.0;
@@ -252,14 +265,11 @@ fn probes(spec: &RunSpec, network: &Description, form: FormKind) -> f64 {
         return 0.0;
     }
     let (t, n) = (f(network.n_tokens()), spec.probes.sequences);
-    let looked_into = plain(network, t, false) + batch(network);
     if network.targets.are_labels() {
         let capacity = f(N_SHARDS) * f(measure::CHUNK.min(n.div_ceil(N_SHARDS)));
-        let n_rooms = if spec.probes.ablations.is_empty() { 1.0 } else { 2.0 };
-        // The parts of the residual stream, their queries and their keys.
-        let parts = 3.0 * t * (f(network.d_model) + 2.0 * f(network.d_head));
-        return capacity * (n_rooms * looked_into + parts);
+        return capacity * (patterns(network) + batch(network));
     }
+    let looked_into = plain(network, t, false) + batch(network);
     let of_form = if form == FormKind::OneLayer { one_layer(network) } else { plain(network, 1.0, false) };
     let all_rows = if network.geometry.has_pairs() { 0.0 } else { looked_into };
     // Two batches, one moved, and sensitivities in f64.

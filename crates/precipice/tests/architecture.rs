@@ -62,12 +62,22 @@ fn figures_are_pure_and_know_nothing_of_runs() {
 
 #[test]
 fn only_the_command_line_prints_and_exits() {
-    none_mentions("precipice-lab/src", &["println!", "eprintln!", "process::exit", "clap"]);
+    for folder in ["precipice-lab/src", "precipice-page/src"] {
+        none_mentions(folder, &["println!", "eprintln!", "process::exit", "clap"]);
+    }
+}
+
+/// What can be reached from outside of this machine is in one crate.
+#[test]
+fn only_the_page_listens() {
+    for folder in ["precipice-lab/src", "precipice-cli/src"] {
+        none_mentions(folder, &["std::net", "TcpListener", "tokio", "hyper", "axum"]);
+    }
 }
 
 #[test]
 fn unsafe_code_is_in_one_crate() {
-    for name in ["precipice", "precipice-figures", "precipice-lab"] {
+    for name in ["precipice", "precipice-figures", "precipice-lab", "precipice-page"] {
         let text = fs::read_to_string(crates().join(name).join("src/lib.rs")).unwrap();
         assert!(text.contains("#![forbid(unsafe_code)]"), "{name}");
     }

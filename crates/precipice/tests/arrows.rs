@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A crate, and its modules in an order in which no module knows one that comes after it.
-const HOUSES: [(&str, &[&str]); 5] = [
+const HOUSES: [(&str, &[&str]); 6] = [
     (
         "precipice-num",
         &[
@@ -90,6 +90,13 @@ const HOUSES: [(&str, &[&str]); 5] = [
             "phase_diagram",
             "scaling",
             "growth",
+        ],
+    ),
+    (
+        "precipice-page",
+        &[
+            "limits", "error", "refusal", "place", "standing", "curve", "run", "walk", "members", "list", "follow",
+            "built", "files", "publish", "guard", "wire", "api", "server",
         ],
     ),
     (

@@ -36,10 +36,10 @@ fn trainer(n_heads: usize) -> Trainer {
 }
 
 /// Sequences and their activations, to be overwritten.
-fn looked_at(trainer: &Trainer, n_sequences: usize) -> (Batch, Trace<f32>) {
+fn looked_at(trainer: &Trainer, n_sequences: usize, reads: Reads) -> (Batch, Trace<f32>) {
     let batch = trainer.task().batch(Set::MAIN, 0, n_sequences);
-    let mut trace = trainer.model().trace(n_sequences, Reads::All);
-    trainer.model().forward(&trainer.state().params, &batch, &mut trace, None);
+    let mut trace = trainer.model().trace(n_sequences, reads);
+    trainer.model().forward(&trainer.state().params, &batch, &mut trace);
     (batch, trace)
 }
 
@@ -61,7 +61,7 @@ fn in_one_and_in_two<A: Tally>(trainer: &Trainer, batch: &Batch, trace: &Trace<f
 /// Some sequences of a batch with their activations.
 fn part(trainer: &Trainer, batch: &Batch, trace: &Trace<f32>, range: std::ops::Range<usize>) -> (Batch, Trace<f32>) {
     let n = range.len();
-    let (mut few, mut of_few) = (trainer.task().workspace(n), trainer.model().trace(n, Reads::All));
+    let (mut few, mut of_few) = (trainer.task().workspace(n), trainer.model().trace(n, trace.reads()));
     few.n_sequences = n;
     let (d, items) = (batch.d_item, batch.n_exemplars + 1);
     few.items = batch.items[range.start * items * d..range.end * items * d].to_vec();
@@ -71,11 +71,13 @@ fn part(trainer: &Trainer, batch: &Batch, trace: &Trace<f32>, range: std::ops::R
     few.answers = batch.answers[range.clone()].to_vec();
     few.matches = batch.matches[range.start * N..range.end * N].to_vec();
     // The logits are those of the sequences themselves; what was written by hand comes after.
-    trainer.model().forward(&trainer.state().params, &few, &mut of_few, None);
+    trainer.model().forward(&trainer.state().params, &few, &mut of_few);
     for (to, from) in of_few.blocks.iter_mut().zip(&trace.blocks) {
         let (to, from) = (&mut to.attention, &from.attention);
-        let pairs =
-            [(&mut to.q, &from.q), (&mut to.k, &from.k), (&mut to.pattern, &from.pattern), (&mut to.z, &from.z)];
+        let mut pairs = vec![(&mut to.pattern, &from.pattern), (&mut to.z, &from.z)];
+        if let (Some(to), Some(from)) = (&mut to.all, &from.all) {
+            pairs.extend([(&mut to.scores, &from.scores), (&mut to.patterns, &from.patterns)]);
+        }
         for (to, from) in pairs {
             let width = from.len() / batch.n_sequences;
             to.copy_from_slice(&from[range.start * width..range.end * width]);
@@ -96,7 +98,7 @@ fn value(row: &Row, name: &str) -> f64 {
 #[test]
 fn attention_scores_sum_the_cells_that_they_name() {
     let trainer = trainer(2);
-    let (batch, mut trace) = looked_at(&trainer, 5);
+    let (batch, mut trace) = looked_at(&trainer, 5, Reads::All);
     let unit = |layer: usize, head: usize| 1.0 / 64.0 / (1 + layer + 2 * head) as f32;
     for layer in 0..2 {
         for s in 0..5 {
@@ -148,7 +150,7 @@ fn attention_scores_sum_the_cells_that_they_name() {
 #[test]
 fn the_mean_output_of_a_head_is_one_for_each_position() {
     let trainer = trainer(2);
-    let (batch, mut trace) = looked_at(&trainer, 3);
+    let (batch, mut trace) = looked_at(&trainer, 3, Reads::All);
     let e = trainer.model().attention(1).d_head();
     for s in 0..3 {
         for token in 0..T {
@@ -218,21 +220,20 @@ fn order_parameters_of_scores_and_patterns() {
         *w = libm::sin(i as f64) as f32;
     }
     trainer.restore(state);
-    let (batch, mut trace) = looked_at(&trainer, 6);
-    let e = trainer.model().attention(0).d_head();
+    let (batch, mut trace) = looked_at(&trainer, 6, Reads::Patterns);
     for block in &mut trace.blocks {
-        let attention = &mut block.attention;
-        [&mut attention.q, &mut attention.k, &mut attention.pattern].into_iter().for_each(|values| values.fill(0.0));
-        for token in 0..6 * T {
-            attention.q[token * e] = 1.0;
-            attention.k[token * e] = ((token % T) * (token % T)) as f32;
-        }
+        let all = block.attention.all.as_mut().unwrap();
+        all.scores.iter_mut().enumerate().for_each(|(i, score)| *score = ((i % T) * (i % T)) as f32);
     }
+    let [first, last] = &mut trace.blocks[..] else { panic!("two layers") };
+    let (first, last) = (&mut first.attention.pattern, &mut last.attention.all.as_mut().unwrap().patterns);
+    first.fill(0.0);
+    last.fill(0.0);
     for s in 0..6 {
         for slot in 0..N {
-            trace.blocks[0].attention.pattern[(s * T + 2 * slot + 1) * T + 2 * slot] = 0.5;
+            first[(s * T + 2 * slot + 1) * T + 2 * slot] = 0.5;
             let mass = if batch.matches_of(s)[slot] { 0.25 } else { 0.125 };
-            trace.blocks[1].attention.pattern[(s * T + QUERY) * T + 2 * slot + 1] = mass;
+            last[(s * T + QUERY) * T + 2 * slot + 1] = mass;
         }
     }
     // Label 2 i + 1 on item 2 i: (2 i)² minus the mean of the other squares up to (2 i + 1)².
@@ -297,9 +298,10 @@ fn an_interaction_is_named_after_what_meets_what() {
             }
             let mut changed = self::trainer(2);
             changed.restore(state);
-            let (batch, trace) = looked_at(&changed, 4);
-            let mut interactions = Interactions::of_heads(&[1, 1]);
-            interactions.add(changed.model(), &changed.state().params, &batch, &trace);
+            let (batch, trace) = looked_at(&changed, 4, Reads::All);
+            let (model, params) = (changed.model(), &changed.state().params);
+            let mut interactions = Interactions::of_heads(model, params, &[1, 1]);
+            interactions.add(model, params, &batch, &trace);
             for (i, query) in PARTS.iter().enumerate() {
                 for (j, key) in PARTS.iter().enumerate() {
                     let part = interactions.layers[0].part(i, j);
@@ -357,7 +359,7 @@ fn rows_name_the_sets_that_they_measure() {
     for (idx, prefix) in ["", "ic_", "ic_swap_", "iw_"].iter().enumerate() {
         let batch = trainer.task().batch(Set::eval(idx), 0, 64);
         let mut trace = trainer.model().trace(64, Reads::All);
-        trainer.model().forward(&trainer.state().params, &batch, &mut trace, None);
+        trainer.model().forward(&trainer.state().params, &batch, &mut trace);
         let mut accuracy = Accuracy::default();
         accuracy.add_outputs(trace.logits(), &batch);
         assert_eq!(value(&row, &format!("{prefix}accuracy")), accuracy.accuracy(), "{prefix}");

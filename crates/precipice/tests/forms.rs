@@ -87,9 +87,10 @@ fn compare_reads(spec: &RunSpec, s: usize) {
     let [all, at_query] = [Reads::All, Reads::QueryOnly].map(|reads| {
         let mut trace = model.trace(s, reads);
         let mut grads = Params::zeros(model.layout().clone());
-        model.forward(&params, &batch, &mut trace, Some(&ablation));
+        model.forward(&params, &batch, &mut trace);
+        model.answer_without(&params, &model.score_maps(&params), &batch, &mut trace, &ablation);
         let mut outputs = trace.logits().to_vec();
-        model.forward(&params, &batch, &mut trace, None);
+        model.forward(&params, &batch, &mut trace);
         let (now, d_outputs) = trace.logits_and_gradient();
         outputs.extend_from_slice(now);
         if batch.targets().are_labels() {
@@ -203,6 +204,72 @@ proptest! {
         let (d_pos, tokens) = if stream { (2 * n + 1, Tokens::Stream) } else { (0, Tokens::Pairs) };
         let model = ModelSpec { d_pos: Some(d_pos), d_buffer, tokens, ..options.model() };
         compare_reads(&spec_on(TaskSpec::Regression(task), model), s);
+    }
+}
+
+/// What probes read is what a pass over every token has: patterns, scores before them, answers; and a head that is
+/// replaced by nothing is one whose values are nothing.
+fn compare_looks(spec: &RunSpec, s: usize) {
+    let task = spec.build_task(None).unwrap();
+    let model = Model::<f64>::new(spec, &task.label_table(), Kernels::detect());
+    let (params, batch) = (noisy(&model), task.batch(Set::Train, 3, s));
+    let &Description { n_layers, n_heads, d_head, .. } = model.description();
+    let t = batch.n_tokens();
+    // Room for more than there is.
+    let [mut all, mut looked] = [Reads::All, Reads::Patterns].map(|reads| model.trace(s + 3, reads));
+    let maps = model.score_maps(&params);
+    // Maps change nothing for who does not want them.
+    for trace in [&mut all, &mut looked] {
+        model.forward_with(&params, &maps, &batch, trace);
+    }
+    let close = |what: &str, a: &[f64], b: &[f64]| {
+        let scale = a.iter().fold(1e-9_f64, |max, x| max.max(x.abs()));
+        let is_close = |(x, y): (&f64, &f64)| (x - y).abs() < 1e-9 * scale;
+        assert!(a.len() == b.len() && a.iter().zip(b).all(is_close), "{what} {spec:?}");
+    };
+    close("logits", all.logits(), looked.logits());
+    for (layer, head) in (0..n_layers).flat_map(|layer| (0..n_heads).map(move |head| (layer, head))) {
+        let (plain, scores) =
+            (&all.blocks[layer].attention, &looked.blocks[layer].attention.all.as_ref().unwrap().scores);
+        for (i, token) in (0..s).flat_map(|i| (0..t).map(move |token| (i, token))) {
+            let [a, b] = [&all, &looked].map(|trace| trace.attention(layer, head, i, token));
+            close("pattern", a, b);
+            let row = |x: &[f64], token: usize| x[((i * t + token) * n_heads + head) * d_head..][..d_head].to_vec();
+            let q = row(&plain.q, token);
+            let dot = |key: usize| q.iter().zip(row(&plain.k, key)).map(|(q, k)| q * k).sum::<f64>();
+            let want: Vec<f64> = (0..t).map(dot).collect();
+            close("scores", &want, &scores[((i * n_heads + head) * t + token) * t..][..t]);
+        }
+    }
+    // From the last layer to the first, and every head from the same trace.
+    for (layer, head) in (0..n_layers).rev().flat_map(|layer| (0..n_heads).map(move |head| (layer, head))) {
+        let tensors = params.layout.tensors();
+        let values = tensors.iter().find(|tensor| tensor.name == format!("blocks.{layer}.attn.W_V")).unwrap();
+        let size = values.range.len() / n_heads;
+        let mut without = params.clone();
+        without.values[values.range.clone()][head * size..(head + 1) * size].fill(0.0);
+        model.forward(&without, &batch, &mut all);
+        let ablation = Ablation { layer, head, replacement: vec![0.0; t * d_head] };
+        model.answer_without(&params, &maps, &batch, &mut looked, &ablation);
+        close("logits without a head", all.logits(), looked.logits());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn a_look_inside_is_a_pass_over_every_token(
+        options in options(), n in 2_usize..12, d_item in 1_usize..20, room in 0_usize..7, d_buffer in 0_usize..5,
+        s in 1_usize..9,
+    ) {
+        let copying = || TaskSpec::Copying(CopyingSpec { n_exemplars: n, n_labels: n + 2, d_item, items: None });
+        let d_pos = Some(2 * n + 1 + room);
+        let model = ModelSpec { d_pos, d_buffer, ..options.clone().model() };
+        compare_looks(&spec_on(copying(), model.clone()), s);
+        // Wide heads, whose scores have a map.
+        compare_looks(&spec_on(copying(), ModelSpec { d_head: Some(40 + options.d_head), n_heads: 1, clamps: Vec::new(), ..model }), s);
+        let folding = ModelSpec { d_pos, d_buffer, scale_scores: options.scale_scores, ..ModelSpec::default() };
+        compare_looks(&spec_on(copying(), folding), s);
     }
 }
 

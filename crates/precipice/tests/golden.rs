@@ -154,7 +154,7 @@ fn check<T: Real>(case: &str, reads: Reads, tolerance: f64) {
     let losses = golden.floats("losses");
     for step in 0..10 {
         let batch = golden.batch(step, &spec);
-        model.forward(&params, &batch, &mut trace, None);
+        model.forward(&params, &batch, &mut trace);
         let (logits, d_logits) = trace.logits_and_gradient();
         let loss = scale * loss::cross_entropy_gradient(model.kernels(), logits, &batch.answers, scale, d_logits);
         grads.values.fill(T::ZERO);

@@ -103,7 +103,7 @@ fn check_spec(name: &str, spec: RunSpec) {
     for reads in [Reads::All, Reads::QueryOnly] {
         let mut trace = model.trace(SEQUENCES, reads);
         let mut loss = |params: &Params<f64>| {
-            model.forward(params, &batch, &mut trace, None);
+            model.forward(params, &batch, &mut trace);
             loss_sum(trace.logits(), &batch) / SEQUENCES as f64
         };
         let mut slope = |params: &Params<f64>, direction: &[f64]| {
@@ -139,7 +139,7 @@ fn check_spec(name: &str, spec: RunSpec) {
 fn gradient(model: &Model<f64>, params: &Params<f64>, batch: &precipice::sequence::Batch, reads: Reads) -> Params<f64> {
     let mut trace = model.trace(SEQUENCES, reads);
     let mut grads = Params::zeros(model.layout().clone());
-    model.forward(params, batch, &mut trace, None);
+    model.forward(params, batch, &mut trace);
     let (logits, d_logits) = trace.logits_and_gradient();
     loss_gradient(logits, batch, d_logits);
     model.backward(params, batch, &mut trace, &mut grads.values);

@@ -58,7 +58,7 @@ fn it_is_what_it_is_defined_to_be() {
     let batch: Batch = task.batch(Set::Train, 3, 5);
     for reads in [Reads::All, Reads::QueryOnly] {
         let mut trace = model.trace(5, reads);
-        model.forward(&params, &batch, &mut trace, None);
+        model.forward(&params, &batch, &mut trace);
         let (t, c, rows) = (17, 128, if reads == Reads::All { 17 } else { 1 });
         for s in 0..5 {
             let (p2, w) = naive(&scalars, |j| trace.blocks[0].resid_pre[(s * t + j) * c..][..64].to_vec(), t);

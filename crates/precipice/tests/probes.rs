@@ -59,8 +59,9 @@ fn the_nine_parts_add_up_to_the_scores_that_the_network_used() {
         let trainer = trained(&spec, 30);
         let (batch, trace, _) = look(&trainer, Set::MAIN, 16);
         let heads = vec![spec.model.n_heads - 1; spec.model.n_layers];
-        let mut interactions = Interactions::of_heads(&heads);
-        interactions.add(trainer.model(), &trainer.state().params, &batch, &trace);
+        let (model, params) = (trainer.model(), &trainer.state().params);
+        let mut interactions = Interactions::of_heads(model, params, &heads);
+        interactions.add(model, params, &batch, &trace);
         for (layer, sums) in interactions.layers.iter().enumerate() {
             let total: f64 = (0..9).map(|i| sums.part(i / 3, i % 3).contrast).sum();
             let want = mean_contrast(&batch, &trace, &trainer, layer, heads[layer]);
@@ -110,6 +111,28 @@ fn an_ablated_head_is_a_head_whose_values_are_zero() {
     without.restore(state);
     spec.eval.sequences = spec.probes.sequences;
     assert_eq!(ablated, row_of(&spec, &without).named("accuracy").unwrap());
+}
+
+/// All are answered from one pass, in whatever order they are asked for, and leave what else is measured as it is.
+#[test]
+fn ablations_do_not_disturb_one_another() {
+    let mut spec = spec();
+    spec.model = ModelSpec { n_layers: 3, n_heads: 2, d_pos: Some(16), d_buffer: 0, ..spec.model };
+    spec.probes.sequences = 250;
+    let trainer = trained(&spec, 100);
+    let none = row_of(&spec, &trainer);
+    let ablations = |mode| (0..6).map(move |i| AblationSpec { layer: i / 2, head: i % 2, mode });
+    let all: Vec<AblationSpec> = [AblationMode::Mean, AblationMode::Zero].into_iter().flat_map(ablations).collect();
+    spec.probes.ablations = all.clone();
+    let together = row_of(&spec, &trainer);
+    // Training losses are NaN here.
+    let shared = none.columns.iter().zip(&together.columns).filter(|((name, _), _)| name != "train_loss");
+    shared.for_each(|(alone, beside)| assert_eq!(alone, beside));
+    for ablation in all {
+        spec.probes.ablations = vec![ablation];
+        let alone = row_of(&spec, &trainer).columns.pop().unwrap();
+        assert_eq!(together.named(&alone.0).unwrap(), alone.1, "{}", alone.0);
+    }
 }
 
 #[test]

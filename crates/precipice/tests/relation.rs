@@ -215,7 +215,7 @@ fn a_constructed_head_knows_the_relation() {
         let mut trace = model.trace(200, Reads::QueryOnly);
         for set in [STATED, LEFT_OUT] {
             let batch = task.batch(set, 0, 200);
-            model.forward(&params, &batch, &mut trace, None);
+            model.forward(&params, &batch, &mut trace);
             let is_right = |(logits, &answer): (&[f32], &u32)| (logits[1] > logits[0]) == (answer == 1);
             let n_right = trace.logits().chunks(2).zip(&batch.answers).filter(|&pair| is_right(pair)).count();
             assert_eq!(n_right, 200, "{relation:?} {set:?}");

@@ -51,7 +51,7 @@ impl Probe for Sharpness {
     }
 
     fn measure(&mut self, trainer: &Trainer, workers: &dyn Workers, row: &mut Row) {
-        let entropies = self.rooms.tally(trainer, None, workers, Entropies::default);
+        let entropies = self.rooms.tally(trainer, workers, Entropies::default);
         for (layer, sum) in entropies.sums.iter().enumerate() {
             row.push(QUERY_ENTROPY.at([layer]), sum / entropies.n as f64);
             row.push(QK_RANK.at([layer]), qk_rank(trainer, layer));

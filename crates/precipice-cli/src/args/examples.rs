@@ -61,6 +61,11 @@ examples! {
     THEORY_FIT:
         "precipice run minimal-head"
         "precipice theory fit latest";
+    SERVE:
+        "precipice serve"
+        "precipice serve runs --port 0";
+    PAGE:
+        "precipice page -o page";
     COMPLETIONS:
         "precipice completions bash > precipice.bash"
         "precipice completions zsh > _precipice";

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod export;
 pub mod figure;
+pub mod page;
 pub mod probe;
 pub mod reproduce;
 pub mod run;

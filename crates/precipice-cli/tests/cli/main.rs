@@ -8,6 +8,8 @@ mod faults;
 mod figures;
 mod interface;
 mod looking;
+#[cfg(unix)]
+mod page;
 mod progress;
 mod refusals;
 mod stored;

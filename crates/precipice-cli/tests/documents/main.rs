@@ -5,6 +5,7 @@
 
 mod collect;
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -39,7 +40,32 @@ impl Reader {
 
     /// Types a command and expects that it ends well; what it prints.
     fn types(&self, command: &str) -> String {
-        self.tries(&mut self.shell(command)).unwrap_or_else(|said| panic!("{}: {command}\n{said}", self.name))
+        self.attempts(command).unwrap_or_else(|said| panic!("{}: {command}\n{said}", self.name))
+    }
+
+    /// What a command prints, or all that it says where it does not end well. A server is ended when it has said where it
+    /// is.
+    fn attempts(&self, command: &str) -> Result<String, String> {
+        if command.starts_with("precipice serve") && !command.contains("--help") {
+            self.serves(command)
+        } else {
+            self.tries(&mut self.shell(command))
+        }
+    }
+
+    fn serves(&self, command: &str) -> Result<String, String> {
+        // Another test may have the usual port.
+        let port = if command.contains("--port") { "" } else { " --port 0" };
+        let mut shell = self.shell(&format!("exec {command}{port}"));
+        shell.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut server = shell.spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let is_there = said.starts_with("http://");
+        let interrupted = Command::new("kill").args(["-INT", &server.id().to_string()]).status();
+        let output = server.wait_with_output().unwrap();
+        let is_well = is_there && interrupted.unwrap().success() && output.status.success();
+        if is_well { Ok(said) } else { Err(said + &String::from_utf8_lossy(&output.stderr)) }
     }
 
     fn shell(&self, command: &str) -> Command {
@@ -166,7 +192,7 @@ fn commands_between_backticks_work() {
                 continue;
             }
             eprintln!("{}: {command}", document.name);
-            let problem = reader.tries(&mut reader.shell(command)).err();
+            let problem = reader.attempts(command).err();
             // In text a command may stand without what has to follow it.
             let problem = problem.filter(|said| !said.contains("required arguments were not provided"));
             assert_eq!(problem, None, "{}: {command}", document.name);

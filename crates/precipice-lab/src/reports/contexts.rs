@@ -142,7 +142,7 @@ impl OfNetworks {
             let n = capacity.min(n_sequences - first);
             batch.n_sequences = n;
             task.fill(model.kernels(), set, 0, first, &mut batch);
-            model.forward(&trainer.state().params, &batch, &mut trace, None);
+            model.forward(&trainer.state().params, &batch, &mut trace);
             self.outputs.extend(trace.logits());
             for (all, block) in self.patterns.iter_mut().zip(&trace.blocks) {
                 let pattern = &block.attention.pattern;

@@ -156,7 +156,7 @@ impl NetworkReport {
             return None;
         }
         let row = Observer::new(&spec, trainer).observe(trainer, f64::NAN, workers);
-        let report = Inside::new(trainer, spec.probes.sequences).look(trainer, workers);
+        let report = Inside::new(trainer, &spec.probes).look(trainer, workers);
         let (batch, trace, _) = look(trainer, facts.probed_set, 1);
         let layers = &report.interactions.layers;
         let has_parts = trainer.model().description().has_bilinear_scores();

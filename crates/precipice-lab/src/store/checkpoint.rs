@@ -118,12 +118,45 @@ pub fn read(path: &Path, layout: &Arc<Layout>, spec_hash: &str) -> Result<Saved,
 /// # Errors
 /// As [`read`].
 pub fn parse(path: &Path, bytes: &[u8], layout: &Arc<Layout>, spec_hash: &str) -> Result<Saved, LabError> {
-    let damaged =
-        |problem: &str| LabError::run_dir(path, RunDirProblem::DamagedCheckpoint { what: problem.to_owned() });
+    let damaged = |problem: &str| damaged(path, problem);
+    let (mut metadata, tensors) = checked(path, bytes, spec_hash)?;
+    let number = |key: &str| metadata.get(key).and_then(|text| text.parse::<u64>().ok());
+    let params = |prefix: &str| pull_params(&tensors, prefix, layout);
+    let loss_sum = tensors.get("train.loss_sum").and_then(|(_, _, data)| data.as_slice().try_into().ok());
+    let arithmetic = metadata.get("arithmetic").and_then(|name| Arithmetic::from_name(name));
+    let state = TrainState {
+        step: step(path, &metadata)?,
+        params: params("").ok_or_else(|| damaged("a tensor is missing or has another shape"))?,
+        optimizer: OptimizerState { first: params("optimizer.first."), second: params("optimizer.second.") },
+        loss_sum: f64::from_le_bytes(loss_sum.ok_or_else(|| damaged("no train.loss_sum"))?),
+        loss_count: number("loss_count").ok_or_else(|| damaged("no loss_count"))?,
+    };
+    let log_check = metadata.remove("log_check").ok_or_else(|| damaged("no log_check"))?;
+    Ok(Saved { state, arithmetic: arithmetic.ok_or_else(|| damaged("no arithmetic"))?, log_check })
+}
+
+/// Whether bytes are a whole checkpoint of the run of a spec, and of the step of the file's name: all that can be said
+/// without the network.
+///
+/// # Errors
+/// As [`read`].
+pub fn check(path: &Path, bytes: &[u8], spec_hash: &str) -> Result<(), LabError> {
+    checked(path, bytes, spec_hash).and_then(|(metadata, _)| step(path, &metadata)).map(|_| ())
+}
+
+fn damaged(path: &Path, problem: &str) -> LabError {
+    LabError::run_dir(path, RunDirProblem::DamagedCheckpoint { what: problem.to_owned() })
+}
+
+type Metadata = BTreeMap<String, String>;
+
+/// Metadata and tensors, which have the checksum that stands among them, of this format and the run of this spec.
+fn checked(path: &Path, bytes: &[u8], spec_hash: &str) -> Result<(Metadata, Tensors), LabError> {
+    let damaged = |problem: &str| damaged(path, problem);
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e.to_string()))?;
     let metadata = header.metadata().as_ref().and_then(|entries| entries.get(METADATA));
     let metadata = metadata.ok_or_else(|| damaged("no metadata"))?;
-    let mut metadata: BTreeMap<String, String> = serde_json::from_str(metadata).map_err(|e| damaged(&e.to_string()))?;
+    let mut metadata: Metadata = serde_json::from_str(metadata).map_err(|e| damaged(&e.to_string()))?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e.to_string()))?;
     let tensors: Tensors = file
         .iter()
@@ -140,23 +173,17 @@ pub fn parse(path: &Path, bytes: &[u8], layout: &Arc<Layout>, spec_hash: &str) -
     if metadata.get("spec_hash").map(String::as_str) != Some(spec_hash) {
         return Err(LabError::run_dir(path, RunDirProblem::CheckpointOfAnotherSpec));
     }
-    let number = |key: &str| metadata.get(key).and_then(|text| text.parse::<u64>().ok());
-    let params = |prefix: &str| pull_params(&tensors, prefix, layout);
-    let loss_sum = tensors.get("train.loss_sum").and_then(|(_, _, data)| data.as_slice().try_into().ok());
-    let arithmetic = metadata.get("arithmetic").and_then(|name| Arithmetic::from_name(name));
-    let state = TrainState {
-        step: number("step").ok_or_else(|| damaged("no step"))?,
-        params: params("").ok_or_else(|| damaged("a tensor is missing or has another shape"))?,
-        optimizer: OptimizerState { first: params("optimizer.first."), second: params("optimizer.second.") },
-        loss_sum: f64::from_le_bytes(loss_sum.ok_or_else(|| damaged("no train.loss_sum"))?),
-        loss_count: number("loss_count").ok_or_else(|| damaged("no loss_count"))?,
-    };
+    Ok((metadata, tensors))
+}
+
+/// The step inside, which is that of the file's name.
+fn step(path: &Path, metadata: &Metadata) -> Result<u64, LabError> {
+    let found = metadata.get("step").and_then(|text| text.parse().ok()).ok_or_else(|| damaged(path, "no step"))?;
     let named = path.file_name().and_then(|name| step_of(&name.to_string_lossy()));
-    if named != Some(state.step) {
-        return Err(LabError::run_dir(path, RunDirProblem::CheckpointOfAnotherStep { found: state.step }));
+    if named == Some(found) {
+        return Ok(found);
     }
-    let log_check = metadata.remove("log_check").ok_or_else(|| damaged("no log_check"))?;
-    Ok(Saved { state, arithmetic: arithmetic.ok_or_else(|| damaged("no arithmetic"))?, log_check })
+    Err(LabError::run_dir(path, RunDirProblem::CheckpointOfAnotherStep { found }))
 }
 
 fn push_params(tensors: &mut Tensors, prefix: &str, params: &Params<f32>) {

@@ -23,11 +23,23 @@ use crate::error::{LabError, RunDirProblem};
 /// assert!(line.starts_with(r#"{"step":1,"sequences":128,"loss":0.5,"xi":null,"check":""#));
 /// ```
 pub fn to_line(row: &Row, before: &str) -> (String, String) {
+    seal::seal(&Value::Object(to_object(row)).to_string(), before)
+}
+
+/// A line as an object, without its check.
+///
+/// ```
+/// use precipice::record::Row;
+/// use precipice_lab::store::log::to_object;
+/// let row = Row { step: 1, sequences: 128, columns: vec![("loss".to_owned(), f64::NAN)] };
+/// assert_eq!(serde_json::Value::from(to_object(&row)).to_string(), r#"{"step":1,"sequences":128,"loss":null}"#);
+/// ```
+pub fn to_object(row: &Row) -> serde_json::Map<String, Value> {
     let mut object = serde_json::Map::new();
     object.insert("step".to_owned(), row.step.into());
     object.insert("sequences".to_owned(), row.sequences.into());
     object.extend(columns_of(row));
-    seal::seal(&Value::Object(object).to_string(), before)
+    object
 }
 
 fn from_line(line: &str, before: &str) -> Option<(Row, String)> {

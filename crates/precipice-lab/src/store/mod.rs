@@ -11,8 +11,8 @@
 //!   manifest.json    outcome, digest of every file, check of itself        written last
 //! ```
 //!
-//! Reading order: [`seal`] and [`atomic`] (how anything is written), [`spec_text`], [`log`], [`checkpoint`],
-//! [`manifest`] (the files), `run_dir` (how they are read), `standing` (who may write), [`names`] (which run is
+//! Reading order: [`seal`] and [`atomic`] (how anything is written), [`spec_text`], [`log`], [`tail`],
+//! [`checkpoint`], [`manifest`] (the files), `run_dir` (how they are read), `standing` (who may write), [`names`] (which run is
 //! meant), [`tables`], [`arrays`] and [`output`] (what others are given).
 
 pub mod arrays;
@@ -28,6 +28,7 @@ pub mod spec_text;
 mod standing;
 #[cfg(feature = "runs")]
 pub mod tables;
+pub mod tail;
 
 pub use manifest::{Manifest, RunOutcome};
 pub use run_dir::{FIGURES, RunDir};

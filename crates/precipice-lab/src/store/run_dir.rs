@@ -111,6 +111,11 @@ impl RunDir {
         self.root.join("checkpoints")
     }
 
+    /// Where the checkpoint of a step is, if it has one.
+    pub fn checkpoint_path(&self, step: u64) -> PathBuf {
+        self.root.join(named(step))
+    }
+
     /// Figures.
     pub fn figures(&self) -> PathBuf {
         self.root.join("figures")
@@ -222,6 +227,24 @@ impl RunDir {
     /// # Errors
     /// If there is no such checkpoint, listing those there are, or it is not the one that was written.
     pub fn checkpoint(&self, spec: &RunSpec, step: u64, layout: &Arc<Layout>) -> Result<(Vec<u8>, Saved), LabError> {
+        self.checked(spec, step, |path, bytes| checkpoint::parse(path, bytes, layout, &spec.hash()))
+    }
+
+    /// The bytes alone, which are checked without the network: no items are read for it.
+    ///
+    /// # Errors
+    /// As [`RunDir::checkpoint`].
+    pub fn checkpoint_bytes(&self, spec: &RunSpec, step: u64) -> Result<Vec<u8>, LabError> {
+        let (bytes, ()) = self.checked(spec, step, |path, bytes| checkpoint::check(path, bytes, &spec.hash()))?;
+        Ok(bytes)
+    }
+
+    fn checked<T>(
+        &self,
+        spec: &RunSpec,
+        step: u64,
+        check: impl FnOnce(&Path, &[u8]) -> Result<T, LabError>,
+    ) -> Result<(Vec<u8>, T), LabError> {
         let (name, manifest) = (named(step), self.manifest(spec)?);
         let path = self.root.join(&name);
         let is_named = manifest.as_ref().is_some_and(|manifest| manifest.files.contains_key(&name));
@@ -231,9 +254,9 @@ impl RunDir {
         }
         let bytes = manifest::read_named(&self.root, &name)?;
         // What is wrong inside says more than that something is.
-        let saved = checkpoint::parse(&path, &bytes, layout, &spec.hash())?;
+        let found = check(&path, &bytes)?;
         manifest.map_or(Ok(()), |manifest| manifest.check_file(&self.root, &name, &bytes))?;
-        Ok((bytes, saved))
+        Ok((bytes, found))
     }
 
     /// Writes a figure of the run's own, and enters its digest where the run is finished.

@@ -157,7 +157,7 @@ pub(super) fn as_typed(value: &toml::Value) -> String {
 }
 
 /// Numbers and truth values as such, everything else as it is typed.
-pub(super) fn as_json(value: &toml::Value) -> Value {
+pub fn as_json(value: &toml::Value) -> Value {
     match value {
         toml::Value::Integer(n) => Value::from(*n),
         toml::Value::Boolean(is) => Value::from(*is),

@@ -12,7 +12,7 @@ use super::apart::Points;
 use super::grid::Job;
 use super::report::SweepRow;
 use crate::error::{LabError, RunDirProblem};
-use crate::store::{Lock, RunDir, atomic, output, seal, spec_text};
+use crate::store::{Lock, Manifest, RunDir, atomic, output, seal, spec_text};
 
 /// The runs of a folder, in the order in which they were asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,12 @@ impl Record {
         if found.format != spec_text::FORMAT {
             let (found, expected) = (found.format.to_string(), spec_text::FORMAT.to_string());
             return Err(error(RunDirProblem::OtherFormat { found, expected }));
+        }
+        // What a record names lies in its folder.
+        let is_inside =
+            |planned: &Planned| Path::new(&planned.run).file_name().is_some_and(|name| *name == *planned.run);
+        if !found.runs.iter().all(is_inside) {
+            return Err(error(RunDirProblem::DamagedRecord));
         }
         Ok(found)
     }
@@ -109,21 +115,60 @@ impl Record {
     /// # Errors
     /// If one of them is damaged.
     pub fn ended(&self, folder: &Path) -> Result<Vec<SweepRow>, LabError> {
-        let (mut rows, mut points) = (Vec::new(), Points::default());
+        let (rows, others) = self.all(folder, ended);
+        match others.into_iter().find_map(|run| run.problem) {
+            Some(problem) => Err(problem),
+            None => Ok(rows),
+        }
+    }
+
+    /// All runs, by who reads one of them: those that have ended, as [`Record::ended`] has them, and the others.
+    pub(super) fn all(
+        &self,
+        folder: &Path,
+        mut read: impl FnMut(&RunDir) -> Result<Option<(RunSpec, Manifest)>, LabError>,
+    ) -> (Vec<SweepRow>, Vec<NotEnded>) {
+        let (mut rows, mut others, mut points) = (Vec::new(), Vec::new(), Points::default());
         for Planned { run, swept, seed } in &self.runs {
             let run_dir = RunDir::new(folder.join(run));
-            // Without a manifest it may not have been begun.
-            if !run_dir.manifest_path().is_file() {
-                continue;
-            }
-            let spec = run_dir.spec()?;
-            if let Some(manifest) = run_dir.manifest(&spec)? {
-                rows.push(SweepRow::new(manifest, run_dir.root(), points.enter(&spec), swept.clone(), *seed));
+            let (swept, seed) = (swept.clone(), *seed);
+            match read(&run_dir) {
+                Ok(Some((spec, manifest))) => {
+                    rows.push(SweepRow::new(manifest, run_dir.root(), points.enter(&spec), swept, seed));
+                }
+                Ok(None) => others.push(NotEnded { run_dir, swept, seed, problem: None }),
+                Err(problem) => others.push(NotEnded { run_dir, swept, seed, problem: Some(problem) }),
             }
         }
         points.complete(rows.iter_mut().map(|row| (&row.point, &mut row.swept)));
-        Ok(rows)
+        (rows, others)
     }
+}
+
+/// A run of a sweep that has no outcome.
+#[derive(Debug)]
+pub struct NotEnded {
+    /// Where it is, or will be.
+    pub run_dir: RunDir,
+    /// The swept fields.
+    pub swept: Map<String, Value>,
+    /// Of all four.
+    pub seed: u64,
+    /// What is wrong with it, if it is not only unfinished.
+    pub problem: Option<LabError>,
+}
+
+/// The spec and the manifest of a run; none if it has not ended.
+///
+/// # Errors
+/// If it is damaged.
+pub fn ended(run_dir: &RunDir) -> Result<Option<(RunSpec, Manifest)>, LabError> {
+    // Without a manifest it may not have been begun.
+    if !run_dir.manifest_path().is_file() {
+        return Ok(None);
+    }
+    let spec = run_dir.spec()?;
+    Ok(run_dir.manifest(&spec)?.map(|manifest| (spec, manifest)))
 }
 
 /// The right to write the files of the folder itself; others hold it only for moments.
@@ -160,6 +205,22 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replacen("\"seed\": 0", "\"seed\": 7", 1)).unwrap();
         assert!(Record::enter(folder.path(), &jobs(vec![3])).unwrap_err().is_damage());
+    }
+
+    #[test]
+    fn a_record_names_what_lies_in_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |run: &str| {
+            let planned = Planned { run: run.to_owned(), swept: Map::new(), seed: 0 };
+            let text =
+                serde_json::to_string_pretty(&Record { format: spec_text::FORMAT, runs: vec![planned] }).unwrap();
+            std::fs::write(folder.path().join(FILE), seal::seal(&text, "").0 + "\n").unwrap();
+            Record::read(folder.path())
+        };
+        assert_eq!(read("copying-0123").unwrap().n_runs(), 1);
+        for outside in ["", ".", "..", "../copying-0123", "/copying-0123", "a/b", "a/"] {
+            assert!(read(outside).unwrap_err().is_damage(), "{outside:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use precipice::spec::RunSpec;
 use precipice_figures::{Figure, thousands};
 use serde_json::{Map, Value};
 
@@ -10,9 +11,10 @@ use super::dependence::is_at;
 use super::diagrams::{SweepKind, draw_ensemble, draw_over};
 use super::grid::as_json;
 use super::plan::Axis;
-use super::record::Record;
+use super::record::{NotEnded, Record};
 use super::report::{SweepReport, SweepRow};
 use crate::error::{FigureProblem, LabError};
+use crate::store::{Manifest, RunDir};
 
 /// A figure, and what is not on it.
 pub struct StoredFigure {
@@ -37,9 +39,9 @@ pub fn draw_stored(kind: SweepKind, folder: &Path) -> Result<StoredFigure, LabEr
         return Err(LabError::figure(kind.name(), FigureProblem::NotForThisRun { why }));
     }
     let n_missing = record.n_runs() - rows.len();
-    let axes = axes_of(&mut rows);
+    let axes = axes_of(rows.iter_mut().map(|row| &mut row.swept).collect());
     let report = in_order(&axes, rows);
-    let title = format!("{} · {} runs", name_of(folder), thousands(report.runs.len() as f64));
+    let title = format!("{} · {} runs", folder_name(folder), thousands(report.runs.len() as f64));
     let (figure, n_left_out) = match kind {
         SweepKind::Ensemble => draw_ensemble(&title, &report)?,
         _ => (draw_over(kind, &title, &axes, &report)?, 0),
@@ -47,11 +49,46 @@ pub fn draw_stored(kind: SweepKind, folder: &Path) -> Result<StoredFigure, LabEr
     Ok(StoredFigure { figure, n_missing, n_left_out })
 }
 
+/// The runs of a folder, whichever sweeps asked for them.
+#[derive(Debug)]
+pub struct StoredSweep {
+    /// The folder's name, without what `precipice sweep` puts before it.
+    pub name: String,
+    /// What differs between the runs that have ended, the slowest first; where none has, between those that were asked
+    /// for.
+    pub axes: Vec<Axis>,
+    /// The runs that have ended, point by point, with the fields of the axes.
+    pub ended: Vec<SweepRow>,
+    /// The others, with the fields that they were asked for by.
+    pub others: Vec<NotEnded>,
+}
+
+impl StoredSweep {
+    /// Reads a folder. Of each run spec and manifest are read by `read`, which may know them already: see
+    /// [`ended`](super::ended). A damaged run is among the others.
+    ///
+    /// # Errors
+    /// If the folder is not that of a sweep.
+    pub fn open(
+        folder: &Path,
+        read: impl FnMut(&RunDir) -> Result<Option<(RunSpec, Manifest)>, LabError>,
+    ) -> Result<Self, LabError> {
+        let (mut ended, mut others) = Record::read(folder)?.all(folder, read);
+        let axes = if ended.is_empty() {
+            axes_of(others.iter_mut().map(|run| &mut run.swept).collect())
+        } else {
+            axes_of(ended.iter_mut().map(|row| &mut row.swept).collect())
+        };
+        let ended = in_order(&axes, ended).runs;
+        Ok(Self { name: folder_name(folder), axes, ended, others })
+    }
+}
+
 /// The value of a field that a spec does not have.
 const LEFT_OUT: &str = "left out";
 
 /// The folder's name, without what `precipice sweep` puts before it.
-fn name_of(folder: &Path) -> String {
+pub fn folder_name(folder: &Path) -> String {
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let name = absolute.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     name.strip_prefix("sweep-").map(str::to_owned).unwrap_or(name)
@@ -59,22 +96,22 @@ fn name_of(folder: &Path) -> String {
 
 /// What differs between the points, the slowest first; fields that go together are one axis. Of the runs' fields only
 /// those stay.
-fn axes_of(rows: &mut [SweepRow]) -> Vec<Axis> {
-    for row in rows.iter_mut() {
-        row.swept.values_mut().for_each(|value| *value = whole(value));
+fn axes_of(mut rows: Vec<&mut Map<String, Value>>) -> Vec<Axis> {
+    for swept in rows.iter_mut() {
+        swept.values_mut().for_each(|value| *value = whole(value));
     }
     let mut keys: Vec<String> = Vec::new();
-    for key in rows.iter().flat_map(|row| row.swept.keys()) {
+    for key in rows.iter().flat_map(|swept| swept.keys()) {
         if !keys.contains(key) {
             keys.push(key.clone());
         }
     }
-    for row in rows.iter_mut() {
+    for swept in rows.iter_mut() {
         for key in &keys {
-            row.swept.entry(key.clone()).or_insert_with(|| LEFT_OUT.into());
+            swept.entry(key.clone()).or_insert_with(|| LEFT_OUT.into());
         }
     }
-    let values = |key: &str| -> Vec<Value> { rows.iter().map(|row| row.swept[key].clone()).collect() };
+    let values = |key: &str| -> Vec<Value> { rows.iter().map(|swept| swept[key].clone()).collect() };
     // The last axis of a grid changes at every point, the one before it less often.
     let mut columns: Vec<(usize, String, Vec<Value>)> = keys
         .into_iter()
@@ -93,9 +130,9 @@ fn axes_of(rows: &mut [SweepRow]) -> Vec<Axis> {
         }
     }
     let kept: BTreeSet<&String> = groups.iter().flatten().map(|(key, _)| key).collect();
-    for row in rows.iter_mut() {
-        let swept = std::mem::take(&mut row.swept);
-        row.swept = swept.into_iter().filter(|(key, _)| kept.contains(key)).collect::<Map<_, _>>();
+    for swept in rows.iter_mut() {
+        let all = std::mem::take(*swept);
+        **swept = all.into_iter().filter(|(key, _)| kept.contains(key)).collect();
     }
     groups.iter().map(|group| axis_of(group)).collect()
 }
@@ -168,7 +205,7 @@ mod tests {
     fn axes(points: &[Value]) -> (Vec<Axis>, Vec<Value>) {
         let mut rows: Vec<SweepRow> =
             points.iter().enumerate().map(|(i, swept)| row(&format!("{i}"), swept, i as u64, None)).collect();
-        let axes = axes_of(&mut rows);
+        let axes = axes_of(rows.iter_mut().map(|row| &mut row.swept).collect());
         let report = in_order(&axes, rows);
         (axes, report.runs.into_iter().map(|row| Value::Object(row.swept)).collect())
     }

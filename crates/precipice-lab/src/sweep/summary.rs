@@ -58,15 +58,16 @@ pub(super) fn by_point(rows: &[SweepRow]) -> Vec<Vec<&SweepRow>> {
 
 /// When each run jumped, or until when it is known not to have.
 pub fn observations(point: &[&SweepRow]) -> Vec<Observation> {
-    let of = |row: &&SweepRow| match (row.t50, row.outcome) {
-        (Some(time), _) => Observation { time, has_jumped: true },
-        // It had learned before it was first looked at.
-        (None, RunOutcome::Transition | RunOutcome::Both | RunOutcome::Lost) => {
-            Observation { time: 0.0, has_jumped: true }
-        }
-        (None, _) => Observation { time: row.steps as f64, has_jumped: false },
+    let of = |row: &&SweepRow| match has_jumped(row.outcome, row.t50) {
+        true => Observation { time: row.t50.unwrap_or(0.0), has_jumped: true },
+        false => Observation { time: row.steps as f64, has_jumped: false },
     };
     point.iter().map(of).collect()
+}
+
+/// Whether a run jumped: without a time it had learned before it was first looked at.
+pub fn has_jumped(outcome: RunOutcome, t50: Option<f64>) -> bool {
+    t50.is_some() || matches!(outcome, RunOutcome::Transition | RunOutcome::Both | RunOutcome::Lost)
 }
 
 /// One line a point of the grid.

@@ -7,7 +7,7 @@ use super::{Probe, Tally};
 use crate::model::{Model, Params, Trace};
 use crate::sequence::Batch;
 use crate::train::Trainer;
-use crate::train::loss::{cross_entropy, log_sum_exp};
+use crate::train::loss::log_sum_exp;
 use crate::workers::Workers;
 
 /// Counts and sums over sequences.
@@ -42,7 +42,7 @@ impl Scores for Accuracy {
     fn add_outputs(&mut self, logits: &[f32], batch: &Batch) {
         let s = batch.n_sequences;
         self.n += s as u64;
-        self.loss += cross_entropy(logits, &batch.answers[..s]);
+        let mut loss = 0.0;
         for (i, row) in logits.chunks_exact(logits.len() / s.max(1)).enumerate() {
             let answer = batch.answers[i];
             let context = batch.labels_of(i);
@@ -52,8 +52,10 @@ impl Scores for Accuracy {
             let best_in_context = argmax(context.iter().map(|&label| (label, row[label as usize])));
             self.context_restricted += u64::from(best_in_context == Some(answer));
             let norm = log_sum_exp(row);
+            loss += norm - f64::from(row[answer as usize]);
             self.context_mass += context.iter().map(|&l| libm::exp(f64::from(row[l as usize]) - norm)).sum::<f64>();
         }
+        self.loss += loss;
     }
 }
 

@@ -104,7 +104,7 @@ impl Tally for AttentionScores {
         }
         for (layer, heads) in self.heads.iter_mut().enumerate() {
             let n_heads = heads.len();
-            let pattern = &trace.blocks[layer].attention.pattern;
+            let pattern = trace.blocks[layer].attention.patterns();
             for s in 0..batch.n_sequences {
                 for (h, sums) in heads.iter_mut().enumerate() {
                     let of_head = &pattern[(s * n_heads + h) * t * t..][..t * t];
@@ -160,7 +160,7 @@ impl HeadOutput {
         Self { layer, head, ..Self::default() }
     }
 
-    /// The mean, `[T, E]`.
+    /// The mean, `[T, E]`; 0 for tokens whose rows are not computed.
     pub fn mean(&self) -> Vec<f32> {
         self.sum.iter().map(|sum| (sum / self.n as f64) as f32).collect()
     }
@@ -172,9 +172,11 @@ impl Tally for HeadOutput {
         let (n_heads, e, t) = (attention.n_heads(), attention.d_head(), batch.n_tokens());
         self.sum.resize(t * e, 0.0);
         self.n += batch.n_sequences as u64;
-        for i in 0..batch.n_sequences * t {
-            let z = &trace.blocks[self.layer].attention.z[(i * n_heads + self.head) * e..][..e];
-            let sum = &mut self.sum[i % t * e..][..e];
+        let trace = &trace.blocks[self.layer].attention;
+        let rows = trace.rows_per_sequence;
+        for i in 0..batch.n_sequences * rows {
+            let z = &trace.z[(i * n_heads + self.head) * e..][..e];
+            let sum = &mut self.sum[(t - rows + i % rows) * e..][..e];
             sum.iter_mut().zip(z).for_each(|(sum, &z)| *sum += f64::from(z));
         }
     }

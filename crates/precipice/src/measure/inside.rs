@@ -1,15 +1,17 @@
-//! Everything that is read inside a network: forward passes that keep every activation.
+//! Everything that is read inside a network: forward passes that keep what probes read.
 
-use std::ops::Range;
+use std::cmp::Reverse;
 use std::sync::{Mutex, PoisonError};
 
-use super::attention::AttentionScores;
+use super::ablations::{self, Answers};
+use super::attention::{AttentionScores, HeadOutput};
 use super::interactions::Interactions;
 use super::metric::{self, Metric};
 use super::order_parameters::{OrderParameters, OrderSums, context_of};
 use super::{CHUNK, Probe, Row, Tally};
 use crate::model::{Ablation, Reads, Trace};
 use crate::sequence::{Batch, N_SHARDS, shard_range};
+use crate::spec::{AblationSpec, ProbeSpec};
 use crate::task::Set;
 use crate::train::Trainer;
 use crate::workers::Workers;
@@ -22,7 +24,7 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// For so many sequences, of which every token is computed or what the query's answer needs.
+    /// For so many sequences, of which that much is computed.
     pub fn new(trainer: &Trainer, n_sequences: usize, reads: Reads) -> Self {
         let capacity = CHUNK.min(n_sequences.div_ceil(N_SHARDS));
         let room = |_| (trainer.task().workspace(capacity), trainer.model().trace(capacity, reads));
@@ -30,40 +32,47 @@ impl Rooms {
     }
 
     /// Sums over all sequences, in fixed shards added in order.
-    pub fn tally<A: Tally>(
+    pub fn tally<A: Tally>(&self, trainer: &Trainer, workers: &dyn Workers, empty: impl Fn() -> A) -> A {
+        self.tally_without(trainer, &[], workers, empty).0
+    }
+
+    /// The same, and the accuracy without each of some heads.
+    fn tally_without<A: Tally>(
         &self,
         trainer: &Trainer,
-        ablation: Option<&Ablation<f32>>,
+        heads: &[Ablation<f32>],
         workers: &dyn Workers,
         empty: impl Fn() -> A,
-    ) -> A {
-        let parts: Vec<Mutex<A>> = self.rooms.iter().map(|_| Mutex::new(empty())).collect();
+    ) -> (A, Vec<f64>) {
+        let part = || (empty(), vec![Answers::default(); heads.len()]);
+        let parts: Vec<Mutex<(A, Vec<Answers>)>> = self.rooms.iter().map(|_| Mutex::new(part())).collect();
+        let maps = trainer.model().score_maps(&trainer.state().params);
+        // A replaced head changes what comes after it: so the last layers are first.
+        let mut order: Vec<usize> = (0..heads.len()).collect();
+        order.sort_by_key(|&i| Reverse(heads[i].layer));
         workers.run(self.rooms.len(), &|idx| {
             let (batch, trace) = &mut *self.rooms[idx].lock().unwrap_or_else(PoisonError::into_inner);
-            let mut part = parts[idx].lock().unwrap_or_else(PoisonError::into_inner);
-            forward(trainer, ablation, (batch, trace), shard_range(self.n_sequences, idx), &mut *part);
+            let (part, answers) = &mut *parts[idx].lock().unwrap_or_else(PoisonError::into_inner);
+            let (model, params, task) = (trainer.model(), &trainer.state().params, trainer.task());
+            let range = shard_range(self.n_sequences, idx);
+            for first in range.clone().step_by(trace.capacity()) {
+                batch.n_sequences = (range.end - first).min(trace.capacity());
+                task.fill(model.kernels(), task.facts().probed_set, 0, first, batch);
+                model.forward_with(params, &maps, batch, trace);
+                part.add(model, params, batch, trace);
+                for &i in &order {
+                    model.answer_without(params, &maps, batch, trace, &heads[i]);
+                    answers[i].add(trace.logits(), batch);
+                }
+            }
         });
-        let mut total = empty();
+        let (mut total, mut answers) = part();
         for part in parts {
-            total.merge(part.into_inner().unwrap_or_else(PoisonError::into_inner));
+            let (part, of_part) = part.into_inner().unwrap_or_else(PoisonError::into_inner);
+            total.merge(part);
+            answers.iter_mut().zip(of_part).for_each(|(answers, of_part)| answers.merge(of_part));
         }
-        total
-    }
-}
-
-fn forward(
-    trainer: &Trainer,
-    ablation: Option<&Ablation<f32>>,
-    (batch, trace): (&mut Batch, &mut Trace<f32>),
-    range: Range<usize>,
-    part: &mut impl Tally,
-) {
-    let (model, params, task) = (trainer.model(), &trainer.state().params, trainer.task());
-    for first in range.clone().step_by(trace.capacity()) {
-        batch.n_sequences = (range.end - first).min(trace.capacity());
-        task.fill(model.kernels(), task.facts().probed_set, 0, first, batch);
-        model.forward(params, batch, trace, ablation);
-        part.add(model, params, batch, trace);
+        (total, answers.iter().map(Answers::accuracy).collect())
     }
 }
 
@@ -76,42 +85,49 @@ pub struct Findings {
     pub interactions: Interactions,
     /// (beta, alpha, xi) and the loss they predict, where the formula describes the network.
     pub order_parameters: Option<OrderParameters>,
+    /// Accuracy without each of the heads that are ablated.
+    pub ablated: Vec<f64>,
 }
 
-/// Attention, interactions and order parameters of a network that answers with labels.
+/// Attention, interactions, order parameters and ablations of a network that answers with labels.
 #[derive(Debug)]
 pub struct Inside {
     rooms: Rooms,
+    ablations: Vec<AblationSpec>,
 }
 
 impl Inside {
     /// On the first sequences of the probed set.
-    pub fn new(trainer: &Trainer, n_sequences: usize) -> Self {
-        Self { rooms: Rooms::new(trainer, n_sequences, Reads::All) }
+    pub fn new(trainer: &Trainer, probes: &ProbeSpec) -> Self {
+        Self { rooms: Rooms::new(trainer, probes.sequences, Reads::Patterns), ablations: probes.ablations.clone() }
     }
 
-    /// Looks inside.
+    /// Looks inside: all probes read the same forward pass.
     pub fn look(&self, trainer: &Trainer, workers: &dyn Workers) -> Findings {
-        let of_heads = |heads: &[usize]| (Interactions::of_heads(heads), OrderSums::of_heads(heads));
-        let model = trainer.model();
-        let (attention, (interactions, sums)) = if (0..model.n_layers()).all(|layer| model.n_heads(layer) == 1) {
+        let (model, params) = (trainer.model(), &trainer.state().params);
+        let mean = |layer, head| self.rooms.tally(trainer, workers, || HeadOutput::new(layer, head)).mean();
+        let without = ablations::replacements(&self.ablations, model.description(), mean);
+        let of_heads = |heads: &[usize]| (Interactions::of_heads(model, params, heads), OrderSums::of_heads(heads));
+        let (attention, (interactions, sums), ablated);
+        if (0..model.n_layers()).all(|layer| model.n_heads(layer) == 1) {
             // Single heads lead, so that one pass is enough.
-            let heads = vec![0; model.n_layers()];
-            self.rooms.tally(trainer, None, workers, || (AttentionScores::default(), of_heads(&heads)))
+            let empty = (AttentionScores::default(), of_heads(&vec![0; model.n_layers()]));
+            ((attention, (interactions, sums)), ablated) =
+                self.rooms.tally_without(trainer, &without, workers, || empty.clone());
         } else {
-            let attention = self.rooms.tally(trainer, None, workers, AttentionScores::default);
-            let heads = attention.leading_heads();
-            (attention, self.rooms.tally(trainer, None, workers, || of_heads(&heads)))
-        };
-        let context = context_of(trainer.task().facts(), trainer.model().description()).ok();
+            (attention, ablated) = self.rooms.tally_without(trainer, &without, workers, AttentionScores::default);
+            let empty = of_heads(&attention.leading_heads());
+            (interactions, sums) = self.rooms.tally(trainer, workers, || empty.clone());
+        }
+        let context = context_of(trainer.task().facts(), model.description()).ok();
         let order_parameters = context.map(|context| OrderParameters::new(context, &sums));
-        Findings { attention, interactions, order_parameters }
+        Findings { attention, interactions, order_parameters, ablated }
     }
 }
 
 impl Probe for Inside {
     fn metrics(&self) -> Vec<Metric> {
-        let groups = ["attention", "order parameters", "interactions"];
+        let groups = ["attention", "order parameters", "interactions", "ablations"];
         metric::ALL.iter().filter(|metric| groups.contains(&&*metric.group)).cloned().collect()
     }
 
@@ -122,6 +138,9 @@ impl Probe for Inside {
             order_parameters.push_columns(row);
         }
         findings.interactions.push_columns(row);
+        for (ablation, accuracy) in self.ablations.iter().zip(findings.ablated) {
+            row.push(ablations::column_of(ablation), accuracy);
+        }
     }
 }
 
@@ -142,7 +161,7 @@ pub fn look(trainer: &Trainer, set: Set, n_sequences: usize) -> (Batch, Trace<f3
     let (model, params) = (trainer.model(), &trainer.state().params);
     let batch = trainer.task().batch(set, 0, n_sequences);
     let mut trace = model.trace(n_sequences, Reads::All);
-    model.forward(params, &batch, &mut trace, None);
+    model.forward(params, &batch, &mut trace);
     let mut scores = AttentionScores::default();
     scores.add(model, params, &batch, &trace);
     (batch, trace, scores.leading_heads())

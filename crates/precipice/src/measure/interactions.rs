@@ -2,8 +2,12 @@
 //!
 //! The residual stream before a layer is content + position + buffer: the item or label vector, the
 //! position code, and what earlier layers wrote. A score (q . k) is bilinear in them, so it is the
-//! sum of nine parts, query-{content, position, buffer} x key-{content, position, buffer}. With
-//! LayerNorm the split is no longer exact, and a minimal head has no (q . k); neither is reported.
+//! sum of nine parts, query-{content, position, buffer} x key-{content, position, buffer}: u_i A u_j
+//! over the columns of both, with A = W_Q W_K^T made once, so that no keys are. With LayerNorm the
+//! split is no longer exact, and a minimal head has no (q . k); neither is reported.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
@@ -65,35 +69,36 @@ impl LayerInteractions {
 }
 
 /// The nine interactions of the leading head of each layer.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Interactions {
-    heads: Vec<usize>,
+    /// A of each layer's head, `[F, F]`: scores are u_i A u_j. None where they do not split.
+    maps: Arc<[Vec<f32>]>,
     /// One entry a layer; empty for networks with LayerNorm.
     pub layers: Vec<LayerInteractions>,
     scratch: Scratch,
 }
 
 /// Room for one layer.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 struct Scratch {
     /// What earlier layers wrote, `[M, C]`.
     buffer: Vec<f32>,
-    /// Queries of the parts, `[3, R, E]`: of every token in the first layer, of the query alone above it.
-    q: Vec<f32>,
-    /// Keys of the parts, `[3, M, E]`.
-    k: Vec<f32>,
-    /// Those of one sequence, `[3, E, T]`.
-    keys: Vec<f64>,
-    /// Queries that are scored, of one part, `[Q, E]`.
-    queries: Vec<f64>,
-    /// Their scores, `[3, 3, Q, T]`.
-    scores: Vec<f64>,
+    /// Rows of one part of the stream that ask, `[S, Q, columns]`.
+    rows: Vec<f32>,
+    /// The parts of the rows that ask, times A, `[S, Q, parts, F]`.
+    left: Vec<f32>,
+    /// Scores in one sequence, `[parts, Q, parts, T]`: by part of the key, query, part of the query.
+    scores: Vec<f32>,
+    whole: Vec<f64>,
 }
 
 impl Interactions {
     /// Of one head in each layer.
-    pub fn of_heads(heads: &[usize]) -> Self {
-        Self { heads: heads.to_vec(), layers: Vec::new(), scratch: Scratch::default() }
+    pub fn of_heads(model: &Model<f32>, params: &Params<f32>, heads: &[usize]) -> Self {
+        let has_parts = model.description().has_bilinear_scores();
+        let map = |(layer, &head)| model.attention(layer).score_map(model.kernels(), &params.values, head);
+        let maps = heads.iter().enumerate().take(if has_parts { heads.len() } else { 0 }).map(map).collect();
+        Self { maps, layers: Vec::new(), scratch: Scratch::default() }
     }
 
     /// Contrast, mean on the pattern and share of variance of the nine parts of each layer.
@@ -114,21 +119,17 @@ impl Interactions {
 }
 
 impl Tally for Interactions {
-    fn add(&mut self, model: &Model<f32>, params: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
-        if !model.description().has_bilinear_scores() {
-            return;
-        }
-        self.layers.resize(model.n_layers(), LayerInteractions::default());
-        let t = batch.n_tokens();
-        for layer in 0..model.n_layers() {
-            let split = Split::new(model, params, batch, trace, layer, self.heads[layer], &mut self.scratch);
+    fn add(&mut self, model: &Model<f32>, _: &Params<f32>, batch: &Batch, trace: &Trace<f32>) {
+        self.layers.resize(self.maps.len(), LayerInteractions::default());
+        for (layer, (map, sums)) in self.maps.iter().zip(&mut self.layers).enumerate() {
+            let split = Split::new(model, layer, batch, trace, &mut self.scratch);
+            split.ask(model.kernels(), map, &mut self.scratch);
             for s in 0..batch.n_sequences {
-                split.gather_keys(s, &mut self.scratch);
-                let pattern = pattern_of(layer, batch, s);
-                split.score(model.kernels(), s, &pattern, &mut self.scratch);
-                for (i, &(query, key)) in pattern.iter().enumerate() {
-                    let of_query = self.scratch.scores.chunks_exact(t).skip(i).step_by(pattern.len());
-                    self.layers[layer].add(of_query.map(|scores| &scores[..=query]), key);
+                split.score(model.kernels(), s, &mut self.scratch);
+                for (i, (query, key)) in pattern_of(layer, batch, s).into_iter().enumerate() {
+                    // Above the first layer the query alone asks.
+                    let row = if layer == 0 { i } else { 0 };
+                    sums.add(&split, &mut self.scratch, row, query, key);
                 }
             }
         }
@@ -156,118 +157,119 @@ pub fn pattern_of(layer: usize, batch: &Batch, sequence: usize) -> Vec<(usize, u
     }
 }
 
-/// Queries and keys of each part of the residual stream before a layer, `[a]` and `[b]` in the order of [`PARTS`].
-struct Split {
+/// The residual stream before a layer, in the order of [`PARTS`], and which tokens ask.
+struct Split<'a> {
+    parts: Vec<Part<'a>>,
+    queries: Vec<usize>,
     n_sequences: usize,
     n_tokens: usize,
-    d_head: usize,
-    scale: f64,
-    /// Parts that are not zero: in the first layer nothing has been written yet.
-    n_parts: usize,
-    /// Rows of queries a sequence: all, or the last.
-    n_queries: usize,
+    /// C.
+    d_model: usize,
+    /// F, width of the map.
+    width: usize,
 }
 
-impl Split {
+/// Columns of rows `[M, C]`.
+struct Part<'a> {
+    /// None for what earlier layers wrote, which is made for the purpose.
+    rows: Option<&'a [f32]>,
+    columns: Range<usize>,
+}
+
+impl<'a> Split<'a> {
     fn new(
         model: &Model<f32>,
-        params: &Params<f32>,
-        batch: &Batch,
-        trace: &Trace<f32>,
         layer: usize,
-        head: usize,
-        scratch: &mut Scratch,
+        batch: &Batch,
+        trace: &'a Trace<f32>,
+        Scratch { buffer, .. }: &mut Scratch,
     ) -> Self {
-        let (dims, t) = (model.embed_dims(), batch.n_tokens());
-        let (c, s) = (dims.d_model, batch.n_sequences);
-        let attention = model.attention(layer);
-        let (e, is_first) = (attention.d_head(), layer == 0);
-        let (n_parts, n_queries) = if is_first { (2, t) } else { (3, 1) };
+        let (dims, s, t) = (model.embed_dims(), batch.n_sequences, batch.n_tokens());
+        let c = dims.d_model;
         let (embedded, before) = (&trace.blocks[0].resid_pre[..s * t * c], &trace.blocks[layer].resid_pre);
-        scratch.buffer.clear();
-        if !is_first {
-            scratch.buffer.extend(before.iter().zip(embedded).map(|(x, u)| x - u));
+        let part = |columns| Part { rows: Some(embedded), columns };
+        let mut parts = vec![part(dims.d_pos..dims.d_pos + dims.d_item), part(0..dims.d_pos)];
+        let geometry = batch.geometry();
+        let mut queries: Vec<usize> = (0..batch.n_exemplars).map(|slot| geometry.label_token(slot)).collect();
+        // In the first layer nothing has been written yet.
+        if layer > 0 {
+            buffer.clear();
+            buffer.extend(before.iter().zip(embedded).map(|(x, u)| x - u));
+            parts.push(Part { rows: None, columns: 0..c });
+            queries = vec![geometry.query_token()];
         }
-        let (content, position) = (dims.d_pos..dims.d_pos + dims.d_item, 0..dims.d_pos);
-        let parts = [(embedded, content), (embedded, position), (&scratch.buffer[..], 0..c)];
-        let (w_q, w_k) = attention.query_and_key_maps(&params.values, head);
-        let maps = [(w_q, n_queries, &mut scratch.q), (w_k, t, &mut scratch.k)];
-        for (w, n_rows, out) in maps {
-            out.clear();
-            out.resize(3 * s * n_rows * e, 0.0);
-            for ((x, columns), out) in parts[..n_parts].iter().zip(out.chunks_exact_mut(s * n_rows * e)) {
-                // Products with the columns that a part does not have are zero. Of no columns nothing is left.
-                if columns.is_empty() {
-                    continue;
+        let width = model.attention(layer).score_width();
+        Self { parts, queries, n_sequences: s, n_tokens: t, d_model: c, width }
+    }
+
+    /// Room for products. One over no columns is 0 and not written.
+    fn size(&self, room: &mut Vec<f32>, len: usize) {
+        room.resize(len, 0.0);
+        if self.parts.iter().any(|part| part.columns.is_empty()) {
+            room.fill(0.0);
+        }
+    }
+
+    /// The parts of the rows that ask, times A.
+    fn ask(&self, kernels: Kernels, map: &[f32], Scratch { buffer, rows, left, .. }: &mut Scratch) {
+        let (n, f, n_parts) = (self.n_sequences * self.queries.len(), self.width, self.parts.len());
+        self.size(left, n * n_parts * f);
+        for (a, Part { rows: of_part, columns }) in self.parts.iter().enumerate() {
+            let of_part = of_part.unwrap_or(buffer);
+            rows.clear();
+            for s in 0..self.n_sequences {
+                for query in &self.queries {
+                    rows.extend_from_slice(&of_part[(s * self.n_tokens + query) * self.d_model..][columns.clone()]);
                 }
-                let stride = if n_rows == t { c } else { t * c };
-                let start = if n_rows == t { 0 } else { (t - 1) * c } + columns.start;
-                let x = MatRef::with_row_stride(&x[start..], s * n_rows, columns.len(), stride);
-                let w = MatRef::new(&w[columns.start * e..columns.end * e], columns.len(), e);
-                f32::gemm(model.kernels(), MatMut::new(out, s * n_rows, e), Fill::Set, x, w);
             }
-        }
-        Self { n_sequences: s, n_tokens: t, d_head: e, scale: attention.score_scale(), n_parts, n_queries }
-    }
-
-    /// Keys of a sequence side by side, so that all of them are scored at once.
-    fn gather_keys(&self, s: usize, scratch: &mut Scratch) {
-        let (t, e) = (self.n_tokens, self.d_head);
-        scratch.keys.resize(3 * e * t, 0.0);
-        for b in 0..self.n_parts {
-            let rows = &scratch.k[(b * self.n_sequences + s) * t * e..][..t * e];
-            let keys = &mut scratch.keys[b * e * t..][..e * t];
-            for (key, row) in rows.chunks_exact(e).enumerate() {
-                row.iter().enumerate().for_each(|(j, &x)| keys[j * t + key] = f64::from(x));
-            }
+            let to = MatMut::with_row_stride(&mut left[a * f..], n, f, n_parts * f);
+            let map = MatRef::new(&map[columns.start * f..columns.end * f], columns.len(), f);
+            f32::gemm(kernels, to, Fill::Set, MatRef::new(rows, n, columns.len()), map);
         }
     }
 
-    /// Scores of the pattern's queries on all keys of a sequence; sums over the head's width, in order.
-    fn score(&self, kernels: Kernels, s: usize, pattern: &[(usize, usize)], scratch: &mut Scratch) {
-        let (t, e, n) = (self.n_tokens, self.d_head, pattern.len());
-        let Scratch { q, keys, queries, scores, .. } = scratch;
-        scores.clear();
-        scores.resize(9 * n * t, 0.0);
-        for a in 0..self.n_parts {
-            queries.clear();
-            for &(query, _) in pattern {
-                let row = s * self.n_queries + if self.n_queries == t { query } else { 0 };
-                let q = &q[(a * self.n_sequences * self.n_queries + row) * e..][..e];
-                queries.extend(q.iter().map(|&x| f64::from(x)));
-            }
-            for b in 0..self.n_parts {
-                let scores = &mut scores[(a * 3 + b) * n * t..][..n * t];
-                let keys = MatRef::new(&keys[b * e * t..][..e * t], e, t);
-                f64::gemm(kernels, MatMut::new(scores, n, t), Fill::Set, MatRef::new(queries, n, e), keys);
-                scores.iter_mut().for_each(|score| *score *= self.scale);
-            }
+    /// Their scores on each part of all keys of a sequence.
+    fn score(&self, kernels: Kernels, s: usize, Scratch { buffer, left, scores, .. }: &mut Scratch) {
+        let (t, c, f, n) = (self.n_tokens, self.d_model, self.width, self.queries.len() * self.parts.len());
+        self.size(scores, self.parts.len() * n * t);
+        for (Part { rows, columns }, scores) in self.parts.iter().zip(scores.chunks_exact_mut(n * t)) {
+            let keys = &rows.unwrap_or(buffer)[s * t * c + columns.start..];
+            let left = MatRef::with_row_stride(&left[s * n * f + columns.start..], n, columns.len(), f);
+            let keys = MatRef::with_row_stride(keys, t, columns.len(), c);
+            f32::gemm(kernels, MatMut::new(scores, n, t), Fill::Set, left, keys.t());
         }
     }
 }
 
 impl LayerInteractions {
     /// Adds one query's scores on its visible keys, part by part.
-    fn add<'a>(&mut self, scores: impl Iterator<Item = &'a [f64]>, key: usize) {
-        let mut whole = Vec::new();
-        for (sums, part) in self.parts.iter_mut().flatten().zip(scores) {
-            sums.add(part, key);
-            whole.resize(part.len(), 0.0);
-            whole.iter_mut().zip(part).for_each(|(w, p)| *w += p);
+    fn add(&mut self, split: &Split<'_>, scratch: &mut Scratch, row: usize, query: usize, key: usize) {
+        let (t, n_parts) = (split.n_tokens, split.parts.len());
+        let Scratch { scores, whole, .. } = scratch;
+        whole.clear();
+        whole.resize(query + 1, 0.0);
+        for (a, sums) in self.parts.iter_mut().enumerate().take(n_parts) {
+            for (b, sums) in sums.iter_mut().enumerate().take(n_parts) {
+                let at = ((b * split.queries.len() + row) * n_parts + a) * t;
+                let scores = scores[at..=at + query].iter().map(|&score| f64::from(score));
+                whole.iter_mut().zip(scores.clone()).for_each(|(whole, score)| *whole += score);
+                sums.add(scores, key);
+            }
         }
-        self.whole.add(&whole, key);
+        self.whole.add(whole.iter().copied(), key);
         self.n += 1.0;
     }
 }
 
 impl PartSums {
-    fn add(&mut self, scores: &[f64], key: usize) {
+    fn add(&mut self, scores: impl ExactSizeIterator<Item = f64> + Clone, key: usize) {
         let n = scores.len() as f64;
-        let total: f64 = scores.iter().sum();
+        let total: f64 = scores.clone().sum();
         let mean = total / n;
-        self.on_pattern += scores[key];
-        self.others += (total - scores[key]) / (n - 1.0);
-        self.variance += scores.iter().map(|s| (s - mean) * (s - mean)).sum::<f64>() / n;
+        let on_key = scores.clone().nth(key).unwrap_or(f64::NAN);
+        self.on_pattern += on_key;
+        self.others += (total - on_key) / (n - 1.0);
+        self.variance += scores.map(|s| (s - mean) * (s - mean)).sum::<f64>() / n;
     }
 
     fn merge(&mut self, other: Self) {

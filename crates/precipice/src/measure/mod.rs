@@ -29,7 +29,6 @@ use crate::sequence::Batch;
 use crate::spec::RunSpec;
 use crate::train::Trainer;
 use crate::workers::Workers;
-use ablations::Ablations;
 use accuracy::Accuracies;
 use descent::{DescentProbe, Losses};
 use halves::Halves;
@@ -99,8 +98,7 @@ fn built_in(spec: &RunSpec, trainer: &Trainer) -> Vec<Box<dyn Probe>> {
     if task.facts().targets.are_labels() {
         probes.push(Box::new(Accuracies::new(spec.eval.sequences)));
         if is_enabled {
-            probes.push(Box::new(Inside::new(trainer, spec.probes.sequences)));
-            probes.push(Box::new(Ablations::new(trainer, &spec.probes)));
+            probes.push(Box::new(Inside::new(trainer, &spec.probes)));
             if task.facts().has_halves {
                 probes.push(Box::new(Halves));
             }

@@ -49,7 +49,7 @@ impl RatioSums {
     }
 }
 
-/// What the order parameters are computed from.
+/// What the order parameters are computed from: sums over traces of [`Reads::Patterns`](crate::model::Reads).
 #[derive(Clone, Debug, Default)]
 pub struct OrderSums {
     heads: Vec<usize>,
@@ -117,14 +117,15 @@ impl OrderSums {
     /// A network's, from its scores before soft-max.
     fn add_scores(&mut self, model: &Model<f32>, batch: &Batch, trace: &Trace<f32>, s: usize, y: f64) {
         let (last, t) = (model.n_layers() - 1, batch.n_tokens());
-        let first = Scores { model, trace, n_tokens: t, layer: 0, head: self.heads[0], s };
+        let scores_of = |layer: usize| Scores::new(model, trace, layer, self.heads[layer], s, t);
+        let first = scores_of(0);
         let pairs = pattern_of(0, batch, s);
         let contrast = |&(query, key): &(usize, usize)| {
             let scores = first.of_query(query);
             contrast(&scores, key, |_| true)
         };
         self.beta.add(pairs.iter().map(contrast).sum::<f64>() / pairs.len() as f64, 1.0);
-        let scores = Scores { layer: last, head: self.heads[last], ..first }.of_query(t - 1);
+        let scores = scores_of(last).of_query(t - 1);
         let is_label = |key: usize| batch.geometry().is_label(key);
         let rights: Vec<usize> = answering_tokens(batch, s);
         let is_right = |key: usize| rights.contains(&key);
@@ -147,7 +148,7 @@ impl OrderSums {
         let label = |slot: usize| batch.geometry().label_token(slot);
         let mass = |layer: usize, query: usize, key: usize| {
             let head = s * model.n_heads(layer) + self.heads[layer];
-            f64::from(trace.blocks[layer].attention.pattern[(head * t + query) * t + key])
+            f64::from(trace.blocks[layer].attention.patterns()[(head * t + query) * t + key])
         };
         let y = pattern_of(0, batch, s).into_iter().map(|(label, item)| mass(0, label, item)).sum::<f64>() / n as f64;
         let labels: f64 = (0..n).map(|i| mass(last, t - 1, label(i))).sum();
@@ -197,28 +198,21 @@ fn contrast(values: &[f64], at: usize, counts: impl Fn(usize) -> bool) -> f64 {
 /// Scores before soft-max of one head on one sequence.
 #[derive(Clone, Copy)]
 struct Scores<'a> {
-    model: &'a Model<f32>,
-    trace: &'a Trace<f32>,
+    /// `[T, T]`
+    of_head: &'a [f32],
     n_tokens: usize,
-    layer: usize,
-    head: usize,
-    s: usize,
 }
 
-impl Scores<'_> {
+impl<'a> Scores<'a> {
+    fn new(model: &Model<f32>, trace: &'a Trace<f32>, layer: usize, head: usize, s: usize, n_tokens: usize) -> Self {
+        let all = trace.blocks[layer].attention.all.as_ref().expect("a trace of patterns, which keeps scores");
+        let at = (s * model.n_heads(layer) + head) * n_tokens * n_tokens;
+        Self { of_head: &all.scores[at..at + n_tokens * n_tokens], n_tokens }
+    }
+
     /// Of a query on the keys that it sees.
     fn of_query(&self, query: usize) -> Vec<f64> {
-        let attention = &self.trace.blocks[self.layer].attention;
-        let layer = self.model.attention(self.layer);
-        let (n_heads, e) = (layer.n_heads(), layer.d_head());
-        let row = |x: &[f32], token: usize| -> Vec<f64> {
-            x[((self.s * self.n_tokens + token) * n_heads + self.head) * e..][..e]
-                .iter()
-                .map(|&x| f64::from(x))
-                .collect()
-        };
-        let q = row(&attention.q, query);
-        (0..=query).map(|key| q.iter().zip(row(&attention.k, key)).map(|(a, b)| a * b).sum()).collect()
+        self.of_head[query * self.n_tokens..][..=query].iter().map(|&x| f64::from(x)).collect()
     }
 }
 

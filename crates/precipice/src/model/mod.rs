@@ -16,7 +16,7 @@ pub mod plan;
 pub mod trace;
 
 pub use description::{Description, Feature};
-pub use layers::attention::{Ablation, Attention, AttentionTrace};
+pub use layers::attention::{Ablation, Attention, AttentionTrace, PatternTrace};
 pub use layers::embed::EmbedDims;
 pub use layers::minimal::{MinimalHead, MinimalScalars};
 pub use params::{Init, Layout, Params, TensorInfo};
@@ -28,6 +28,7 @@ use precipice_num::{Kernels, Real};
 
 use crate::sequence::Batch;
 use crate::spec::RunSpec;
+use layers::attention::Looks;
 use layers::block::Block;
 use layers::embed::Embed;
 use layers::norm::LayerNorm;
@@ -44,7 +45,7 @@ use layers::readout::ReadoutLayers;
 /// let model = Model::<f32>::new(&spec, &task.label_table(), precipice_num::Kernels::detect());
 /// let (params, batch) = (model.init(0), task.batch(Set::Train, 0, 4));
 /// let mut trace = model.trace(4, Reads::All);
-/// model.forward(&params, &batch, &mut trace, None);
+/// model.forward(&params, &batch, &mut trace);
 /// assert_eq!(trace.logits().len(), 4 * 32);
 /// # Ok::<(), precipice::task::TaskError>(())
 /// ```
@@ -59,6 +60,13 @@ pub struct Model<T> {
     minimal: Option<MinimalHead>,
     ln_final: Option<LayerNorm>,
     readout: ReadoutLayers,
+}
+
+/// Of each layer A of all heads, `[H, F, F]`, whose scores are u_i A u_j; none where queries and keys are less work.
+/// They change with the parameters and serve all sequences.
+#[derive(Clone, Debug)]
+pub struct ScoreMaps<T> {
+    layers: Vec<Vec<T>>,
 }
 
 impl<T: Real> Model<T> {
@@ -179,29 +187,81 @@ impl<T: Real> Model<T> {
         self.description.d_model - self.description.d_read
     }
 
-    /// Fills the trace with every activation; `trace.logits` is `[S, L]`.
-    pub fn forward(&self, params: &Params<T>, batch: &Batch, trace: &mut Trace<T>, ablation: Option<&Ablation<T>>) {
+    /// What traces of [`Reads::Patterns`] are filled with.
+    pub fn score_maps(&self, params: &Params<T>) -> ScoreMaps<T> {
+        let of_layer = |(layer, block): (usize, &Block)| {
+            let attention = &block.attention;
+            let heads = if plan::has_score_maps(&self.description, layer) { attention.n_heads() } else { 0 };
+            (0..heads).flat_map(|head| attention.score_map(self.kernels, &params.values, head)).collect()
+        };
+        ScoreMaps { layers: self.blocks.iter().enumerate().map(of_layer).collect() }
+    }
+
+    /// Fills the trace with every activation that it has room for; `trace.logits` is `[S, L]`.
+    pub fn forward(&self, params: &Params<T>, batch: &Batch, trace: &mut Trace<T>) {
+        match trace.reads() {
+            Reads::Patterns => self.forward_with(params, &self.score_maps(params), batch, trace),
+            Reads::All | Reads::QueryOnly => self.forward_with(params, &ScoreMaps { layers: Vec::new() }, batch, trace),
+        }
+    }
+
+    /// The same with maps that serve many batches; only traces of [`Reads::Patterns`] want any.
+    pub fn forward_with(&self, params: &Params<T>, maps: &ScoreMaps<T>, batch: &Batch, trace: &mut Trace<T>) {
         let p = &params.values;
         trace.set_sequences(batch.n_sequences);
-        let s = trace.n_sequences();
         self.embed.forward(self.kernels, p, batch, &mut trace.embedding, &mut trace.blocks[0].resid_pre);
         if let Some(minimal) = &self.minimal {
             minimal.forward(self.kernels, p, batch, trace);
         }
-        for (idx, block) in self.blocks.iter().enumerate() {
-            let (now, later) = trace.blocks.split_at_mut(idx + 1);
-            let out = match later.first_mut() {
-                Some(next) => &mut next.resid_pre,
-                None => &mut trace.resid_final,
-            };
-            let ablation = ablation.filter(|a| a.layer == idx);
-            block.forward(self.kernels, p, batch, &mut now[idx], out, ablation);
-            if let Some(bound) = self.description.token_clip {
-                let bound = T::from_f64(bound);
-                out.iter_mut().for_each(|x| *x = clamp(*x, bound));
-            }
+        self.pass_blocks(p, (maps, true), batch, 0, trace);
+        self.answer(p, trace);
+    }
+
+    /// Answers again, with a head replaced, given a trace of [`Self::forward_with`] up to that layer. What comes after it
+    /// is overwritten, up to the logits; of the last layer's patterns those of all tokens stay as they were.
+    pub fn answer_without(
+        &self,
+        params: &Params<T>,
+        maps: &ScoreMaps<T>,
+        batch: &Batch,
+        trace: &mut Trace<T>,
+        ablation: &Ablation<T>,
+    ) {
+        let p = &params.values;
+        let (now, out) = trace.block_and_next(ablation.layer);
+        self.blocks[ablation.layer].forward_without(self.kernels, p, batch.n_sequences, now, out, ablation);
+        self.clip(out);
+        self.pass_blocks(p, (maps, false), batch, ablation.layer + 1, trace);
+        self.answer(p, trace);
+    }
+
+    /// From the residual stream before a block to that after the last one; in the last layer, where the trace has room for
+    /// them, with patterns of all tokens or without.
+    fn pass_blocks(
+        &self,
+        p: &[T],
+        (maps, from_all): (&ScoreMaps<T>, bool),
+        batch: &Batch,
+        first: usize,
+        trace: &mut Trace<T>,
+    ) {
+        for (idx, block) in self.blocks.iter().enumerate().skip(first) {
+            let (now, out) = trace.block_and_next(idx);
+            block.forward(self.kernels, p, Looks { maps: maps.of(idx), from_all }, batch, now, out);
+            self.clip(out);
         }
-        let rows = trace.final_rows();
+    }
+
+    fn clip(&self, out: &mut [T]) {
+        if let Some(bound) = self.description.token_clip {
+            let bound = T::from_f64(bound);
+            out.iter_mut().for_each(|x| *x = clamp(*x, bound));
+        }
+    }
+
+    /// From the residual stream to the logits.
+    fn answer(&self, p: &[T], trace: &mut Trace<T>) {
+        let (rows, s) = (trace.final_rows(), trace.n_sequences());
         let input = match &self.ln_final {
             Some(ln) => {
                 ln.forward(self.kernels, p, &trace.resid_final[rows.start..], rows.stride, s, &mut trace.ln_final);
@@ -264,6 +324,13 @@ impl<T: Real> Model<T> {
             );
         }
         self.embed.backward(self.kernels, p, batch, d_resid, embedding, g);
+    }
+}
+
+impl<T> ScoreMaps<T> {
+    /// Of a layer; empty where there are none.
+    fn of(&self, layer: usize) -> &[T] {
+        self.layers.get(layer).map_or(&[], Vec::as_slice)
     }
 }
 

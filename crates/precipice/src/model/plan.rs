@@ -94,6 +94,18 @@ pub fn folds_last_layer(d: &Description) -> bool {
     is_smaller && query_flops(d, 1.0) < tokens_flops(d, 1.0)
 }
 
+/// First columns of what a layer reads that are not always 0.
+pub fn score_width(d: &Description, layer: usize) -> usize {
+    if d.reads_one_hot(layer) { d.d_pos + d.d_content } else { d.d_model }
+}
+
+/// Whether scores of all tokens are less work by one map a head than by its queries and keys.
+pub fn has_score_maps(d: &Description, layer: usize) -> bool {
+    let (t, e, f) = (d.n_tokens(), d.d_head, score_width(d, layer));
+    let multiplied = if d.reads_one_hot(layer) { d.d_content } else { f };
+    f * (multiplied + t) < e * (2 * multiplied + t)
+}
+
 /// Of a product with a layer's input, which wants no gradient where it has no parameters.
 fn with_input(d: &Description, layer: usize) -> f64 {
     if layer > 0 || d.trains_embedding() || d.layer_norm { WITH_GRADIENTS } else { 2.0 }

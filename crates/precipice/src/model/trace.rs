@@ -11,8 +11,11 @@ use super::layers::{EmbeddingTrace, MlpTrace};
 /// How much of the last block is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// Every token's row, which probes want to see.
+    /// Every token's row.
     All,
+    /// Where every token looks, and beyond that only the query's row: what probes read. There is no way back from here:
+    /// such a trace has no room for gradients.
+    Patterns,
     /// Only the query's row, which is all that the loss reads.
     QueryOnly,
 }
@@ -113,11 +116,14 @@ impl<T: Real> Trace<T> {
         let (t, c) = (description.n_tokens(), description.d_model);
         let zeros = |len: usize| vec![T::ZERO; len];
         let &Description { n_layers, d_mlp, .. } = description;
-        let rows = |idx: usize| if reads == Reads::QueryOnly && idx + 1 == n_layers { 1 } else { t };
+        // A minimal head has no patterns apart from its rows.
+        let wants_patterns = reads == Reads::Patterns && description.minimal.is_none();
+        let has_all_rows = reads == Reads::All || (reads == Reads::Patterns && !wants_patterns);
+        let rows = |idx: usize| if !has_all_rows && idx + 1 == n_layers { 1 } else { t };
         let block = |idx: usize| BlockTrace {
             resid_pre: zeros(capacity * t * c),
             resid_mid: zeros(if d_mlp > 0 { capacity * rows(idx) * c } else { 0 }),
-            attention: AttentionTrace::new(description, capacity, rows(idx)),
+            attention: AttentionTrace::new(description, idx, capacity, rows(idx), wants_patterns),
             ln1: NormTrace::new(description, capacity * t),
             ln2: NormTrace::new(description, if d_mlp > 0 { capacity * rows(idx) } else { 0 }),
             mlp: MlpTrace::new(d_mlp, description.activation, capacity * rows(idx)),
@@ -164,7 +170,8 @@ impl<T: Real> Trace<T> {
     /// If there is no such head, or the token's row is not computed.
     pub fn attention(&self, layer: usize, head: usize, sequence: usize, token: usize) -> &[T] {
         let block = &self.blocks[layer];
-        let (t, rows, pattern) = (block.n_tokens, block.rows_per_sequence, &block.attention.pattern);
+        let (t, pattern) = (block.n_tokens, block.attention.patterns());
+        let rows = if block.attention.has_all_rows(t) { t } else { 1 };
         let n_heads = pattern.len() / (self.capacity * rows * t);
         assert!(head < n_heads && sequence < self.n_sequences, "head {head} in sequence {sequence}");
         let row = token.checked_sub(t - rows).expect("the row of a token that is computed");
@@ -179,6 +186,13 @@ impl<T: Real> Trace<T> {
     /// Where the loss puts its gradient, `[S, L]`, beside the logits.
     pub fn logits_and_gradient(&mut self) -> (&[T], &mut [T]) {
         self.readout.logits_and_gradient(self.n_sequences)
+    }
+
+    /// A block's activations, and the residual stream after it.
+    pub(super) fn block_and_next(&mut self, idx: usize) -> (&mut BlockTrace<T>, &mut [T]) {
+        let (now, later) = self.blocks.split_at_mut(idx + 1);
+        let next = later.first_mut().map_or(&mut self.resid_final, |next| &mut next.resid_pre);
+        (&mut now[idx], next)
     }
 
     pub(super) fn set_sequences(&mut self, n_sequences: usize) {

@@ -33,7 +33,7 @@ fn difference(spec: &RunSpec, set: impl Fn(&mut Params<f64>), expected: impl Fn(
     let mut largest = 0.0_f64;
     for reads in [Reads::All, Reads::QueryOnly] {
         let mut trace = model.trace(32, reads);
-        model.forward(&params, &batch, &mut trace, None);
+        model.forward(&params, &batch, &mut trace);
         for (s, answer) in trace.logits().iter().enumerate() {
             let expected = expected(&context(&batch, s, FunctionKind::Linear));
             assert!(expected.abs() > 1e-6, "a prediction that says nothing: {expected}");

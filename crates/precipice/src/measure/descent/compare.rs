@@ -87,7 +87,7 @@ pub fn own_value_attention(trainer: &Trainer, n_sequences: usize) -> Option<f64>
     }
     let batch = trainer.task().batch(Set::MAIN, 0, n_sequences);
     let mut trace = model.trace(n_sequences, Reads::All);
-    model.forward(&trainer.state().params, &batch, &mut trace, None);
+    model.forward(&trainer.state().params, &batch, &mut trace);
     let (t, n, geometry) = (batch.n_tokens(), batch.n_exemplars, batch.geometry());
     let of_head = |head: usize| {
         let maps = trace.blocks[0].attention.pattern.chunks_exact(t * t).skip(head).step_by(description.n_heads);

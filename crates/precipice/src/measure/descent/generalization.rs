@@ -115,7 +115,7 @@ pub fn roll_out(
         for first in range.clone().step_by(chunk) {
             batch.n_sequences = (range.end - first).min(chunk);
             task.fill(kernels, Set::MAIN, 0, first, &mut batch);
-            model.forward(&params, &batch, &mut trace, None);
+            model.forward(&params, &batch, &mut trace);
             for (s, y) in batch.query_values().enumerate() {
                 let query = ((s + 1) * t - 1) * c + y_column;
                 let after = (1..=n_applications).map(|applications| {

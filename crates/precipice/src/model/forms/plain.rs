@@ -29,7 +29,7 @@ impl<T: Real> Form<T> for Plain {
     fn scratch(&self, _: &Model<T>) {}
 
     fn forward(&self, model: &Model<T>, params: &Params<T>, _: &[T], batch: &Batch, room: &mut Trace<T>) {
-        model.forward(params, batch, room, None);
+        model.forward(params, batch, room);
     }
 
     fn outputs(room: &mut Trace<T>) -> (&[T], &mut [T]) {

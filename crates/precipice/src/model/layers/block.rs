@@ -2,7 +2,7 @@
 
 use precipice_num::{Kernels, Real};
 
-use super::attention::{Ablation, Attention};
+use super::attention::{Ablation, Attention, Looks};
 use super::mlp::Mlp;
 use super::norm::LayerNorm;
 use crate::model::description::Description;
@@ -38,10 +38,10 @@ impl Block {
         &self,
         kernels: Kernels,
         p: &[T],
+        looks: Looks<'_, T>,
         batch: &Batch,
         trace: &mut BlockTrace<T>,
         out: &mut [T],
-        ablation: Option<&Ablation<T>>,
     ) {
         let s = batch.n_sequences;
         let c = self.attention.d_model();
@@ -55,8 +55,31 @@ impl Block {
         };
         let mid = if self.mlp.is_some() { &mut trace.resid_mid[..r * c] } else { &mut out[..r * c] };
         copy_rows(&trace.resid_pre, rows, c, mid);
-        self.attention.forward(kernels, p, input, batch, &mut trace.attention, mid, ablation);
+        self.attention.forward(kernels, p, looks, input, batch, &mut trace.attention, mid);
+        self.pass_mlp(kernels, p, r, trace, out);
+    }
+
+    /// The same of a block that has been computed, with a head replaced.
+    pub(in crate::model) fn forward_without<T: Real>(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        n_sequences: usize,
+        trace: &mut BlockTrace<T>,
+        out: &mut [T],
+        ablation: &Ablation<T>,
+    ) {
+        let (c, r, rows) = (self.attention.d_model(), trace.n_rows(n_sequences), trace.rows());
+        let mid = if self.mlp.is_some() { &mut trace.resid_mid[..r * c] } else { &mut out[..r * c] };
+        copy_rows(&trace.resid_pre, rows, c, mid);
+        self.attention.write_without(kernels, p, n_sequences, &trace.attention, mid, ablation);
+        self.pass_mlp(kernels, p, r, trace, out);
+    }
+
+    /// From between attention and MLP to the block's output, in `r` rows.
+    fn pass_mlp<T: Real>(&self, kernels: Kernels, p: &[T], r: usize, trace: &mut BlockTrace<T>, out: &mut [T]) {
         let Some(mlp) = &self.mlp else { return };
+        let c = self.attention.d_model();
         let input = match &self.ln2 {
             Some(ln) => {
                 ln.forward(kernels, p, &trace.resid_mid, c, r, &mut trace.ln2);

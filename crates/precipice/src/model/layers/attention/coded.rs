@@ -23,6 +23,11 @@ impl Coded {
         description.reads_one_hot(layer).then_some(Self { d_pos, contents: d_pos..d_pos + d_content })
     }
 
+    /// Where what comes after is 0.
+    pub(super) fn end(&self) -> usize {
+        self.contents.end
+    }
+
     /// Contents of `m` rows.
     fn contents<'a, T>(&self, input: &'a [T], m: usize, c: usize) -> MatRef<'a, T> {
         MatRef::new(input, m, c).columns(self.contents.clone())
@@ -30,17 +35,19 @@ impl Coded {
 }
 
 impl Attention {
-    /// What a head's map `[C, E]` makes of all tokens.
+    /// What a map of `e` columns makes of all tokens, in rows `width` apart.
+    #[expect(clippy::too_many_arguments, reason = "a product's operands, and where its rows go")]
     pub(super) fn project_coded<T: Real>(
         &self,
         coded: &Coded,
         kernels: Kernels,
         map: &[T],
+        (e, width): (usize, usize),
         input: &[T],
         batch: &Batch,
         out: &mut [T],
     ) {
-        let (t, c, e, width) = (self.n_tokens, self.d_model, self.d_head, self.n_heads * self.d_head);
+        let (t, c) = (self.n_tokens, self.d_model);
         let m = batch.n_sequences * t;
         for (s, out) in out.chunks_mut(t * width).take(batch.n_sequences).enumerate() {
             let first = batch.offsets[s] as usize;
@@ -91,7 +98,7 @@ mod tests {
         let model = Model::<f32>::new(&spec, &task.label_table(), kernels);
         let (params, batch) = (model.init(0), task.batch(Set::Train, 0, s));
         let mut trace = model.trace(s, Reads::All);
-        model.forward(&params, &batch, &mut trace, None);
+        model.forward(&params, &batch, &mut trace);
         let input = &trace.blocks[0].resid_pre;
         let layer = model.attention(0);
         let coded = layer.coded.as_ref().unwrap();
@@ -103,7 +110,7 @@ mod tests {
         let rows = MatRef::new(&input[..], m, c);
         let to = MatMut::with_row_stride(&mut whole[e..], m, e, width);
         f32::gemm(kernels, to, Fill::Set, rows, MatRef::new(map, c, e));
-        layer.project_coded(coded, kernels, map, input, &batch, &mut out[e..]);
+        layer.project_coded(coded, kernels, map, (e, width), input, &batch, &mut out[e..]);
         assert_eq!(whole, out);
         let [mut g, mut of_look_ups] = [0, 1].map(|_| Params::<f32>::zeros(model.layout().clone()).values);
         let d = MatRef::with_row_stride(&out[e..], m, e, width);

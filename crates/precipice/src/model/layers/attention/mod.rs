@@ -8,11 +8,14 @@
 //!
 //! Where values are asked for every token sees the whole context and nobody sees the query. A linear layer
 //! has p_ij = q_i . k_j (von Oswald et al. 2023). `tokens.rs` computes keys and values of every token, `query.rs` what
-//! the query alone reads, without them.
+//! the query alone reads, without them, `patterns.rs` where every token looks, without queries and keys.
 
 mod coded;
+mod patterns;
 mod query;
 mod tokens;
+
+pub use patterns::PatternTrace;
 
 use std::ops::Range;
 
@@ -52,11 +55,11 @@ pub struct Attention {
 /// Activations of an attention layer.
 #[derive(Clone, Debug)]
 pub struct AttentionTrace<T> {
-    /// Queries times the score scale, `[R, H, E]`.
+    /// Queries times the score scale, `[R, H, E]`; of every token only where `Reads::All` asks for them.
     pub q: Vec<T>,
-    /// Keys, `[M, H, E]`; empty where the query alone reads and does without.
+    /// Keys, `[M, H, E]`; empty where scores do without.
     pub k: Vec<T>,
-    /// Values, likewise.
+    /// Values, `[M, H, E]`; empty where the query alone reads and does without.
     pub v: Vec<T>,
     /// Attention, `[S, H, rows, T]`, zero above the diagonal.
     pub pattern: Vec<T>,
@@ -70,9 +73,20 @@ pub struct AttentionTrace<T> {
     /// Of one head of one sequence.
     d_pattern: Vec<T>,
     at_query: Option<query::QueryTrace<T>>,
+    /// Where `Reads::Patterns` asks for them.
+    pub all: Option<PatternTrace<T>>,
 }
 
-/// A head whose output is replaced; its queries, keys and pattern are not computed.
+/// How a layer looks where `Reads::Patterns` asks.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::model) struct Looks<'a, T> {
+    /// A of each head, `[H, F, F]`; empty where queries and keys are less work, and for other traces.
+    pub maps: &'a [T],
+    /// Whether a last layer wants patterns of all tokens, and not of the query alone.
+    pub from_all: bool,
+}
+
+/// A head whose output is replaced.
 #[derive(Clone, Debug)]
 pub struct Ablation<T> {
     /// Layer, from 0.
@@ -84,29 +98,52 @@ pub struct Ablation<T> {
 }
 
 impl<T: Real> AttentionTrace<T> {
-    pub(in crate::model) fn new(description: &Description, capacity: usize, rows_per_sequence: usize) -> Self {
+    /// Of a layer that computes the last rows of each sequence.
+    pub(in crate::model) fn new(
+        description: &Description,
+        layer: usize,
+        capacity: usize,
+        rows_per_sequence: usize,
+        wants_patterns: bool,
+    ) -> Self {
         let (width, t) = (description.n_heads * description.d_head, description.n_tokens());
         let zeros = |len: usize| vec![T::ZERO; len];
-        let folds = rows_per_sequence < t && plan::folds_last_layer(description);
-        let all = if folds { 0 } else { capacity * t * width };
-        let rows = capacity * rows_per_sequence * width;
-        let patterns = capacity * description.n_heads * rows_per_sequence * t;
+        let is_last = rows_per_sequence < t;
+        // Probes want patterns and no gradients.
+        let all = wants_patterns.then(|| PatternTrace::new(description, layer, capacity, is_last));
+        let folds = is_last && (all.is_some() || plan::folds_last_layer(description));
+        let (tokens, rows) = (capacity * t * width, capacity * rows_per_sequence * width);
+        let has_queries = all.is_none() || (is_last && !plan::has_score_maps(description, layer));
+        let has_gradients = all.is_none();
+        let if_so = |condition: bool, len: usize| zeros(if condition { len } else { 0 });
         Self {
-            q: zeros(rows),
-            k: zeros(all),
-            v: zeros(all),
-            pattern: zeros(patterns),
+            q: if_so(has_queries, rows),
+            k: if_so(has_queries && !folds, tokens),
+            v: if_so(!folds, tokens),
+            pattern: zeros(capacity * description.n_heads * rows_per_sequence * t),
             z: zeros(rows),
             rows_per_sequence,
-            d_maps: zeros(if folds { rows } else { 3 * all }),
-            d_z: zeros(if description.output_projection { rows } else { 0 }),
-            d_pattern: zeros(if folds { 0 } else { rows_per_sequence * t }),
+            d_maps: if_so(has_gradients, if folds { rows } else { 3 * tokens }),
+            d_z: if_so(has_gradients && description.output_projection, rows),
+            d_pattern: if_so(has_gradients && !folds, rows_per_sequence * t),
             at_query: folds.then(|| query::QueryTrace::new(description, capacity)),
+            all,
         }
     }
 }
 
 impl<T> AttentionTrace<T> {
+    /// Attention of every token, `[S, H, T, T]`; of the query alone, `[S, H, 1, T]`, where `Reads::QueryOnly` asks for
+    /// no more.
+    pub fn patterns(&self) -> &[T] {
+        self.all.as_ref().and_then(PatternTrace::of_last).unwrap_or(&self.pattern)
+    }
+
+    /// Whether [`Self::patterns`] has every token.
+    pub(in crate::model) fn has_all_rows(&self, n_tokens: usize) -> bool {
+        self.rows_per_sequence == n_tokens || self.all.is_some()
+    }
+
     /// Whether maps are made of all tokens.
     pub(in crate::model) fn maps_all(&self, n_tokens: usize) -> bool {
         self.at_query.is_none() && self.rows_per_sequence == n_tokens
@@ -234,44 +271,70 @@ impl Attention {
         &self,
         kernels: Kernels,
         p: &[T],
+        looks: Looks<'_, T>,
         input: &[T],
         batch: &Batch,
         trace: &mut AttentionTrace<T>,
         out: &mut [T],
-        ablation: Option<&Ablation<T>>,
     ) {
-        let (c, width) = (self.d_model, self.n_heads * self.d_head);
-        let s = batch.n_sequences;
-        let r = s * trace.rows_per_sequence;
-        // What a replaced head would attend to is not asked.
-        let replaced = ablation.map(|ablation| ablation.head);
-        self.project(kernels, p, &self.w_q, input, batch, trace.rows_per_sequence, &mut trace.q, replaced);
-        if self.score_scale != 1.0 {
-            let scale = T::from_f64(self.score_scale);
-            trace.q[..r * width].iter_mut().for_each(|q| *q *= scale);
-        }
-        if trace.at_query.is_some() {
-            self.look_from_query(kernels, p, input, batch, trace, replaced);
+        let width = self.n_heads * self.d_head;
+        let rows = trace.rows_per_sequence;
+        // Other traces have queries and keys.
+        let maps = if trace.all.is_some() { looks.maps } else { &[] };
+        if trace.all.is_some() && (looks.from_all || rows == self.n_tokens) {
+            self.look_from_all(kernels, p, maps, input, batch, trace);
         } else {
-            self.look_from_tokens(kernels, p, input, batch, trace, replaced);
+            if maps.is_empty() {
+                self.project(kernels, p, &self.w_q, input, batch, rows, &mut trace.q);
+                self.scale_scores(&mut trace.q[..batch.n_sequences * rows * width]);
+            }
+            if trace.at_query.is_some() {
+                self.look_from_query(kernels, p, maps, input, batch, trace);
+            } else {
+                self.look_from_tokens(kernels, p, input, batch, trace);
+            }
         }
         if self.damping != 1.0 {
             let damping = T::from_f64(self.damping);
-            trace.z[..r * width].iter_mut().for_each(|z| *z *= damping);
+            trace.z[..batch.n_sequences * rows * width].iter_mut().for_each(|z| *z *= damping);
         }
-        if let Some(ablation) = ablation {
-            self.replace_head(ablation, r, trace);
-        }
+        self.write(kernels, p, batch.n_sequences * rows, &trace.z, out);
+    }
+
+    /// Adds what the heads write in `r` rows to `out`.
+    fn write<T: Real>(&self, kernels: Kernels, p: &[T], r: usize, z: &[T], out: &mut [T]) {
+        let (c, width) = (self.d_model, self.n_heads * self.d_head);
         match &self.w_o {
-            None => T::axpy(kernels, T::ONE, &trace.z[..r * width], &mut out[..r * c]),
+            None => T::axpy(kernels, T::ONE, &z[..r * width], &mut out[..r * c]),
             Some(w_o) => {
-                let (z, w) = (MatRef::new(&trace.z, r, width), MatRef::new(&p[w_o.clone()], width, c));
+                let (z, w) = (MatRef::new(z, r, width), MatRef::new(&p[w_o.clone()], width, c));
                 T::gemm(kernels, MatMut::new(out, r, c), Fill::Add, z, w);
             }
         }
     }
 
-    /// What every head but a replaced one makes of a sequence's last rows with its map, `[S, rows, H, E]`.
+    /// The same of a layer that has been computed, with a head replaced.
+    pub(in crate::model) fn write_without<T: Real>(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        n_sequences: usize,
+        trace: &AttentionTrace<T>,
+        out: &mut [T],
+        ablation: &Ablation<T>,
+    ) {
+        let (t, e, rows) = (self.n_tokens, self.d_head, trace.rows_per_sequence);
+        let r = n_sequences * rows;
+        let mut written = trace.z[..r * self.n_heads * e].to_vec();
+        for i in 0..r {
+            let token = t - rows + i % rows;
+            let z = &mut written[(i * self.n_heads + ablation.head) * e..][..e];
+            z.copy_from_slice(&ablation.replacement[token * e..(token + 1) * e]);
+        }
+        self.write(kernels, p, r, &written, out);
+    }
+
+    /// What every head makes of a sequence's last rows with its map, `[S, rows, H, E]`.
     #[expect(clippy::too_many_arguments, reason = "a product's operands, for all heads")]
     fn project<T: Real>(
         &self,
@@ -282,28 +345,19 @@ impl Attention {
         batch: &Batch,
         rows: usize,
         out: &mut [T],
-        replaced: Option<usize>,
     ) {
         let (c, e, width, s) = (self.d_model, self.d_head, self.n_heads * self.d_head, batch.n_sequences);
-        for h in (0..self.n_heads).filter(|&h| replaced != Some(h)) {
+        for h in 0..self.n_heads {
             let (map, out) = (&p[self.of_head(maps, h)], &mut out[h * e..]);
             match &self.coded {
-                Some(coded) if rows == self.n_tokens => self.project_coded(coded, kernels, map, input, batch, out),
+                Some(coded) if rows == self.n_tokens => {
+                    self.project_coded(coded, kernels, map, (e, width), input, batch, out)
+                }
                 _ => {
                     let to = MatMut::with_row_stride(out, s * rows, e, width);
                     T::gemm(kernels, to, Fill::Set, self.query_rows(input, s, rows), MatRef::new(map, c, e));
                 }
             }
-        }
-    }
-
-    fn replace_head<T: Real>(&self, ablation: &Ablation<T>, r: usize, trace: &mut AttentionTrace<T>) {
-        let (t, e) = (self.n_tokens, self.d_head);
-        let rows = trace.rows_per_sequence;
-        for i in 0..r {
-            let token = t - rows + i % rows;
-            let z = &mut trace.z[(i * self.n_heads + ablation.head) * e..][..e];
-            z.copy_from_slice(&ablation.replacement[token * e..(token + 1) * e]);
         }
     }
 

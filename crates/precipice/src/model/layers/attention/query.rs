@@ -5,8 +5,6 @@
 //! r_h = q_h W_K^T,   s_hj = r_h . u_j,   m_h = sum_j p_hj u_j,   z_h = m_h W_V          per head
 //! ```
 
-use std::ops::Range;
-
 use precipice_num::{Fill, Kernels, MatMut, MatRef, Real};
 
 use super::{Attention, AttentionTrace};
@@ -37,44 +35,66 @@ impl<T: Real> QueryTrace<T> {
 }
 
 impl Attention {
-    /// Patterns and z, given the queries.
+    /// Patterns and z, given the maps of scores or else the queries.
     pub(super) fn look_from_query<T: Real>(
         &self,
         kernels: Kernels,
         p: &[T],
+        maps: &[T],
         input: &[T],
         batch: &Batch,
         trace: &mut AttentionTrace<T>,
-        replaced: Option<usize>,
     ) {
         let (t, c, e, heads) = (self.n_tokens, self.d_model, self.d_head, self.n_heads);
-        let AttentionTrace { q, pattern, z, at_query: Some(QueryTrace { factors, mixtures, .. }), .. } = trace else {
+        let AttentionTrace { q, pattern, at_query: Some(QueryTrace { factors, .. }), .. } = trace else {
             unreachable!("a trace of the query")
         };
         let (s, width) = (batch.n_sequences, heads * e);
-        let asked = || (0..heads).filter(|&h| replaced != Some(h));
-        for h in asked() {
-            let q = MatRef::with_row_stride(&q[h * e..], s, e, width);
-            let r = MatMut::with_row_stride(&mut factors[(heads + h) * c..], s, c, 2 * heads * c);
-            T::gemm(kernels, r, Fill::Set, q, MatRef::new(&p[self.of_head(&self.w_k, h)], c, e).t());
-        }
-        for i in 0..s {
-            let tokens = MatRef::new(&input[i * t * c..], t, c);
-            for Range { start, end } in runs(heads, replaced) {
-                let n = end - start;
-                let r = MatRef::new(&factors[((2 * i + 1) * heads + start) * c..], n, c);
-                let pattern = &mut pattern[(i * heads + start) * t..(i * heads + end) * t];
-                T::gemm(kernels, MatMut::new(pattern, n, t), Fill::Set, r, tokens.t());
-                for (h, row) in (start..end).zip(pattern.chunks_exact_mut(t)) {
-                    self.see(kernels, i, h, batch, row);
-                }
-                let m = MatMut::new(&mut mixtures[(i * heads + start) * c..], n, c);
-                T::gemm(kernels, m, Fill::Set, MatRef::new(pattern, n, t), tokens);
+        // Columns that are always 0 are left out where there are maps.
+        let n = if maps.is_empty() { c } else { self.score_width() };
+        for h in 0..heads {
+            let r = MatMut::with_row_stride(&mut factors[(heads + h) * c..], s, n, 2 * heads * c);
+            if maps.is_empty() {
+                let q = MatRef::with_row_stride(&q[h * e..], s, e, width);
+                T::gemm(kernels, r, Fill::Set, q, MatRef::new(&p[self.of_head(&self.w_k, h)], c, e).t());
+            } else {
+                let queries = self.query_rows(input, s, 1).columns(0..n);
+                T::gemm(kernels, r, Fill::Set, queries, MatRef::new(&maps[h * n * n..(h + 1) * n * n], n, n));
             }
         }
-        for h in asked() {
+        for i in 0..s {
+            let tokens = MatRef::new(&input[i * t * c..], t, c).columns(0..n);
+            let r = MatRef::with_row_stride(&factors[(2 * i + 1) * heads * c..], heads, n, c);
+            let pattern = &mut pattern[i * heads * t..(i + 1) * heads * t];
+            T::gemm(kernels, MatMut::new(pattern, heads, t), Fill::Set, r, tokens.t());
+            for (h, row) in pattern.chunks_exact_mut(t).enumerate() {
+                self.see(kernels, i, h, batch, row);
+            }
+        }
+        self.mix_at_query(kernels, p, input, s, trace);
+    }
+
+    /// z, given the patterns of the query.
+    pub(super) fn mix_at_query<T: Real>(
+        &self,
+        kernels: Kernels,
+        p: &[T],
+        input: &[T],
+        s: usize,
+        trace: &mut AttentionTrace<T>,
+    ) {
+        let (t, c, e, heads) = (self.n_tokens, self.d_model, self.d_head, self.n_heads);
+        let AttentionTrace { pattern, z, at_query: Some(QueryTrace { mixtures, .. }), .. } = trace else {
+            unreachable!("a trace of the query")
+        };
+        for i in 0..s {
+            let (tokens, pattern) = (MatRef::new(&input[i * t * c..], t, c), &pattern[i * heads * t..]);
+            let m = MatMut::new(&mut mixtures[i * heads * c..], heads, c);
+            T::gemm(kernels, m, Fill::Set, MatRef::new(pattern, heads, t), tokens);
+        }
+        for h in 0..heads {
             let m = MatRef::with_row_stride(&mixtures[h * c..], s, c, heads * c);
-            let z = MatMut::with_row_stride(&mut z[h * e..], s, e, width);
+            let z = MatMut::with_row_stride(&mut z[h * e..], s, e, heads * e);
             T::gemm(kernels, z, Fill::Set, m, MatRef::new(&p[self.of_head(&self.w_v, h)], c, e));
         }
     }
@@ -142,10 +162,4 @@ impl Attention {
             d_q[..s * width].iter_mut().for_each(|d| *d *= scale);
         }
     }
-}
-
-/// The heads beside a replaced one, in one or two pieces.
-fn runs(heads: usize, replaced: Option<usize>) -> impl Iterator<Item = Range<usize>> {
-    let (before, after) = replaced.map_or((0..heads, heads..heads), |h| (0..h, h + 1..heads));
-    [before, after].into_iter().filter(|run| !run.is_empty())
 }

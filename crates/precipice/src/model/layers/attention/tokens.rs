@@ -16,12 +16,11 @@ impl Attention {
         input: &[T],
         batch: &Batch,
         trace: &mut AttentionTrace<T>,
-        replaced: Option<usize>,
     ) {
-        self.project(kernels, p, &self.w_k, input, batch, self.n_tokens, &mut trace.k, replaced);
-        self.project(kernels, p, &self.w_v, input, batch, self.n_tokens, &mut trace.v, replaced);
+        self.project(kernels, p, &self.w_k, input, batch, self.n_tokens, &mut trace.k);
+        self.project(kernels, p, &self.w_v, input, batch, self.n_tokens, &mut trace.v);
         for s in 0..batch.n_sequences {
-            for h in (0..self.n_heads).filter(|&h| replaced != Some(h)) {
+            for h in 0..self.n_heads {
                 self.attend(kernels, s, h, batch, trace);
             }
         }

@@ -1,0 +1,8 @@
+//! A real server, asked over real connections.
+
+mod common;
+mod files;
+mod limits;
+mod refusals;
+mod rows;
+mod runs;

@@ -1,1 +1,0 @@
-import{E as e,w as t}from"./disclose-version-C5U-u203.js";import"./legacy-CtBDS-wF.js";var n=e(`<h2>Runs</h2>`);function r(e){var r=n();t(e,r)}export{r as default};

@@ -1,1 +1,0 @@
-import{G as e}from"./disclose-version-C5U-u203.js";e();
