@@ -123,7 +123,7 @@ def stored_run(run, contexts):
             "arithmetic": manifest["arithmetic"], "steps": manifest["steps"], "has_attention": True,
             "facts": {
                 "family": "copying", "targets": "labels", "d_item": 63,
-                "sets": [{"prefix": "", "words": "as trained"}, {"prefix": "ic_", "words": "novel classes (ic)"}],
+                "eval_sets": [{"prefix": "", "words": "as trained"}, {"prefix": "ic_", "words": "novel classes (ic)"}],
             },
         },
         "rows": [{name: row[name] for name in COLUMNS} for row in rows],

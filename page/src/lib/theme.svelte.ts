@@ -18,7 +18,10 @@ class Theme {
     system.addEventListener("change", () => (this.system_is_dark = system.matches));
     const stored = localStorage.getItem("theme");
     if (stored === "light" || stored === "dark") this.choice = stored;
-    colors(this.is_dark);
+    // The page's colors follow whether or not a canvas asks for them.
+    $effect.root(() => {
+      $effect(() => void this.colors);
+    });
   }
 
   choose(choice: Choice): void {

@@ -8,7 +8,9 @@ export interface Facts {
   family: string;
   targets: unknown;
   d_item: number;
-  sets: { prefix: string; words: string }[];
+  eval_sets: { prefix: string; words: string }[];
+  /** Which of them probes look at. */
+  probed_set?: { eval: number };
   [name: string]: unknown;
 }
 

@@ -102,6 +102,9 @@ async function asked(question: string): Promise<Response> {
   } catch {
     throw new Error("the server does not answer; is `precipice serve` still running?");
   }
+  // A host of static files answers with a page, or not at all.
+  const is_ours = /^application\/(json|octet-stream)/.test(answer.headers.get("Content-Type") ?? "");
+  if (!is_ours) throw new Error("no server with runs stands behind this page");
   if (answer.ok) return answer;
   const said = (await answer.json().catch(() => ({}))) as { error?: string };
   throw new Error(said.error ?? `${answer.status} ${answer.statusText}`);

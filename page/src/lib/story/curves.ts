@@ -1,7 +1,7 @@
 // What the linked figure draws of a run: curves by column, and the lines that mean something.
 
 import type { About, Row } from "../engine/protocol";
-import type { Reference, Series } from "../charts/Curve.svelte";
+import type { Reference, Series } from "../charts/series";
 import type { Colors } from "../theme.svelte";
 
 /** N and L of a copying task. */

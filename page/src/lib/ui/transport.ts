@@ -1,5 +1,6 @@
 // What the buttons of a run do, so that keys can do the same.
 
+import { bind } from "../keys";
 import { type Seed, seed_of, SEEDS, with_seed } from "../seeds";
 import type { RunView } from "../state/run.svelte";
 
@@ -43,4 +44,23 @@ export async function new_seed(run: RunView, beginning: Beginning, pace = 0, nam
   const { spec, changes } = run.spec ? run : beginning;
   await run.begin(spec, with_seed(changes, (seed_of(changes, names) ?? 0) + 1, names));
   if (was_playing) run.play(undefined, pace);
+}
+
+/** One row back or forth; from the last one on a step of training. */
+function row(run: RunView, by: -1 | 1): void {
+  if (by === 1 && run.is_live && !run.is_playing && !run.ended && run.cursor === undefined) return run.play(1);
+  run.pause();
+  const at = run.rows.findLastIndex((row) => row.step <= run.shown);
+  const to = run.rows[Math.min(run.rows.length - 1, Math.max(0, at + by))];
+  if (to) run.scrub(to.step);
+}
+
+/** Space, arrows, R and N for a run. Returns what undoes it. */
+export function bind_run(run: RunView, beginning: () => Beginning, names: readonly Seed[] = SEEDS): () => void {
+  return bind({
+    play: () => void toggle(run, beginning()),
+    step: (by) => row(run, by),
+    rewind: () => void rewind(run, beginning()),
+    seed: () => void new_seed(run, beginning(), 0, names),
+  });
 }
