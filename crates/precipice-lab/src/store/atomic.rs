@@ -14,6 +14,9 @@ use crate::machine;
 /// readers.
 pub const TEMPORARY: &str = ".precipice-tmp-";
 
+/// Bytes of a file that is read without asking whether the memory holds it.
+const UNASKED: u64 = 1 << 20;
+
 /// After so long nobody writes a file any more, whichever machine began it.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -40,7 +43,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, LabError> {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a file"));
         }
-        if metadata.len() as f64 > machine::memory().bytes {
+        // To ask takes longer than to read a small file.
+        if metadata.len() > UNASKED && metadata.len() as f64 > machine::memory().bytes {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "is larger than the memory that is left"));
         }
         fs::read(path)
