@@ -8,6 +8,7 @@ import { RUNS } from "../runs.mjs";
 export async function first_paint(page, base) {
   await page.goto(base, { waitUntil: "load" });
   await page.locator(".u-over").first().waitFor();
+  await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0, undefined, { timeout: 10_000 });
   const { paint, bytes } = await page.evaluate(() => {
     const paint = performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity;
     const files = performance.getEntriesByType("resource").filter((entry) => entry.startTime < paint + 500 && !entry.name.endsWith(".wasm"));
@@ -44,13 +45,13 @@ export async function keyboard(page, base) {
   await page.keyboard.press("Space");
   const state = page.locator(".transport .state");
   await state.getByText("training", { exact: true }).waitFor({ timeout: 30_000 });
-  await page.waitForFunction(() => !/step 0 /.test(document.querySelector(".transport .state").textContent), undefined, { timeout: 30_000 });
+  await page.waitForFunction(() => !/step 0\s/.test(document.querySelector(".transport .state").textContent), undefined, { timeout: 30_000 });
   await page.keyboard.press("Space");
   await state.getByText("paused", { exact: true }).waitFor({ timeout: 30_000 });
   await page.keyboard.press("r");
-  await page.waitForFunction(() => /step 0/.test(document.querySelector(".transport .state").textContent), undefined, { timeout: 30_000 });
+  await page.waitForFunction(() => /step 0\s/.test(document.querySelector(".transport .state").textContent), undefined, { timeout: 30_000 });
   await page.keyboard.press("ArrowRight");
-  await page.waitForFunction(() => /step 1/.test(document.querySelector(".transport .state").textContent), undefined, { timeout: 30_000 });
+  await page.waitForFunction(() => /step 1\s/.test(document.querySelector(".transport .state").textContent), undefined, { timeout: 30_000 });
   await page.keyboard.press("n");
   await state.getByText("seed 1", { exact: true }).waitFor({ timeout: 30_000 });
 }

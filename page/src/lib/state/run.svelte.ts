@@ -46,6 +46,7 @@ export class RunView {
   row = $derived(row_at(this.rows, this.shown));
 
   private engine = $state.raw<Engine | undefined>();
+  private begun: Promise<void> = Promise.resolve();
   private stored: StoredRun | undefined;
   private is_looking = false;
   private wants_look = false;
@@ -101,7 +102,9 @@ export class RunView {
     const engine = new Engine();
     this.adopt(engine);
     try {
-      this.about = await engine.begin(spec, changes, this.items_file);
+      const begun = engine.begin(spec, changes, this.items_file);
+      this.begun = begun.then(() => {}, () => {});
+      this.about = await begun;
       this.see();
     } catch (error) {
       if (engine !== this.engine) return;
@@ -146,7 +149,9 @@ export class RunView {
     if (!this.engine || this.ended) return;
     this.cursor = undefined;
     this.is_playing = steps === undefined;
-    void this.engine.play(steps, pace).catch(() => {});
+    const engine = this.engine;
+    // Whoever is quick may ask before there is a run.
+    void this.begun.then(() => engine === this.engine && engine.play(steps, pace)).catch(() => {});
   }
 
   pause(): void {
