@@ -28,7 +28,14 @@ fn plane(context: Context, start: [f64; 3]) -> Result<Plane, String> {
 /// # Errors
 /// If there is no such context or range.
 #[wasm_bindgen]
-pub fn cliff_surface(n: usize, l: usize, label_strength: f64, alpha: &[f64], xi: &[f64], points: usize) -> Result<Vec<f64>, JsError> {
+pub fn cliff_surface(
+    n: usize,
+    l: usize,
+    label_strength: f64,
+    alpha: &[f64],
+    xi: &[f64],
+    points: usize,
+) -> Result<Vec<f64>, JsError> {
     let surface = || {
         let plane = plane(context(n, l, label_strength)?, [0.0; 3])?;
         let axis = |range: &[f64]| match *range {
@@ -91,7 +98,14 @@ pub fn cliff_flow(n: usize, l: usize, label_strength: f64, start: &[f64]) -> Res
 /// # Errors
 /// If there is no such context.
 #[wasm_bindgen]
-pub fn cliff_ball(n: usize, l: usize, label_strength: f64, alpha: f64, xi: f64, length: f64) -> Result<Vec<f64>, JsError> {
+pub fn cliff_ball(
+    n: usize,
+    l: usize,
+    label_strength: f64,
+    alpha: f64,
+    xi: f64,
+    length: f64,
+) -> Result<Vec<f64>, JsError> {
     let line = || Ok::<_, String>(plane(context(n, l, label_strength)?, [0.0; 3])?.flow_line([alpha, xi], length));
     line().map(|line| line.concat()).map_err(thrown)
 }

@@ -40,12 +40,7 @@ impl Live {
     /// # Errors
     /// As the command line says them.
     #[wasm_bindgen(constructor)]
-    pub fn new(
-        name_or_toml: &str,
-        changes: &str,
-        arithmetic: &str,
-        items: Option<Vec<u8>>,
-    ) -> Result<Live, JsError> {
+    pub fn new(name_or_toml: &str, changes: &str, arithmetic: &str, items: Option<Vec<u8>>) -> Result<Live, JsError> {
         Self::of(name_or_toml, changes, arithmetic, items).map_err(thrown)
     }
 

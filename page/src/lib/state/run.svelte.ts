@@ -151,7 +151,10 @@ export class RunView {
     this.is_playing = steps === undefined;
     const engine = this.engine;
     // Whoever is quick may ask before there is a run.
-    void this.begun.then(() => engine === this.engine && engine.play(steps, pace)).catch(() => {});
+    const play = (): Promise<void> | void => {
+      if (engine === this.engine && (steps !== undefined || this.is_playing)) return engine.play(steps, pace);
+    };
+    void this.begun.then(play).catch(() => {});
   }
 
   pause(): void {
