@@ -16,7 +16,7 @@ for (const [spec, steps, without] of [["copying-small", 3000, ["probes.ablations
     await page.goto(`${base}?${spec}${round}#lab?spec=${spec}&set=${encodeURIComponent(JSON.stringify(set))}`);
     // The first press makes the run; it is timed from step 1 on.
     await page.getByRole("button", { name: "+1 step" }).click();
-    await page.waitForFunction(() => /step 1 /.test(document.querySelector(".transport .state")?.textContent ?? ""), undefined, { timeout: 60_000 });
+    await page.waitForFunction(() => /step 1\s/.test(document.querySelector(".transport .state")?.textContent ?? ""), undefined, { timeout: 60_000 });
     const seconds = await page.evaluate(async () => {
       const began = performance.now();
       document.querySelector(".transport .play").click();
