@@ -135,6 +135,13 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
+/// Sixteen numbers as every processor of the target has them.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+pub(crate) type BaselineSixteen = [f32; 16];
+/// Sixteen numbers as every processor of the target has them.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) type BaselineSixteen = [std::arch::wasm32::v128; 4];
+
 /// As `dispatch!`, for an unsafe function of the type that holds sixteen numbers at the level.
 macro_rules! dispatch_sixteen {
     ($kernels:expr, $function:ident ($($arg:ident : $ty:ty),* $(,)?) $(-> $out:ty)?) => {{
@@ -153,7 +160,7 @@ macro_rules! dispatch_sixteen {
             // SAFETY: `Kernels` is made only from the features that this processor reported.
             unsafe {
                 match $kernels.simd() {
-                    $crate::Simd::Baseline => $function::<$crate::sixteen::Baseline>($($arg),*),
+                    $crate::Simd::Baseline => $function::<$crate::kernels::BaselineSixteen>($($arg),*),
                     $crate::Simd::Avx2 => avx2($($arg),*),
                     $crate::Simd::Avx512 => avx512($($arg),*),
                 }
@@ -163,7 +170,7 @@ macro_rules! dispatch_sixteen {
         {
             let _ = $kernels;
             // SAFETY: the baseline needs nothing that has to be asked for.
-            unsafe { $function::<$crate::sixteen::Baseline>($($arg),*) }
+            unsafe { $function::<$crate::kernels::BaselineSixteen>($($arg),*) }
         }
     }};
 }

@@ -87,13 +87,6 @@ fn join(mut lanes: [f32; 16], of: impl Fn(f32, f32) -> f32) -> f32 {
     lanes[0]
 }
 
-/// Sixteen numbers of the baseline.
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-pub(crate) type Baseline = [f32; 16];
-/// Sixteen numbers of the baseline.
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub(crate) type Baseline = [std::arch::wasm32::v128; 4];
-
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm {
     use std::arch::wasm32::*;
