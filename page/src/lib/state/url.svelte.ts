@@ -1,26 +1,8 @@
 // The whole state of the page in its address: #section?key=value. `hide` and `theme` are for pages that embed it.
 
-export const SECTIONS = ["story", "cliff", "characters", "phases", "descent", "lab", "runs"] as const;
-export type Section = (typeof SECTIONS)[number];
+import { type Address, format, parse, type Section } from "./address";
 
-/** What an address says. */
-export interface Address {
-  section: Section;
-  values: Record<string, string>;
-}
-
-/** Reads "#lab?spec=copying&seed=3"; whatever is not known is the story. */
-export function parse(hash: string): Address {
-  const [name = "", query = ""] = hash.replace(/^#/, "").split("?", 2);
-  const section = (SECTIONS as readonly string[]).includes(name) ? (name as Section) : "story";
-  return { section, values: Object.fromEntries(new URLSearchParams(query)) };
-}
-
-/** The address of a state; empty values are left out. */
-export function format({ section, values }: Address): string {
-  const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "")).toString();
-  return `#${section}${query ? `?${query}` : ""}`;
-}
+export { type Section, SECTIONS } from "./address";
 
 class Url {
   address = $state.raw<Address>(parse(location.hash));
