@@ -36,6 +36,9 @@ describe("fields", () => {
     expect(command("copying", ["train.optimizer={ sgd = { learning_rate = 1 } }"], "portable")).toBe(
       "precipice run copying -s 'train.optimizer={ sgd = { learning_rate = 1 } }' --arithmetic portable",
     );
+    const seeds = ["world", "init", "data", "eval"].map((name) => `seeds.${name}=3`);
+    expect(command("copying", seeds, "fused")).toBe("precipice run copying --seed 3");
+    expect(command("copying", ["seeds.data=3"], "fused")).toBe("precipice run copying -s seeds.data=3");
     expect(quoted("it's")).toBe(`'it'\\''s'`);
   });
 });

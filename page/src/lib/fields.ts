@@ -1,5 +1,6 @@
 // Fields of a spec and what they mean: from the reference that the command line's users read, not written twice.
 
+import { seed_of } from "./seeds";
 import text from "../../../docs/reference/spec.md?raw";
 
 /** One field. */
@@ -82,6 +83,8 @@ export function quoted(word: string): string {
 
 /** The command that makes the same run. */
 export function command(spec: string, changes: string[], arithmetic: string): string {
-  const words = changes.map((change) => ` -s ${quoted(change)}`).join("");
-  return `precipice run ${quoted(spec)}${words}${arithmetic === "portable" ? " --arithmetic portable" : ""}`;
+  const seed = seed_of(changes);
+  const others = seed === undefined ? changes : changes.filter((change) => !change.startsWith("seeds."));
+  const words = others.map((change) => ` -s ${quoted(change)}`).join("");
+  return `precipice run ${quoted(spec)}${words}${seed ? ` --seed ${seed}` : ""}${arithmetic === "portable" ? " --arithmetic portable" : ""}`;
 }

@@ -12,6 +12,7 @@ const context = await browser.newContext({ viewport: { width: 1300, height: 900 
 const page = await context.newPage();
 const errors = [];
 page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+page.on("response", (answer) => answer.status() >= 400 && errors.push(`${answer.status()} ${answer.url()}`));
 page.on("pageerror", (error) => errors.push(error.message));
 const session = await context.newCDPSession(page);
 await session.send("HeapProfiler.enable");
