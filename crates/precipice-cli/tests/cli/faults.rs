@@ -343,7 +343,7 @@ fn what_does_not_fit_into_the_memory_is_refused_before_anything_is_written() {
     // One at a time fits, sixty-four do not.
     let sweep = |workers: &str| {
         let args = ["sweep", "copying-small", "--seeds", "0..63", "--steps", "0", "--workers", workers, "-q"];
-        limited(600_000, &[&args[..], &["-s", "task.copying.d_item=100", "-s", "eval.sequences=16"]].concat())
+        limited(600_000, &[&args[..], &["-s", "task.copying.d_item=160", "-s", "eval.sequences=16"]].concat())
     };
     let refused = sweep("64");
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);

@@ -77,8 +77,8 @@ pub fn sweep(
     let done = Mutex::new((Vec::with_capacity(n_jobs), watcher));
     let was_stopped = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        for _ in 0..n_workers {
-            scope.spawn(|| {
+        for n_spawned in 0..n_workers {
+            let work = || {
                 // Runs in a row that others hold.
                 let mut n_held = 0;
                 let tell = |what: &dyn Fn(&mut dyn SweepWatcher)| what(&mut *locked(&done).1);
@@ -111,7 +111,12 @@ pub fn sweep(
                         }
                     }
                 }
-            });
+            };
+            // Where the system gives no more threads, those there are do all the work.
+            match std::thread::Builder::new().spawn_scoped(scope, work) {
+                Err(_) if n_spawned > 0 => break,
+                spawned => drop(spawned.expect("a system that runs programs gives one thread")),
+            }
         }
     });
     let (mut all, _) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
