@@ -47,7 +47,8 @@ pub fn cliff_surface(
     surface().map_err(thrown)
 }
 
-/// What the landscape has: `{saddle, t50, edge, separatrix, plateau}`, each (beta, alpha, xi) with its loss, or null.
+/// What the landscape has: `{saddle, t50, edge, separatrix, origin_loss}`; places are (beta, alpha, xi) with their
+/// loss, null where there is none.
 ///
 /// # Errors
 /// If there is no such context.
@@ -93,7 +94,7 @@ pub fn cliff_flow(n: usize, l: usize, label_strength: f64, start: &[f64]) -> Res
     followed().map_err(thrown)
 }
 
-/// A ball that is dropped at (alpha, xi): beta, and the line of descent in the plane, flat `[alpha, xi]`.
+/// The line of descent in the plane of a ball that is dropped at (alpha, xi): flat `[alpha, xi]`.
 ///
 /// # Errors
 /// If there is no such context.

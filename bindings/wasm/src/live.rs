@@ -87,7 +87,7 @@ impl Live {
         self.run.rows().last().map(row_json)
     }
 
-    /// What the run is: `{name, hash, facts, layers, heads, columns}`, as JSON.
+    /// What the run is: `{name, hash, facts, n_layers, n_heads, n_tokens, arithmetic, steps, has_attention}`, as JSON.
     pub fn about(&self) -> String {
         let description = Description::of(&self.spec);
         json!({

@@ -85,7 +85,7 @@ macro_rules! array {
 array!(f32, 4);
 array!(f64, 2);
 
-/// Of WebAssembly. The compiler makes registers of plain arrays too, but spills them in the larger tiles.
+/// Of WebAssembly: registers by name, rather than what the compiler happens to make of arrays.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm {
     use std::arch::wasm32::*;
