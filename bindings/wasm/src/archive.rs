@@ -21,8 +21,8 @@ pub(crate) struct Archive {
     spec_hash: String,
     log: String,
     check: String,
-    /// By name, `checkpoints/...`.
-    checkpoints: BTreeMap<String, Vec<u8>>,
+    /// By step.
+    checkpoints: BTreeMap<u64, Vec<u8>>,
     n_bytes: usize,
     /// Whether a checkpoint was left out for want of room.
     is_cut: bool,
@@ -48,16 +48,26 @@ impl Archive {
             return;
         }
         self.n_bytes += bytes.len();
-        self.checkpoints.insert(format!("checkpoints/{}", file_name(trainer.state().step)), bytes);
+        self.checkpoints.insert(trainer.state().step, bytes);
     }
 
-    /// The bytes of a step's checkpoint.
-    pub(crate) fn of_step(&self, step: u64) -> Option<&[u8]> {
-        self.checkpoints.get(&format!("checkpoints/{}", file_name(step))).map(Vec::as_slice)
+    /// Steps that have a checkpoint, rising.
+    pub(crate) fn steps(&self) -> impl DoubleEndedIterator<Item = u64> {
+        self.checkpoints.keys().copied()
+    }
+
+    /// The last checkpoint at or before a step.
+    pub(crate) fn until(&self, step: u64) -> Option<(u64, &[u8])> {
+        self.checkpoints.range(..=step).next_back().map(|(step, bytes)| (*step, bytes.as_slice()))
     }
 
     /// All of it in a folder of this name, with the manifest where the run has ended.
-    pub(crate) fn zip(&self, spec: &RunSpec, folder: &str, manifest: Option<Manifest>) -> Result<Vec<u8>, String> {
+    pub(crate) fn zip<'a>(
+        &'a self,
+        spec: &RunSpec,
+        folder: &str,
+        manifest: Option<Manifest>,
+    ) -> Result<Vec<u8>, String> {
         if self.is_cut {
             return Err(format!(
                 "the checkpoints of this run take more than {} MB, which a page does not keep; `precipice run` writes them",
@@ -65,15 +75,19 @@ impl Archive {
             ));
         }
         let spec_text = spec_text::to_text(spec);
-        let mut files: BTreeMap<&str, &[u8]> =
-            BTreeMap::from([("spec.toml", spec_text.as_bytes()), ("log.jsonl", self.log.as_bytes())]);
-        files.extend(self.checkpoints.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+        let mut files: BTreeMap<String, &[u8]> = BTreeMap::from([
+            ("spec.toml".to_owned(), spec_text.as_bytes()),
+            ("log.jsonl".to_owned(), self.log.as_bytes()),
+        ]);
+        let named =
+            |(step, bytes): (&u64, &'a Vec<u8>)| (format!("checkpoints/{}", file_name(*step)), bytes.as_slice());
+        files.extend(self.checkpoints.iter().map(named));
         let manifest = manifest.map(|mut manifest| {
-            manifest.files = files.iter().map(|(name, bytes)| ((*name).to_owned(), digest_of(bytes))).collect();
+            manifest.files = files.iter().map(|(name, bytes)| (name.clone(), digest_of(bytes))).collect();
             manifest.to_text()
         });
         if let Some(text) = &manifest {
-            files.insert("manifest.json", text.as_bytes());
+            files.insert("manifest.json".to_owned(), text.as_bytes());
         }
         // Numbers of trained networks hardly shrink, and packing them would take longer than making them.
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);

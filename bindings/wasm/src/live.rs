@@ -62,7 +62,7 @@ impl Live {
             Event::Paused => "paused",
             Event::Ended(outcome) => {
                 // However a run ends, its last state is kept.
-                if self.ended.is_none() && self.archive.of_step(self.run.step()).is_none() {
+                if self.archive.steps().next_back() != Some(self.run.step()) {
                     self.archive.checkpoint(self.run.trainer());
                 }
                 self.ended = Some(outcome);
@@ -118,8 +118,7 @@ impl Live {
 
     /// Steps that can be looked at, rising; the last is where the run stands.
     pub fn kept_steps(&self) -> Vec<u32> {
-        let kept = (0..=self.run.step()).filter(|&step| self.archive.of_step(step).is_some());
-        kept.filter_map(|step| u32::try_from(step).ok()).collect()
+        self.archive.steps().filter_map(|step| u32::try_from(step).ok()).collect()
     }
 
     /// What the network of a step (the nearest kept one at or before it) makes of a context of an evaluation set, as
@@ -203,11 +202,8 @@ impl Live {
         if step >= self.run.step() {
             return Ok(&self.run);
         }
-        let Some(step) = (0..=step).rev().find(|&step| self.archive.of_step(step).is_some()) else {
-            return Ok(&self.run);
-        };
+        let Some((step, bytes)) = self.archive.until(step) else { return Ok(&self.run) };
         if self.past.as_ref().is_none_or(|past| past.step() != step) {
-            let bytes = self.archive.of_step(step).unwrap_or_default();
             let (name, layout) = (checkpoint::file_name(step), self.run.trainer().model().layout());
             let saved = checkpoint::parse(Path::new(&name), bytes, layout, &self.spec.hash());
             let state = saved.map_err(|e| e.to_string())?.state;
