@@ -1,7 +1,6 @@
 //! Built-in experiments, and changes to them in the words of the command line.
 
 use precipice::memory::Memory;
-use precipice::run::checkpoints_due;
 use precipice::spec::RunSpec;
 use precipice_lab::input::spec_file::{BUILT_INS, Changes, load, of_text, to_toml};
 use serde::Serialize;
@@ -29,8 +28,6 @@ struct Resolved {
     toml: String,
     spec: RunSpec,
     facts: precipice::task::Facts,
-    bytes: f64,
-    checkpoints: Vec<u64>,
 }
 
 /// The built-in experiments, as JSON: `[{name, description, family, steps}]`.
@@ -44,22 +41,14 @@ pub fn specs() -> String {
 }
 
 /// A built-in experiment by its name, or the text of a spec, with `key=value` changes (a JSON list) in order. As JSON:
-/// `{name, hash, toml, spec, facts, bytes, checkpoints}`.
+/// `{name, hash, toml, spec, facts}`.
 ///
 /// # Errors
 /// As the command line says them: which field, its value, what was expected.
 #[wasm_bindgen]
 pub fn resolve(name_or_toml: &str, changes: &str) -> Result<String, JsError> {
     let spec = read(name_or_toml, changes).map_err(thrown)?;
-    Ok(json(&Resolved {
-        name: spec.name.clone(),
-        hash: spec.hash(),
-        toml: to_toml(&spec),
-        facts: spec.facts(),
-        bytes: Memory::of(&spec, 1).peak(),
-        checkpoints: checkpoints_due(&spec).take(10_000).collect(),
-        spec,
-    }))
+    Ok(json(&Resolved { name: spec.name.clone(), hash: spec.hash(), toml: to_toml(&spec), facts: spec.facts(), spec }))
 }
 
 /// The spec, if it can be run here.

@@ -66,8 +66,6 @@ export interface Resolved {
   toml: string;
   spec: Record<string, unknown>;
   facts: Facts;
-  bytes: number;
-  checkpoints: number[];
 }
 
 /** (beta, alpha, xi) and its loss. */
