@@ -5,9 +5,8 @@
 //! command line prints.
 //!
 //! Reading order: `spec` (built-in experiments and changes to them), `live` (a run), `look` (one context, and what the
-//! network makes of it), `archive` (the run directory as a zip file), `cliff` (the theory).
+//! network makes of it), `cliff` (the theory).
 
-mod archive;
 mod cliff;
 mod live;
 mod look;

@@ -1,9 +1,9 @@
 //! A run that a page drives.
 
 use std::collections::BTreeMap;
+use std::io::{Cursor, Write};
 use std::path::Path;
 
-use precipice::measure::transition::Learned;
 use precipice::model::Description;
 use precipice::record::Row;
 use precipice::run::{Event, Outcome, Run};
@@ -11,14 +11,20 @@ use precipice::spec::RunSpec;
 use precipice::task::{ItemBank, Set};
 use precipice::workers::Sequential;
 use precipice_lab::input::items;
-use precipice_lab::store::manifest::{Manifest, RunOutcome, StoredTransition, columns_of};
-use precipice_lab::store::{checkpoint, spec_text};
+use precipice_lab::store::archive::Archive;
+use precipice_lab::store::checkpoint;
+use precipice_lab::store::log::to_object;
+use precipice_lab::store::manifest::{Manifest, RunOutcome, Session, StoredTransition};
 use precipice_num::{Arithmetic, Kernels};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
-use crate::archive::Archive;
 use crate::{look, spec, thrown};
+
+/// Bytes of checkpoints that a page keeps at most.
+const BYTES_MAX: usize = 600_000_000;
 
 /// One run in a page: made from a spec, advanced some steps at a time, looked into, and taken home.
 #[wasm_bindgen]
@@ -188,7 +194,7 @@ impl Live {
         let bank = bank.map_err(|e| e.to_string())?;
         let kernels = Kernels::with_arithmetic(arithmetic);
         let run = Run::new(&spec, bank.clone(), kernels).map_err(|e| e.to_string())?;
-        let archive = Archive::new(&spec);
+        let archive = Archive::new(&spec, BYTES_MAX);
         Ok(Self { spec, bank, run, past: None, archive, ended: None })
     }
 
@@ -222,39 +228,35 @@ impl Live {
 
     fn zip(&self, started: &str, ended: &str, seconds: f64, machine: &str) -> Result<Vec<u8>, String> {
         let folder = format!("{}-{}", self.spec.name, &self.spec.hash()[..8]);
-        let manifest = self.ended.map(|outcome| {
-            let (learned, transition): (Learned, _) = self.run.transition();
-            Manifest {
-                format: spec_text::FORMAT,
-                name: self.spec.name.clone(),
-                spec_hash: self.spec.hash(),
-                version: crate::version(),
-                arithmetic: self.run.trainer().model().kernels().arithmetic().name().to_owned(),
-                simd: "wasm".to_owned(),
-                machine: BTreeMap::from([("browser".to_owned(), machine.to_owned())]),
-                threads: 1,
-                started: started.to_owned(),
-                ended: ended.to_owned(),
-                seconds,
-                steps_per_s: self.run.step() as f64 / seconds.max(1e-3),
-                outcome: RunOutcome::of(outcome, learned),
-                steps: self.run.step(),
-                digest: self.digest(),
-                final_row: self.run.rows().last().map(columns_of).unwrap_or_default(),
-                transition: transition.map(Into::into),
-                files: BTreeMap::new(),
-                own_metrics: Vec::new(),
-            }
-        });
-        self.archive.zip(&self.spec, &folder, manifest)
+        let session = || Session {
+            machine: BTreeMap::from([("browser".to_owned(), machine.to_owned())]),
+            threads: 1,
+            started: started.to_owned(),
+            ended: ended.to_owned(),
+            // A page's clock may stand still for a millisecond.
+            seconds: seconds.max(1e-3),
+            first_step: 0,
+        };
+        let manifest = self.ended.map(|outcome| Manifest::of(&self.run, outcome, session()));
+        if !self.archive.is_whole() {
+            return Err(format!(
+                "the checkpoints of this run take more than {} MB, which a page does not keep; `precipice run` writes them",
+                BYTES_MAX / 1_000_000
+            ));
+        }
+        // Numbers of trained networks hardly shrink, and packing them would take longer than making them.
+        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in self.archive.files(&self.spec, manifest) {
+            zip.start_file(format!("{folder}/{name}"), stored).map_err(|e| e.to_string())?;
+            zip.write_all(&bytes).map_err(|e| e.to_string())?;
+        }
+        zip.finish().map(Cursor::into_inner).map_err(|e| e.to_string())
     }
 }
 
 fn row_json(row: &Row) -> String {
-    let mut object = Map::from_iter([("step".to_owned(), Value::from(row.step))]);
-    object.insert("sequences".to_owned(), row.sequences.into());
-    object.extend(columns_of(row));
-    Value::Object(object).to_string()
+    Value::Object(to_object(row)).to_string()
 }
 
 #[cfg(test)]

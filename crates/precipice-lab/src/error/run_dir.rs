@@ -61,6 +61,9 @@ pub enum RunDirProblem {
     /// It holds an unfinished run, and nobody said what to do with it.
     #[error("holds an unfinished run of this spec; go on with --resume, or start over with --force")]
     UnfinishedRun,
+    /// A run that is elsewhere was to be written there.
+    #[error("holds this run already")]
+    HoldsTheRun,
     /// Another process began and left the run between the first look and the lock.
     #[error("holds an unfinished run of this spec; go on with --resume")]
     BegunMeanwhile,

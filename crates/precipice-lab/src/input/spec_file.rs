@@ -85,6 +85,39 @@ pub fn of_text(origin: &str, text: &str, changes: &Changes) -> Result<RunSpec, L
     usable(origin, changed(origin, text, &changes.assignments()?)?)
 }
 
+/// The same of a spec as JSON has it.
+///
+/// # Errors
+/// As [`load`], or if there is a null, which TOML does not have.
+///
+/// ```
+/// use precipice_lab::input::spec_file::{Changes, of_json};
+/// let spec = serde_json::json!({ "name": "mine", "task": { "copying": { "n_labels": 16 } } });
+/// assert_eq!(of_json("a dict", &spec, &Changes::default())?.facts().n_labels(), 16);
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub fn of_json(origin: &str, spec: &serde_json::Value, changes: &Changes) -> Result<RunSpec, LabError> {
+    let text =
+        toml::to_string(spec).map_err(|e| LabError::spec(origin, SpecProblem::Syntax { message: e.to_string() }))?;
+    of_text(origin, &text, changes)
+}
+
+/// `key.sub=value` as it is typed, of a value as JSON has it.
+///
+/// # Errors
+/// If there is a null, which TOML does not have.
+///
+/// ```
+/// use precipice_lab::input::spec_file::override_of;
+/// let clamps = serde_json::json!([{ "layer": 0, "pattern": "previous-token" }]);
+/// assert_eq!(override_of("model.clamps", &clamps)?, r#"model.clamps=[{ layer = 0, pattern = "previous-token" }]"#);
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub fn override_of(key: &str, value: &serde_json::Value) -> Result<String, LabError> {
+    let syntax = |e: toml::ser::Error| LabError::spec(key, SpecProblem::Syntax { message: e.to_string() });
+    Value::try_from(value).map(|value| format!("{key}={value}")).map_err(syntax)
+}
+
 fn changed(origin: &str, text: &str, assignments: &[Assignment]) -> Result<RunSpec, LabError> {
     let table = table_of(origin, text)?;
     if is_sweep(&table) {

@@ -44,6 +44,6 @@ pub fn check(spec: &RunSpec, need_bytes: f64, n_runs: usize) -> Result<(), LabEr
 ///
 /// # Errors
 /// As [`check`].
-pub(super) fn check_run(spec: &RunSpec, is_drawn: bool, n_threads: usize) -> Result<(), LabError> {
+pub fn check_run(spec: &RunSpec, is_drawn: bool, n_threads: usize) -> Result<(), LabError> {
     check(spec, need(spec, is_drawn, n_threads)?, 1)
 }

@@ -1,6 +1,5 @@
 //! Training into a run directory: start, resume, report.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
@@ -17,7 +16,7 @@ use super::writer::Writer;
 use super::{extend, memory};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::{Manifest, RunDir, RunOutcome, Standing, manifest, spec_text};
+use crate::store::{Manifest, RunDir, Standing, manifest};
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -188,30 +187,15 @@ pub fn train_run(
     let pool = Pool::for_work_at(options.threads, run_dir.root())?;
     let mut recorder = Both { store: &mut writer, watch };
     let outcome = pool.with(|| run.record(&pool, &mut recorder)).map_err(unwrap_record)?;
-    let seconds = clock.elapsed().as_secs_f64();
-    let steps_per_s = (run.step() - first_step) as f64 / seconds;
-    let (learned, transition) = run.transition();
-    let manifest = Manifest {
-        format: spec_text::FORMAT,
-        name: spec.name.clone(),
-        spec_hash: spec.hash(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        arithmetic: kernels.arithmetic().name().to_owned(),
-        simd: format!("{:?}", kernels.simd()).to_lowercase(),
+    let session = manifest::Session {
         machine: manifest::machine(),
         threads: options.threads,
         started: humantime::format_rfc3339_seconds(started).to_string(),
         ended: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        seconds,
-        steps_per_s,
-        outcome: RunOutcome::of(outcome, learned),
-        steps: run.step(),
-        digest: run.state().params.digest(),
-        final_row: writer.rows.last().map(manifest::columns_of).unwrap_or_default(),
-        transition: transition.map(Into::into),
-        files: BTreeMap::new(),
-        own_metrics: run.own_metrics().to_vec(),
+        seconds: clock.elapsed().as_secs_f64(),
+        first_step,
     };
+    let manifest = Manifest::of(&run, outcome, session);
     writer.end(outcome)?;
     Ok(match outcome {
         Outcome::Stopped { .. } => Training::Ended(Box::new(report(writer, manifest, Vec::new()))),

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use precipice::measure::Metric;
 use precipice::record::Row;
-use precipice::run::Run;
+use precipice::run::{Event, Run};
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
+use precipice::workers::Workers;
 use precipice_num::Kernels;
 
 use super::memory;
 use super::threads::available;
 use super::trainer::{Build, explained, new_trainer};
-use crate::error::LabError;
+use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::RunDir;
 
@@ -98,6 +99,37 @@ impl StoredRun {
     }
 }
 
+impl StoredRun {
+    /// The run as it was at any step: it goes on from the nearest checkpoint before, with the bits that it had. Where there
+    /// is none, as in runs of a sweep, it begins again.
+    ///
+    /// # Errors
+    /// As [`StoredRun::run_at`], or if the run did not come so far.
+    pub fn replayed(&self, step: u64, build: &Build<'_>, workers: &dyn Workers) -> Result<Run, LabError> {
+        let there_are = self.run_dir.checkpoint_steps(&self.spec)?;
+        let last = there_are.last().copied().unwrap_or(0);
+        if step > last {
+            return Err(LabError::run_dir(self.run_dir.root(), RunDirProblem::NoCheckpoint { step, there_are }));
+        }
+        let before = there_are.iter().rev().find(|&&kept| kept <= step);
+        let mut run = match before {
+            Some(&kept) => self.run_at(kept, build)?,
+            None => self.at_the_start(last, build)?,
+        };
+        // What is due at the step itself is done, too.
+        while !matches!(run.advance(step - run.step(), workers), Event::Paused | Event::Ended(_)) {}
+        Ok(run)
+    }
+
+    /// A run at step 0 in the arithmetic of the checkpoint that there is.
+    fn at_the_start(&self, kept: u64, build: &Build<'_>) -> Result<Run, LabError> {
+        let arithmetic = self.run_at(kept, build)?.trainer().model().kernels();
+        let mut spec = self.spec.clone();
+        let bank = items::load(&mut spec)?;
+        build(&spec, bank, arithmetic).map_err(|e| explained(&spec, e))
+    }
+}
+
 /// The network of a stored run at a checkpoint, in the arithmetic that it was trained in.
 ///
 /// # Errors
@@ -135,6 +167,30 @@ mod tests {
 
     use super::*;
     use crate::store::checkpoint;
+
+    #[test]
+    fn any_step_is_reached_with_the_bits_that_it_had() {
+        use precipice::record::MemoryRecorder;
+        use precipice::workers::Sequential;
+
+        use crate::input::spec_file::{self, Changes};
+        use crate::runs::{Keep, Options, train};
+        let overrides = ["eval.every=5", "eval.sequences=64", "probes.sequences=16"].map(str::to_owned).to_vec();
+        let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(40), seed: None }).unwrap();
+        let mut whole = Run::new(&spec, None, Kernels::detect()).unwrap();
+        while !matches!(whole.advance(27 - whole.step(), &Sequential), Event::Paused) {}
+        for keep in [Keep::All, Keep::Results] {
+            let folder = tempfile::tempdir().unwrap();
+            let out = Some(folder.path().join("run"));
+            let options = Options { out, threads: 1, resume: false, force: false, keep, arithmetic: None };
+            let report = train(spec.clone(), &options, &mut MemoryRecorder::default()).unwrap().seal().unwrap();
+            let run = StoredRun::open(report.run_dir.root()).unwrap();
+            let replayed = run.replayed(27, &Run::new, &Sequential).unwrap();
+            assert_eq!(replayed.state(), whole.state());
+            assert_eq!(replayed.rows().len(), 6);
+            assert!(run.replayed(41, &Run::new, &Sequential).unwrap_err().to_string().contains("41"));
+        }
+    }
 
     #[test]
     fn a_network_is_opened_in_the_arithmetic_of_its_run() {

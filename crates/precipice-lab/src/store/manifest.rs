@@ -8,7 +8,7 @@ use std::path::Path;
 use precipice::measure::Metric;
 use precipice::measure::transition::{Learned, Transition};
 use precipice::record::Row;
-use precipice::run::Outcome;
+use precipice::run::{Outcome, Run};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -147,7 +147,52 @@ pub fn columns_of(row: &Row) -> Map<String, Value> {
     row.columns.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
 
+/// Where and when the last session of a run was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// Processor, cores and system.
+    pub machine: BTreeMap<String, String>,
+    /// Threads.
+    pub threads: usize,
+    /// RFC 3339.
+    pub started: String,
+    /// RFC 3339.
+    pub ended: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Updates done before it.
+    pub first_step: u64,
+}
+
 impl Manifest {
+    /// Of a run as it stands, without its files.
+    pub fn of(run: &Run, outcome: Outcome, session: Session) -> Self {
+        let (spec, kernels) = (run.spec(), run.trainer().model().kernels());
+        let (learned, transition) = run.transition();
+        let Session { machine, threads, started, ended, seconds, first_step } = session;
+        Self {
+            format: FORMAT,
+            name: spec.name.clone(),
+            spec_hash: spec.hash(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            arithmetic: kernels.arithmetic().name().to_owned(),
+            simd: format!("{:?}", kernels.simd()).to_lowercase(),
+            machine,
+            threads,
+            started,
+            ended,
+            seconds,
+            steps_per_s: (run.step() - first_step) as f64 / seconds,
+            outcome: RunOutcome::of(outcome, learned),
+            steps: run.step(),
+            digest: run.state().params.digest(),
+            final_row: run.rows().last().map(columns_of).unwrap_or_default(),
+            transition: transition.map(Into::into),
+            files: BTreeMap::new(),
+            own_metrics: run.own_metrics().to_vec(),
+        }
+    }
+
     /// Writes the file that marks the run as finished.
     ///
     /// # Errors

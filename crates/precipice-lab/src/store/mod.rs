@@ -12,9 +12,11 @@
 //! ```
 //!
 //! Reading order: [`seal`] and [`atomic`] (how anything is written), [`spec_text`], [`log`], [`tail`],
-//! [`checkpoint`], [`manifest`] (the files), `run_dir` (how they are read), `standing` (who may write), [`names`] (which run is
-//! meant), [`tables`], [`arrays`] and [`output`] (what others are given).
+//! [`checkpoint`], [`manifest`] (the files), `run_dir` (how they are read), `standing` (who may write), [`names`] (which
+//! run is meant), [`tables`], [`arrays`] and [`output`] (what others are given), [`archive`] (all of it without
+//! a disk).
 
+pub mod archive;
 pub mod arrays;
 pub mod atomic;
 pub mod checkpoint;
