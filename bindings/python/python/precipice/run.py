@@ -1,0 +1,461 @@
+"""Runs: made, loaded, looked into, branched."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from precipice import _native, progress as _progress
+from precipice.errors import Error, Interrupted
+from precipice.figure import Figure
+from precipice.look import Batch, Look, batch_of
+from precipice.own import CustomTask, Probe, check_probes, spec_with
+from precipice.spec import Spec, SpecLike
+
+__all__ = ["Event", "Run", "Rows", "last_run", "load", "run"]
+
+Rows: TypeAlias = "dict[str, npt.NDArray[Any]]"
+"""A table: columns by name, of one length."""
+
+_last: Run | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A row was measured, or the run ended; what iterating over a run gives.
+
+    >>> import precipice as pp
+    >>> events = list(pp.Run("copying-small", steps=20))
+    >>> [(event.kind, event.step) for event in events]
+    [('row', 0), ('row', 10), ('row', 20), ('finished', 20)]
+    """
+
+    kind: str
+    """`row`, `finished` or `diverged`."""
+    step: int
+    """Updates done."""
+    row: dict[str, float]
+    """What was measured last, by column; NaN where it is undefined."""
+
+
+class Run:
+    """One run, at some step: it can be made step by step, looked into, branched at any step and gone on with.
+
+    Arguments as of `run`; nothing is computed yet. Iterating makes the run, and gives an `Event` for every row.
+
+    >>> import precipice as pp
+    >>> made = pp.Run("copying-small", steps=1600, seed=1)
+    >>> for event in made:
+    ...     if event.row["accuracy"] > 0.5:
+    ...         break
+    >>> 500 < made.step < 800
+    True
+    >>> made.attention(n=3).shape
+    (2, 1, 3, 9, 9)
+    """
+
+    _native: _native.Run
+    _task: CustomTask | None
+    _probes: tuple[Probe, ...]
+
+    def __init__(
+        self,
+        spec: SpecLike = "copying",
+        *,
+        seed: int | None = None,
+        steps: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+        threads: int | None = None,
+        arithmetic: str | None = None,
+        task: CustomTask | None = None,
+        probes: Iterable[Probe] = (),
+    ) -> None:
+        resolved = spec_with(Spec(spec, seed=seed, steps=steps, changes=changes), task)
+        self._task, self._probes = task, check_probes(probes)
+        self._native = _native.Run(resolved._native, threads, arithmetic, task, list(self._probes))
+
+    @classmethod
+    def _of(cls, native: _native.Run, task: CustomTask | None, probes: Sequence[Probe]) -> Run:
+        made = cls.__new__(cls)
+        made._native, made._task, made._probes = native, task, tuple(probes)
+        return made
+
+    # What it is.
+
+    @property
+    def spec(self) -> Spec:
+        """Its spec; of a branch that of what comes after."""
+        return Spec._of(self._native.spec)
+
+    @property
+    def name(self) -> str:
+        """The name in its spec."""
+        return self.spec.name
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self._native.step
+
+    @property
+    def steps(self) -> int:
+        """Updates in all."""
+        return self.spec.steps
+
+    @property
+    def path(self) -> Path | None:
+        """Its directory, of a run that was loaded."""
+        path = self._native.path
+        return None if path is None else Path(path)
+
+    @property
+    def arithmetic(self) -> str:
+        """`fused` or `portable`, which decides bits."""
+        return self._native.arithmetic
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether it went on under another spec than it began with."""
+        return self._native.is_branch
+
+    @property
+    def digest(self) -> str:
+        """BLAKE3 of the parameters' bits where it stands: equal digests mean equal networks."""
+        return self._native.digest
+
+    # What was measured.
+
+    @property
+    def rows(self) -> Rows:
+        """What was measured: a dict of columns, as `polars.DataFrame` and `pandas.DataFrame` take it.
+
+        `step` and `sequences` are int64, all others float64, NaN where they are undefined.
+
+        >>> import precipice as pp
+        >>> rows = pp.run("copying-small", steps=20, progress=False).rows
+        >>> rows["step"].tolist(), rows["loss"].dtype
+        ([0, 10, 20], dtype('float64'))
+        """
+        return self._native.rows()
+
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self._native.outcome)
+        return told
+
+    @property
+    def outcome(self) -> str | None:
+        """How it ended: `transition` (learned in context), `none`, `iw` (by heart), `both`, `lost`, `diverged`. None while
+        it goes on."""
+        outcome: str | None = self._told()["outcome"]
+        return outcome
+
+    @property
+    def transition(self) -> dict[str, float] | None:
+        """The jump: `t50`, `onset_step`, `width_10_90`, `plateau_accuracy`, `plateau_loss`, as far as it is known. None
+        where there was none."""
+        transition: dict[str, float | None] | None = self._told()["transition"]
+        if transition is None:
+            return None
+        return {key: math.nan if value is None else value for key, value in transition.items()}
+
+    @property
+    def t50(self) -> float | None:
+        """Step at which accuracy is half way from plateau to its final level. None where there was no jump."""
+        transition = self.transition
+        return None if transition is None else transition["t50"]
+
+    # Making it.
+
+    def advance(self, n_steps: int = 1) -> Run:
+        """Makes so many steps, or those that are left. Returns itself.
+
+        >>> import precipice as pp
+        >>> pp.Run("copying-small").advance(7).step
+        7
+        """
+        if n_steps < 0:
+            raise ValueError(f"n_steps = {n_steps}: must be 0 or more")
+        self._made(n_steps, None)
+        return self
+
+    def run(self, *, progress: bool | None = None) -> Run:
+        """Makes all steps that are left. Returns itself. Ctrl-C raises Interrupted; `run` goes on afterwards.
+
+        >>> import precipice as pp
+        >>> pp.Run("copying-small", steps=20).run(progress=False).outcome
+        'none'
+        """
+        global _last
+        _last = self
+        column = self.spec.facts["progress"]["column"]
+        with _progress.of_run(progress, self.steps, self.name, column) as tick:
+            self._made(None, tick)
+        return self
+
+    def _made(self, n_steps: int | None, tick: Any) -> None:
+        try:
+            self._native.train(n_steps, tick)
+        except KeyboardInterrupt:
+            message = f"stopped at step {self.step} of {self.steps}; the run is kept: precipice.last_run().run() goes on"
+            global _last
+            _last = self
+            raise Interrupted(message, run=self) from None
+
+    def __iter__(self) -> Iterator[Event]:
+        while True:
+            try:
+                kind = self._native.advance(1 << 62)
+            except KeyboardInterrupt:
+                raise Interrupted(f"stopped at step {self.step}", run=self) from None
+            if kind in ("row", "finished", "diverged"):
+                yield Event(kind, self.step, self._native.last_row())
+            if kind in ("finished", "diverged"):
+                return
+
+    # Looking inside, at any step.
+
+    def at(self, step: int) -> Run:
+        """The run as it was at any step so far: replayed from the nearest state that is kept, with the same bits.
+
+        Raises SpecError beyond its last step.
+
+        >>> import precipice as pp
+        >>> made = pp.run("copying-small", steps=40, progress=False)
+        >>> made.at(7).step, made.at(7).run(progress=False).digest == made.digest
+        (7, True)
+        """
+        return Run._of(self._native.at(step), self._task, self._probes)
+
+    def branch(
+        self, changes: Mapping[str, Any] | None = None, *, task: CustomTask | None = None, name: str | None = None
+    ) -> Run:
+        """A run that begins as a copy of this one, here, and goes on under a changed spec.
+
+        Raises SpecError where the network would have other tensors.
+
+        >>> import precipice as pp
+        >>> made = pp.run("copying-small", steps=40, progress=False)
+        >>> clamp = {"layer": 0, "pattern": "previous-token"}
+        >>> made.at(20).branch({"model.clamps": [clamp]}).run(progress=False).step
+        40
+        >>> made.at(20).branch({}).run(progress=False).digest == made.digest
+        True
+        """
+        named = {} if name is None else {"name": name}
+        spec = spec_with(Spec(self.spec, changes={**(changes or {}), **named}), task)
+        return Run._of(self._native.branch(spec._native, task), task or self._task, self._probes)
+
+    def _there(self, step: int | None) -> _native.Run:
+        return self._native if step is None else self._native.at(step)
+
+    def weights(self, step: int | None = None) -> dict[str, npt.NDArray[np.float32]]:
+        """All tensors by name, here or at a step: `blocks.0.attn.W_Q` [head, C, E], `readout.0.weight` [L, C], ...
+
+        >>> import precipice as pp
+        >>> pp.Run("copying-small").weights()["blocks.1.attn.W_V"].shape
+        (1, 105, 105)
+        """
+        return self._there(step).weights()
+
+    def attention(
+        self, step: int | None = None, *, n: int = 16, set: str = "eval", first: int = 0
+    ) -> npt.NDArray[np.float32]:
+        """Where every token looks, [layer, head, sequence, query, key], here or at a step, on sequences of a set.
+
+        >>> import precipice as pp
+        >>> pp.Run("copying-small").attention(n=2).shape
+        (2, 1, 2, 9, 9)
+        """
+        return self.look(step, n=n, set=set, first=first).attention
+
+    def look(
+        self,
+        step: int | None = None,
+        *,
+        n: int = 16,
+        set: str = "eval",
+        first: int = 0,
+        batch: Batch | None = None,
+        residuals: bool = False,
+    ) -> Look:
+        """What the network makes of `n` sequences of a set from number `first` on, or of a batch; here or at a step.
+
+        Sets are `train` (the batch of step 0), `eval`, and those that the spec's facts name.
+
+        >>> import precipice as pp
+        >>> look = pp.Run("copying-small").look(n=3, residuals=True)
+        >>> look.outputs.shape, look.residuals.shape
+        ((3, 16), (3, 3, 9, 105))
+        """
+        there = self._there(step)
+        if batch is None:
+            arrays = there.look(set, first, n, residuals)
+        else:
+            arrays = there.look_at(batch._dict(), residuals)
+        return Look(batch_of(arrays), arrays["outputs"], arrays["attention"], arrays["residuals"])
+
+    @property
+    def kept_steps(self) -> list[int]:
+        """Steps whose states are kept: others are replayed from the one before."""
+        return self._native.kept_steps()
+
+    # Saying it.
+
+    def foretell(self) -> dict[str, Any]:
+        """The formula held against the run: fitted rates, and the jump as foretold from ever more of the plateau.
+
+        What `precipice theory fit --json` says. Raises Error where the formula does not describe the network.
+
+        >>> import precipice as pp
+        >>> made = pp.run("copying-small", steps=1000, progress=False)
+        >>> sorted(made.foretell())
+        ['formulas', 'half_step', 't50']
+        """
+        told: dict[str, Any] = json.loads(self._native.fit())
+        return told
+
+    def figure(
+        self, kind: str = "learning-curve", *, heads: Iterable[tuple[int, int]] = (), steps: Iterable[int] = ()
+    ) -> Figure:
+        """A figure by its name on the command line: `learning-curve`, `attention`, `interactions`, `order-parameters`,
+        `contexts`, `landscape`, `theory-over-measurement`, `generalization`, `roll-out`.
+
+        `heads` and `steps` (that are kept) choose rows and columns of `attention`. It shows itself in a notebook.
+
+        >>> import precipice as pp
+        >>> pp.run("copying-small", steps=40, progress=False).figure("attention", steps=[0, 40]).svg[:4]
+        '<svg'
+        """
+        return Figure(self._native.figure(kind, list(heads), list(steps)))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the run directory, which `load` and the command line read; `precipice verify` repeats it.
+
+        Raises StoreError if something stands there, Error of a branch, whose directory would claim to be the run of its
+        spec.
+
+        >>> import precipice as pp
+        >>> made = pp.run("copying-small", steps=20, progress=False)
+        >>> made.save("a-run")
+        >>> pp.load("a-run").digest == made.digest
+        True
+        """
+        self._native.save(os.fspath(path))
+
+    def __repr__(self) -> str:
+        outcome, t50 = self.outcome, self.t50
+        said = "not ended" if outcome is None else outcome
+        jump = "" if t50 is None or math.isnan(t50) else f", t50 {t50:.0f}"
+        return f"Run({self.name!r}, step {self.step} of {self.steps}: {said}{jump})"
+
+
+def run(
+    spec: SpecLike = "copying",
+    *,
+    seed: int | None = None,
+    steps: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    out: str | os.PathLike[str] | bool | None = None,
+    threads: int | None = None,
+    arithmetic: str | None = None,
+    task: CustomTask | None = None,
+    probes: Iterable[Probe] = (),
+    figures: bool = True,
+    force: bool = False,
+    progress: bool | None = None,
+) -> Run:
+    """Trains a network, and returns its run. The same spec gives the same bits as `precipice run`.
+
+    spec       what `Spec` takes; `seed`, `steps` and `changes` as there
+    out        None keeps the run in memory. A path, or True for the command line's own (runs/NAME-HASH), writes its
+               directory as it goes; there a finished run is not made again, and an interrupted one goes on
+    threads    by default all that a run can use; bits do not depend on them
+    arithmetic `fused` or `portable`; by default that of this processor
+    task       your own, instead of the spec's
+    probes     your own columns
+    figures    with `out`: draw them into the directory
+    force      with `out`: make it again
+    progress   by default where a person sees it
+
+    Raises SpecError; Interrupted on Ctrl-C, with the run kept.
+
+    >>> import precipice as pp
+    >>> first = pp.run("copying-small", steps=40, seed=2, progress=False)
+    >>> again = pp.run("copying-small", steps=40, seed=2, progress=False, threads=1)
+    >>> first.digest == again.digest
+    True
+    """
+    global _last
+    if out is None or out is False:
+        if force:
+            raise ValueError("force = True: is for runs that are written; give out, too")
+        made = Run(
+            spec,
+            seed=seed,
+            steps=steps,
+            changes=changes,
+            threads=threads,
+            arithmetic=arithmetic,
+            task=task,
+            probes=probes,
+        )
+        return made.run(progress=progress)
+    resolved = spec_with(Spec(spec, seed=seed, steps=steps, changes=changes), task)
+    own = check_probes(probes)
+    path = None if out is True else os.fspath(out)
+    column = resolved.facts["progress"]["column"]
+    with _progress.of_run(progress, resolved.steps, resolved.name, column) as tick:
+        try:
+            written, told, _ = _native.train(
+                resolved._native, path, threads, force, figures, arithmetic, task, list(own), tick
+            )
+        except KeyboardInterrupt:
+            where = Path("runs") / f"{resolved.name}-{resolved.hash[:8]}" if path is None else Path(path)
+            message = f"stopped; the run is kept in {where}, and the same call goes on"
+            raise Interrupted(message, path=where) from None
+    for warning in told:
+        warnings.warn(warning, stacklevel=2)
+    _last = load(written, threads=threads, task=task, probes=own)
+    return _last
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    task: CustomTask | None = None,
+    probes: Iterable[Probe] = (),
+) -> Run:
+    """A run that is stored, by its directory; `latest` is the newest here and in runs/. Every byte is checked.
+
+    A run on a task of your own needs that task where the network is looked at. Raises StoreError.
+
+    >>> import precipice as pp
+    >>> made = pp.run("copying-small", steps=20, out="stored", figures=False, progress=False)
+    >>> pp.load("stored").rows["loss"][-1] == made.rows["loss"][-1]
+    np.True_
+    """
+    own = check_probes(probes)
+    return Run._of(_native.Run.open(os.fspath(path), threads, task, list(own)), task, own)
+
+
+def last_run() -> Run:
+    """The last run that was made here, or interrupted. Raises Error if there is none.
+
+    >>> import precipice as pp
+    >>> made = pp.run("copying-small", steps=20, progress=False)
+    >>> pp.last_run() is made
+    True
+    """
+    if _last is None:
+        raise Error("no run was made yet; precipice.run makes one")
+    return _last

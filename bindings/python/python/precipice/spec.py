@@ -1,0 +1,157 @@
+"""Specs: all settings of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from precipice import _native
+
+__all__ = ["Spec", "SpecLike", "specs"]
+
+
+class Spec:
+    """All settings of a run, resolved and valid.
+
+    `spec` is the name of a built-in (see `specs()`), the path of a TOML file or of a run directory, TOML text, a dict,
+    or another Spec. `changes` maps fields to values; `seed` sets all four seeds, `steps` is `train.steps`.
+
+    Raises SpecError, with field, value and what was expected.
+
+    >>> import precipice as pp
+    >>> spec = pp.Spec("copying-small", seed=3, changes={"task.copying.n_labels": 32})
+    >>> spec.name, spec["task.copying.n_labels"], spec["seeds.data"]
+    ('copying-small', 32, 3)
+    >>> spec == pp.Spec(spec.toml)
+    True
+    """
+
+    _native: _native.Spec
+
+    def __init__(
+        self,
+        spec: SpecLike = "copying",
+        *,
+        seed: int | None = None,
+        steps: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> None:
+        changed = _changes(changes)
+        if isinstance(spec, Spec):
+            if seed is not None:
+                changed = _changes({f"seeds.{name}": seed for name in ("world", "init", "data", "eval")}) + changed
+            if steps is not None:
+                changed = [*_changes({"train.steps": steps}), *changed]
+            self._native = spec._native.changed(changed) if changed else spec._native
+            return
+        if isinstance(spec, Mapping):
+            source, is_text = _json(spec), True
+        else:
+            source = os.fspath(spec)
+            is_text = isinstance(spec, str) and ("\n" in spec or "=" in spec) and not os.path.exists(spec)
+        self._native = _native.resolve(source, is_text, changed, seed, steps)
+
+    @classmethod
+    def _of(cls, native: _native.Spec) -> Spec:
+        spec = cls.__new__(cls)
+        spec._native = native
+        return spec
+
+    @property
+    def name(self) -> str:
+        """Half of the name of its run directory."""
+        return self._native.name
+
+    @property
+    def hash(self) -> str:
+        """Its address: runs of equal specs have equal bits."""
+        return self._native.hash
+
+    @property
+    def steps(self) -> int:
+        """`train.steps`."""
+        return self._native.steps
+
+    @property
+    def toml(self) -> str:
+        """The spec file, with every default filled in."""
+        return self._native.toml
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the task says of itself: sizes, evaluation sets, what rises as it is learned."""
+        facts: dict[str, Any] = json.loads(self._native.facts)
+        return facts
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, as nested dicts.
+
+        >>> import precipice as pp
+        >>> pp.Spec("copying").to_dict()["train"]["batch_size"]
+        128
+        """
+        fields: dict[str, Any] = json.loads(self._native.json)
+        return fields
+
+    def changed(self, changes: Mapping[str, Any]) -> Spec:
+        """The same with other values of these fields.
+
+        >>> import precipice as pp
+        >>> pp.Spec("copying").changed({"train.steps": 7}).steps
+        7
+        """
+        return Spec(self, changes=changes)
+
+    def __getitem__(self, key: str) -> Any:
+        found: Any = self.to_dict()
+        for part in key.split("."):
+            if not isinstance(found, dict) or part not in found:
+                raise KeyError(key)
+            found = found[part]
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and self.hash == other.hash
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __repr__(self) -> str:
+        return f"Spec({self.name!r}, {self.facts['family']}: {self.facts['sizes']}, {self.steps} steps, {self.hash[:8]})"
+
+
+SpecLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Spec"
+"""Whatever `Spec` takes."""
+
+
+def specs() -> dict[str, str]:
+    """The built-in specs: names and descriptions.
+
+    >>> import precipice as pp
+    >>> "copying-small" in pp.specs()
+    True
+    """
+    return dict(_native.specs())
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and paths, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} is not a value of a spec; expected bool, int, float, str, list or dict")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=_plain)
+
+
+def _changes(changes: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    return [(key, _json(value)) for key, value in (changes or {}).items()]

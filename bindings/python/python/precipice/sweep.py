@@ -1,0 +1,167 @@
+"""Many runs: a grid over any fields, times seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from precipice import _native, progress as _progress
+from precipice.errors import Interrupted
+from precipice.figure import Figure
+from precipice.run import Rows, Run, load
+from precipice.spec import Spec, SpecLike, _changes, _json
+
+__all__ = ["Sweep", "load_sweep", "sweep"]
+
+
+class Sweep(Sequence[Run]):
+    """The runs of a sweep that have ended; a sequence of them, loaded when asked for.
+
+    >>> import precipice as pp
+    >>> runs = pp.sweep("copying-small", seeds=range(2), steps=20, out="two-seeds", progress=False)
+    >>> len(runs), runs[1].spec["seeds.data"], runs.rows["outcome"].tolist()
+    (2, 1, ['none', 'none'])
+    """
+
+    _native: _native.Sweep
+
+    def __init__(self, native: _native.Sweep) -> None:
+        self._native = native
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return Path(self._native.path)
+
+    @property
+    def rows(self) -> Rows:
+        """A row for each run: address, swept fields, seed, outcome, the jump, and the last row of its log.
+
+        A dict of columns: whole numbers int64, switches bool, text str, others float64 with NaN where undefined.
+        """
+        return self._native.rows()
+
+    @property
+    def points(self) -> list[dict[str, Any]]:
+        """The jump over the seeds of each point of the grid: `t50_median`, `t50_interval` (95 %), `n_runs`, `n_jumped`.
+
+        None where fewer than half were seen to jump.
+        """
+        points: list[dict[str, Any]] = json.loads(self._native.points())
+        return points
+
+    @property
+    def failed(self) -> list[str]:
+        """Runs that could not be made, and why."""
+        return [f"{which}: {why}" if which else why for which, why in self._native.failed]
+
+    @property
+    def n_missing(self) -> int:
+        """Runs that were asked for and have not ended; the same call goes on with them."""
+        return self._native.n_missing
+
+    def curves(self) -> Rows:
+        """A row for each row of each run: directory, swept fields and seed of the run, then what was measured.
+
+        >>> import precipice as pp
+        >>> runs = pp.sweep("copying-small", seeds=range(2), steps=20, out="two-seeds", progress=False)
+        >>> runs.curves()["accuracy"].shape
+        (6,)
+        """
+        return self._native.curves()
+
+    def figure(self, kind: str = "ensemble") -> Figure:
+        """`ensemble`, `dependence` (one swept field) or `phase-diagram` (two). It shows itself in a notebook.
+
+        >>> import precipice as pp
+        >>> runs = pp.sweep("copying-small", seeds=range(2), steps=20, out="two-seeds", progress=False)
+        >>> runs.figure().svg[:4]
+        '<svg'
+        """
+        return Figure(self._native.figure(kind))
+
+    def __len__(self) -> int:
+        return len(self._native.run_dirs)
+
+    @overload
+    def __getitem__(self, index: int) -> Run: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Run]: ...
+    def __getitem__(self, index: int | slice) -> Run | list[Run]:
+        if isinstance(index, slice):
+            return [load(path) for path in self._native.run_dirs[index]]
+        return load(self._native.run_dirs[index])
+
+    def __iter__(self) -> Iterator[Run]:
+        return (load(path) for path in self._native.run_dirs)
+
+    def __repr__(self) -> str:
+        missing = f", {self.n_missing} missing" if self.n_missing else ""
+        return f"Sweep({str(self.path)!r}, {len(self)} runs{missing})"
+
+
+def sweep(
+    spec: SpecLike = "copying",
+    *,
+    grid: Mapping[str, Iterable[Any]] | None = None,
+    seeds: Iterable[int] | str | None = None,
+    steps: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    fast: bool = False,
+    arithmetic: str | None = None,
+    progress: bool | None = None,
+) -> Sweep:
+    """Makes all runs of a grid, and returns them. What is there is not made again; an interrupted sweep goes on.
+
+    spec     what `Spec` takes, or the name or file of a sweep
+    grid     fields and their values; fields that go together are one key, "a,b": [[1, 2], [3, 4]]
+    seeds    by default 0 to 7, or those of the sweep file
+    steps    `train.steps` of every run; `changes` other fields
+    out      the folder; by default runs/sweep-NAME
+    workers  runs at a time; by default one for each core
+    fast     the fast form of a sweep file
+
+    Raises SpecError; Interrupted on Ctrl-C, with all that was made.
+
+    >>> import precipice as pp
+    >>> grid = {"task.copying.n_labels": [8, 16]}
+    >>> runs = pp.sweep("copying-small", grid=grid, seeds=range(2), steps=20, out="labels", progress=False)
+    >>> runs.rows["task.copying.n_labels"].tolist()
+    [8, 8, 16, 16]
+    """
+    typed = None if seeds is None else seeds if isinstance(seeds, str) else ",".join(str(int(seed)) for seed in seeds)
+    axes = [(key, [_json(value) for value in values]) for key, values in (grid or {}).items()]
+    with tempfile.TemporaryDirectory() as folder:
+        if isinstance(spec, (Spec, Mapping)) or (isinstance(spec, str) and "\n" in spec):
+            # Sweeps are of files.
+            source = os.path.join(folder, "spec.toml")
+            Path(source).write_text(Spec(spec).toml, encoding="utf-8")
+        else:
+            source = os.fspath(spec)
+        path = None if out is None else os.fspath(out)
+        with _progress.of_sweep(progress, "sweep") as tick:
+            try:
+                made = _native.sweep(
+                    source, fast, _changes(changes), steps, axes, typed, path, workers, arithmetic, tick
+                )
+            except KeyboardInterrupt:
+                where = None if path is None else Path(path)
+                raise Interrupted("stopped; what was made is kept, and the same call goes on", path=where) from None
+    return Sweep(made)
+
+
+def load_sweep(path: str | os.PathLike[str]) -> Sweep:
+    """The runs of a folder that have ended, whichever sweeps made them. Raises StoreError.
+
+    >>> import precipice as pp
+    >>> made = pp.sweep("copying-small", seeds=range(2), steps=20, out="two-seeds", progress=False)
+    >>> len(pp.load_sweep("two-seeds"))
+    2
+    """
+    return Sweep(_native.load_sweep(os.fspath(path)))
