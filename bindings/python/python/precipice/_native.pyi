@@ -6,6 +6,24 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "Figure",
+    "Run",
+    "Spec",
+    "Sweep",
+    "Task",
+    "__version__",
+    "evaluate",
+    "flow",
+    "landscape",
+    "load_sweep",
+    "loss",
+    "resolve",
+    "specs",
+    "sweep",
+    "train",
+]
+
 __version__: str
 
 _Tick = Callable[[int, float, float], None]

@@ -18,15 +18,15 @@ class Figure:
     True
     """
 
-    _native: _native.Figure
+    _core: _native.Figure
 
     def __init__(self, native: _native.Figure) -> None:
-        self._native = native
+        self._core = native
 
     @property
     def svg(self) -> str:
         """The page as SVG."""
-        return self._native.svg
+        return self._core.svg
 
     def dark(self) -> Figure:
         """The same for dark backgrounds.
@@ -36,7 +36,7 @@ class Figure:
         >>> figure.dark().svg == figure.svg
         False
         """
-        return Figure(self._native.dark())
+        return Figure(self._core.dark())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a file: `.svg`, `.png` or `.pdf`. Raises Error if its name ends otherwise.
@@ -44,7 +44,7 @@ class Figure:
         >>> import precipice as pp
         >>> pp.run("copying-small", steps=40, progress=False).figure("learning-curve").save("curve.png")
         """
-        self._native.save(os.fspath(path))
+        self._core.save(os.fspath(path))
 
     def _repr_svg_(self) -> str:
         return self.svg

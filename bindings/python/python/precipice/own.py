@@ -6,7 +6,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,18 +47,18 @@ class CustomTask(ABC):
     'opposites'
     """
 
-    name: ClassVar[str] | str
+    name: str
     """Of the family: letters, digits, `-` and `_`."""
-    n_exemplars: ClassVar[int] | int
+    n_exemplars: int
     """N, items in a context."""
-    d_item: ClassVar[int] | int
+    d_item: int
     """D, width of an item."""
-    n_labels: ClassVar[int | None] | int | None = None
+    n_labels: int | None = None
     """L, labels in all; None where values are asked for."""
-    eval_sets: ClassVar[Mapping[str, str]] | Mapping[str, str] = {"eval": "the training distribution"}
+    eval_sets: Mapping[str, str] = {"eval": "the training distribution"}
     """Evaluation sets and what they are called. The first is drawn as training is; columns of others begin with their
     name."""
-    parameters: ClassVar[Mapping[str, bool | int | float | str]] | Mapping[str, bool | int | float | str] = {}
+    parameters: Mapping[str, bool | int | float | str] = {}
     """The task's own parameters: part of the run's address, so that other values are another run."""
 
     @abstractmethod
@@ -155,7 +155,7 @@ class Probe(ABC):
     0.0
     """
 
-    columns: ClassVar[Mapping[str, str]] | Mapping[str, str]
+    columns: Mapping[str, str]
     """Names of the columns, of a-z, 0-9 and _, and what they are called."""
 
     @abstractmethod
@@ -204,4 +204,4 @@ def spec_with(spec: Spec, task: CustomTask | None) -> Spec:
     if not isinstance(task, CustomTask):
         raise _wrong("task", task, "must be an instance of precipice.CustomTask")
     tokens = spec.to_dict().get("model", {}).get("tokens", "pairs")
-    return Spec._of(spec._native.with_task(json.dumps(task._facts(tokens)), json.dumps(dict(task.parameters))))
+    return Spec._of(spec._core.with_task(json.dumps(task._facts(tokens)), json.dumps(dict(task.parameters))))

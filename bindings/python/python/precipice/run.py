@@ -23,7 +23,7 @@ from precipice.spec import Spec, SpecLike
 
 __all__ = ["Event", "Run", "Rows", "last_run", "load", "run"]
 
-Rows: TypeAlias = "dict[str, npt.NDArray[Any]]"
+Rows: TypeAlias = dict[str, npt.NDArray[Any]]
 """A table: columns by name, of one length."""
 
 _last: Run | None = None
@@ -36,7 +36,7 @@ class Event:
     >>> import precipice as pp
     >>> events = list(pp.Run("copying-small", steps=20))
     >>> [(event.kind, event.step) for event in events]
-    [('row', 0), ('row', 10), ('row', 20), ('finished', 20)]
+    [('row', 0), ('row', 20), ('finished', 20)]
     """
 
     kind: str
@@ -63,7 +63,7 @@ class Run:
     (2, 1, 3, 9, 9)
     """
 
-    _native: _native.Run
+    _core: _native.Run
     _task: CustomTask | None
     _probes: tuple[Probe, ...]
 
@@ -81,12 +81,12 @@ class Run:
     ) -> None:
         resolved = spec_with(Spec(spec, seed=seed, steps=steps, changes=changes), task)
         self._task, self._probes = task, check_probes(probes)
-        self._native = _native.Run(resolved._native, threads, arithmetic, task, list(self._probes))
+        self._core = _native.Run(resolved._core, threads, arithmetic, task, list(self._probes))
 
     @classmethod
     def _of(cls, native: _native.Run, task: CustomTask | None, probes: Sequence[Probe]) -> Run:
         made = cls.__new__(cls)
-        made._native, made._task, made._probes = native, task, tuple(probes)
+        made._core, made._task, made._probes = native, task, tuple(probes)
         return made
 
     # What it is.
@@ -94,7 +94,7 @@ class Run:
     @property
     def spec(self) -> Spec:
         """Its spec; of a branch that of what comes after."""
-        return Spec._of(self._native.spec)
+        return Spec._of(self._core.spec)
 
     @property
     def name(self) -> str:
@@ -104,7 +104,7 @@ class Run:
     @property
     def step(self) -> int:
         """Updates done."""
-        return self._native.step
+        return self._core.step
 
     @property
     def steps(self) -> int:
@@ -114,23 +114,23 @@ class Run:
     @property
     def path(self) -> Path | None:
         """Its directory, of a run that was loaded."""
-        path = self._native.path
+        path = self._core.path
         return None if path is None else Path(path)
 
     @property
     def arithmetic(self) -> str:
         """`fused` or `portable`, which decides bits."""
-        return self._native.arithmetic
+        return self._core.arithmetic
 
     @property
     def is_branch(self) -> bool:
         """Whether it went on under another spec than it began with."""
-        return self._native.is_branch
+        return self._core.is_branch
 
     @property
     def digest(self) -> str:
         """BLAKE3 of the parameters' bits where it stands: equal digests mean equal networks."""
-        return self._native.digest
+        return self._core.digest
 
     # What was measured.
 
@@ -143,12 +143,12 @@ class Run:
         >>> import precipice as pp
         >>> rows = pp.run("copying-small", steps=20, progress=False).rows
         >>> rows["step"].tolist(), rows["loss"].dtype
-        ([0, 10, 20], dtype('float64'))
+        ([0, 20], dtype('float64'))
         """
-        return self._native.rows()
+        return self._core.rows()
 
     def _told(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self._native.outcome)
+        told: dict[str, Any] = json.loads(self._core.outcome)
         return told
 
     @property
@@ -203,7 +203,7 @@ class Run:
 
     def _made(self, n_steps: int | None, tick: Any) -> None:
         try:
-            self._native.train(n_steps, tick)
+            self._core.train(n_steps, tick)
         except KeyboardInterrupt:
             message = f"stopped at step {self.step} of {self.steps}; the run is kept: precipice.last_run().run() goes on"
             global _last
@@ -213,11 +213,11 @@ class Run:
     def __iter__(self) -> Iterator[Event]:
         while True:
             try:
-                kind = self._native.advance(1 << 62)
+                kind = self._core.advance(1 << 62)
             except KeyboardInterrupt:
                 raise Interrupted(f"stopped at step {self.step}", run=self) from None
             if kind in ("row", "finished", "diverged"):
-                yield Event(kind, self.step, self._native.last_row())
+                yield Event(kind, self.step, self._core.last_row())
             if kind in ("finished", "diverged"):
                 return
 
@@ -233,7 +233,7 @@ class Run:
         >>> made.at(7).step, made.at(7).run(progress=False).digest == made.digest
         (7, True)
         """
-        return Run._of(self._native.at(step), self._task, self._probes)
+        return Run._of(self._core.at(step), self._task, self._probes)
 
     def branch(
         self, changes: Mapping[str, Any] | None = None, *, task: CustomTask | None = None, name: str | None = None
@@ -252,17 +252,17 @@ class Run:
         """
         named = {} if name is None else {"name": name}
         spec = spec_with(Spec(self.spec, changes={**(changes or {}), **named}), task)
-        return Run._of(self._native.branch(spec._native, task), task or self._task, self._probes)
+        return Run._of(self._core.branch(spec._core, task), task or self._task, self._probes)
 
     def _there(self, step: int | None) -> _native.Run:
-        return self._native if step is None else self._native.at(step)
+        return self._core if step is None else self._core.at(step)
 
     def weights(self, step: int | None = None) -> dict[str, npt.NDArray[np.float32]]:
         """All tensors by name, here or at a step: `blocks.0.attn.W_Q` [head, C, E], `readout.0.weight` [L, C], ...
 
         >>> import precipice as pp
         >>> pp.Run("copying-small").weights()["blocks.1.attn.W_V"].shape
-        (1, 105, 105)
+        (1, 49, 49)
         """
         return self._there(step).weights()
 
@@ -294,7 +294,7 @@ class Run:
         >>> import precipice as pp
         >>> look = pp.Run("copying-small").look(n=3, residuals=True)
         >>> look.outputs.shape, look.residuals.shape
-        ((3, 16), (3, 3, 9, 105))
+        ((3, 16), (3, 3, 9, 49))
         """
         there = self._there(step)
         if batch is None:
@@ -306,7 +306,7 @@ class Run:
     @property
     def kept_steps(self) -> list[int]:
         """Steps whose states are kept: others are replayed from the one before."""
-        return self._native.kept_steps()
+        return self._core.kept_steps()
 
     # Saying it.
 
@@ -320,7 +320,7 @@ class Run:
         >>> sorted(made.foretell())
         ['formulas', 'half_step', 't50']
         """
-        told: dict[str, Any] = json.loads(self._native.fit())
+        told: dict[str, Any] = json.loads(self._core.fit())
         return told
 
     def figure(
@@ -335,7 +335,7 @@ class Run:
         >>> pp.run("copying-small", steps=40, progress=False).figure("attention", steps=[0, 40]).svg[:4]
         '<svg'
         """
-        return Figure(self._native.figure(kind, list(heads), list(steps)))
+        return Figure(self._core.figure(kind, list(heads), list(steps)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the run directory, which `load` and the command line read; `precipice verify` repeats it.
@@ -349,7 +349,7 @@ class Run:
         >>> pp.load("a-run").digest == made.digest
         True
         """
-        self._native.save(os.fspath(path))
+        self._core.save(os.fspath(path))
 
     def __repr__(self) -> str:
         outcome, t50 = self.outcome, self.t50
@@ -416,7 +416,7 @@ def run(
     with _progress.of_run(progress, resolved.steps, resolved.name, column) as tick:
         try:
             written, told, _ = _native.train(
-                resolved._native, path, threads, force, figures, arithmetic, task, list(own), tick
+                resolved._core, path, threads, force, figures, arithmetic, task, list(own), tick
             )
         except KeyboardInterrupt:
             where = Path("runs") / f"{resolved.name}-{resolved.hash[:8]}" if path is None else Path(path)

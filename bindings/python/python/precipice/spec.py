@@ -30,7 +30,7 @@ class Spec:
     True
     """
 
-    _native: _native.Spec
+    _core: _native.Spec
 
     def __init__(
         self,
@@ -46,45 +46,45 @@ class Spec:
                 changed = _changes({f"seeds.{name}": seed for name in ("world", "init", "data", "eval")}) + changed
             if steps is not None:
                 changed = [*_changes({"train.steps": steps}), *changed]
-            self._native = spec._native.changed(changed) if changed else spec._native
+            self._core = spec._core.changed(changed) if changed else spec._core
             return
         if isinstance(spec, Mapping):
             source, is_text = _json(spec), True
         else:
             source = os.fspath(spec)
             is_text = isinstance(spec, str) and ("\n" in spec or "=" in spec) and not os.path.exists(spec)
-        self._native = _native.resolve(source, is_text, changed, seed, steps)
+        self._core = _native.resolve(source, is_text, changed, seed, steps)
 
     @classmethod
     def _of(cls, native: _native.Spec) -> Spec:
         spec = cls.__new__(cls)
-        spec._native = native
+        spec._core = native
         return spec
 
     @property
     def name(self) -> str:
         """Half of the name of its run directory."""
-        return self._native.name
+        return self._core.name
 
     @property
     def hash(self) -> str:
         """Its address: runs of equal specs have equal bits."""
-        return self._native.hash
+        return self._core.hash
 
     @property
     def steps(self) -> int:
         """`train.steps`."""
-        return self._native.steps
+        return self._core.steps
 
     @property
     def toml(self) -> str:
         """The spec file, with every default filled in."""
-        return self._native.toml
+        return self._core.toml
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the task says of itself: sizes, evaluation sets, what rises as it is learned."""
-        facts: dict[str, Any] = json.loads(self._native.facts)
+        facts: dict[str, Any] = json.loads(self._core.facts)
         return facts
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Spec:
         >>> pp.Spec("copying").to_dict()["train"]["batch_size"]
         128
         """
-        fields: dict[str, Any] = json.loads(self._native.json)
+        fields: dict[str, Any] = json.loads(self._core.json)
         return fields
 
     def changed(self, changes: Mapping[str, Any]) -> Spec:
@@ -124,7 +124,7 @@ class Spec:
         return f"Spec({self.name!r}, {self.facts['family']}: {self.facts['sizes']}, {self.steps} steps, {self.hash[:8]})"
 
 
-SpecLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Spec"
+SpecLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Spec
 """Whatever `Spec` takes."""
 
 

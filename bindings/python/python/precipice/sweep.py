@@ -27,15 +27,15 @@ class Sweep(Sequence[Run]):
     (2, 1, ['none', 'none'])
     """
 
-    _native: _native.Sweep
+    _core: _native.Sweep
 
     def __init__(self, native: _native.Sweep) -> None:
-        self._native = native
+        self._core = native
 
     @property
     def path(self) -> Path:
         """Its folder."""
-        return Path(self._native.path)
+        return Path(self._core.path)
 
     @property
     def rows(self) -> Rows:
@@ -43,7 +43,7 @@ class Sweep(Sequence[Run]):
 
         A dict of columns: whole numbers int64, switches bool, text str, others float64 with NaN where undefined.
         """
-        return self._native.rows()
+        return self._core.rows()
 
     @property
     def points(self) -> list[dict[str, Any]]:
@@ -51,18 +51,18 @@ class Sweep(Sequence[Run]):
 
         None where fewer than half were seen to jump.
         """
-        points: list[dict[str, Any]] = json.loads(self._native.points())
+        points: list[dict[str, Any]] = json.loads(self._core.points())
         return points
 
     @property
     def failed(self) -> list[str]:
         """Runs that could not be made, and why."""
-        return [f"{which}: {why}" if which else why for which, why in self._native.failed]
+        return [f"{which}: {why}" if which else why for which, why in self._core.failed]
 
     @property
     def n_missing(self) -> int:
         """Runs that were asked for and have not ended; the same call goes on with them."""
-        return self._native.n_missing
+        return self._core.n_missing
 
     def curves(self) -> Rows:
         """A row for each row of each run: directory, swept fields and seed of the run, then what was measured.
@@ -70,9 +70,9 @@ class Sweep(Sequence[Run]):
         >>> import precipice as pp
         >>> runs = pp.sweep("copying-small", seeds=range(2), steps=20, out="two-seeds", progress=False)
         >>> runs.curves()["accuracy"].shape
-        (6,)
+        (4,)
         """
-        return self._native.curves()
+        return self._core.curves()
 
     def figure(self, kind: str = "ensemble") -> Figure:
         """`ensemble`, `dependence` (one swept field) or `phase-diagram` (two). It shows itself in a notebook.
@@ -82,10 +82,10 @@ class Sweep(Sequence[Run]):
         >>> runs.figure().svg[:4]
         '<svg'
         """
-        return Figure(self._native.figure(kind))
+        return Figure(self._core.figure(kind))
 
     def __len__(self) -> int:
-        return len(self._native.run_dirs)
+        return len(self._core.run_dirs)
 
     @overload
     def __getitem__(self, index: int) -> Run: ...
@@ -93,11 +93,11 @@ class Sweep(Sequence[Run]):
     def __getitem__(self, index: slice) -> list[Run]: ...
     def __getitem__(self, index: int | slice) -> Run | list[Run]:
         if isinstance(index, slice):
-            return [load(path) for path in self._native.run_dirs[index]]
-        return load(self._native.run_dirs[index])
+            return [load(path) for path in self._core.run_dirs[index]]
+        return load(self._core.run_dirs[index])
 
     def __iter__(self) -> Iterator[Run]:
-        return (load(path) for path in self._native.run_dirs)
+        return (load(path) for path in self._core.run_dirs)
 
     def __repr__(self) -> str:
         missing = f", {self.n_missing} missing" if self.n_missing else ""

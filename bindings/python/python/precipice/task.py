@@ -41,7 +41,7 @@ class Task:
             family = Spec(task).facts["family"] if fields else ""
             changes = {f"task.{family}.{name}": value for name, value in fields.items()}
             self.spec = Spec(task, seed=seed, changes=changes)
-        self._native = _native.Task(self.spec._native)
+        self._core = _native.Task(self.spec._core)
 
     def batch(self, step: int = 0, n: int | None = None, *, set: str = "train", first: int = 0) -> Batch:
         """Sequences `first .. first + n` of a training step; `n` is by default the spec's batch size.
@@ -57,7 +57,7 @@ class Task:
             field, value = ("step", step) if step < 0 else ("first", first)
             raise SpecError(f"{field} = {value}: must be 0 or more", field, str(value), "must be 0 or more")
         size = self._batch_size if n is None else n
-        return batch_of(self._native.batch(set, step, first, size))
+        return batch_of(self._core.batch(set, step, first, size))
 
     @cached_property
     def _batch_size(self) -> int:
@@ -72,7 +72,7 @@ class Task:
         >>> pp.Task("copying-small").label_vectors.shape
         (16, 32)
         """
-        return self._native.label_vectors()
+        return self._core.label_vectors()
 
     @property
     def sets(self) -> list[str]:
@@ -80,7 +80,7 @@ class Task:
 
         >>> import precipice as pp
         >>> pp.Task("classification").sets
-        ['train', 'eval', 'ic', 'iw', 'novel']
+        ['train', 'eval', 'ic', 'ic_swap', 'iw']
         """
         prefixes = [found["prefix"] for found in self.spec.facts["eval_sets"]]
         return ["train", *(prefix.rstrip("_") or "eval" for prefix in prefixes)]

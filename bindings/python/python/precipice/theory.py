@@ -50,7 +50,7 @@ def loss(
     >>> import numpy as np
     >>> from precipice import theory
     >>> theory.loss(8, 32, 0.0, 0.0, np.array([0.0, 1.0])).round(4)
-    array([3.4657, 3.4252])
+    array([3.4657, 3.4219])
     """
     (b, a, x), shape = _points(beta, alpha, xi)
     return _native.loss((n, labels, burstiness), noise, label_strength, b, a, x).reshape(shape)
@@ -140,12 +140,13 @@ def flow(
     >>> from precipice import theory
     >>> flow = theory.flow(8, 32)
     >>> round(flow.t50, 2), flow.edge["t"] < flow.t50
-    (325.41, True)
+    (98.67, True)
     """
     times = np.empty(0) if at is None else np.ascontiguousarray(at, np.float64).reshape(-1)
     told = _native.flow((n, labels, burstiness), noise, label_strength, start, until, times)
     edge = told.pop("edge")
-    named = None if edge is None else dict(zip(("t", "beta", "alpha", "xi", "loss"), edge))
+    names: list[str] = ["t", "beta", "alpha", "xi", "loss"]
+    named = None if edge is None else dict(zip(names, edge))
     return Flow(edge=named, **told)
 
 
