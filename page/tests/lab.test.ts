@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { change_of, command, parse as parse_fields, quoted, to_toml, with_change } from "../src/lib/fields";
+import { change_of, command, parse as parse_fields, program, quoted, to_toml, with_change } from "../src/lib/fields";
 import { number } from "../src/lib/format";
 import { format, list_of, parse } from "../src/lib/state/address";
 import { label_strength, path, reach_of } from "../src/lib/story/range";
@@ -30,6 +30,15 @@ describe("fields", () => {
     expect(changes).toEqual(["b=2", "a=3"]);
     expect(change_of(changes, "a")).toBe("3");
     expect(with_change(changes, "a", undefined)).toEqual(["b=2"]);
+  });
+
+  test("a program can be pasted", () => {
+    const spec = { seeds: { world: 3, init: 3, data: 3, eval: 3 }, model: { scale_scores: true, clamps: [{ layer: 0, pattern: "match" }] } };
+    const seeds = ["world", "init", "data", "eval"].map((name) => `seeds.${name}=3`);
+    expect(program("copying", [...seeds, "model.scale_scores=true", "model.clamps=[]"], "portable", spec)).toBe(
+      'import precipice as pp\n\nrun = pp.run("copying", seed=3, changes={"model.scale_scores": True, "model.clamps": [{"layer": 0, "pattern": "match"}]}, arithmetic="portable")\n',
+    );
+    expect(program("copying", [], "fused", spec)).toBe('import precipice as pp\n\nrun = pp.run("copying")\n');
   });
 
   test("a command can be pasted", () => {

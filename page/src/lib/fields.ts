@@ -88,3 +88,31 @@ export function command(spec: string, changes: string[], arithmetic: string): st
   const words = others.map((change) => ` -s ${quoted(change)}`).join("");
   return `precipice run ${quoted(spec)}${words}${seed ? ` --seed ${seed}` : ""}${arithmetic === "portable" ? " --arithmetic portable" : ""}`;
 }
+
+/** A value as Python writes it. */
+export function to_python(value: unknown): string {
+  if (value === undefined || value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (typeof value === "string") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(to_python).join(", ")}]`;
+  if (typeof value === "object") {
+    const entries = Object.entries(value).filter(([, inner]) => inner !== null && inner !== undefined);
+    return `{${entries.map(([key, inner]) => `${JSON.stringify(key)}: ${to_python(inner)}`).join(", ")}}`;
+  }
+  return String(value);
+}
+
+/** The program that makes a run: values are those of the resolved spec, which the changes led to. */
+export function program(name: string, changes: string[], arithmetic: string, spec: unknown): string {
+  const seed = seed_of(changes);
+  const keys = changes.map((change) => change.slice(0, change.indexOf("=")));
+  const others = seed === undefined ? keys : keys.filter((key) => !key.startsWith("seeds."));
+  const fields = others.map((key) => `${JSON.stringify(key)}: ${to_python(value_at(spec, key))}`);
+  const given = [
+    JSON.stringify(name),
+    ...(seed ? [`seed=${seed}`] : []),
+    ...(fields.length > 0 ? [`changes={${fields.join(", ")}}`] : []),
+    ...(arithmetic === "portable" ? ['arithmetic="portable"'] : []),
+  ];
+  return `import precipice as pp\n\nrun = pp.run(${given.join(", ")})\n`;
+}
