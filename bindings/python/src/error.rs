@@ -1,9 +1,11 @@
 //! What is raised: the classes of `precipice.errors`, with the words of the command line.
 
+use std::io::ErrorKind;
+
 use precipice::field::SpecError;
 use precipice::run::RunError;
 use precipice_lab::error::{LabError, SpecProblem};
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError};
 use pyo3::prelude::*;
 
 /// A class of `precipice.errors` with these arguments.
@@ -37,11 +39,17 @@ pub(crate) fn told(message: impl ToString) -> PyErr {
 /// Whatever goes wrong in the laboratory.
 pub(crate) fn lab(error: LabError) -> PyErr {
     let message = error.to_string();
+    // Where a change was said: here they are not options of the command line.
+    let message = ["-s ", "-g "].iter().find_map(|option| message.strip_prefix(option)).unwrap_or(&message).to_owned();
     let spec = |field: Option<String>, found: Option<String>, expected: Option<String>| {
         Python::attach(|py| raised(py, "SpecError", (message.clone(), field, found, expected)))
     };
     match &error {
-        LabError::Io { .. } => PyOSError::new_err(message),
+        LabError::Io { cause, .. } => match cause.kind() {
+            ErrorKind::NotFound => PyFileNotFoundError::new_err(message),
+            ErrorKind::PermissionDenied => PyPermissionError::new_err(message),
+            _ => PyOSError::new_err(message),
+        },
         LabError::Spec { problem, .. } => match problem {
             SpecProblem::Invalid(SpecError { field, value, expected }) => {
                 spec(Some(field.clone()), Some(value.clone()), Some(expected.clone()))

@@ -8,6 +8,7 @@ use precipice_lab::runs::StoredRun;
 use precipice_lab::runs::threads::Pool;
 use precipice_lab::store::atomic;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::error;
 
@@ -34,8 +35,9 @@ impl Figure {
     }
 
     /// As bytes of a PNG file.
-    fn png(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
-        py.detach(|| self.0.png()).map_err(error::other)
+    fn png<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| self.0.png()).map_err(error::other)?;
+        Ok(PyBytes::new(py, &bytes))
     }
 }
 

@@ -5,7 +5,9 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::PyReadonlyArrayDyn;
-use precipice::measure::{Metric, Probe, Row};
+use precipice::measure::descent::SquareError;
+use precipice::measure::metric::ALL;
+use precipice::measure::{Better, Metric, Probe, Row, Unit, scores};
 use precipice::run::{Run as CoreRun, RunError};
 use precipice::sequence::Batch;
 use precipice::spec::{RunSpec, TaskSpec};
@@ -37,6 +39,9 @@ impl Own {
         kernels: Kernels,
     ) -> Result<CoreRun, RunError> {
         let mut run = self.build_unobserved(spec, bank, kernels)?;
+        if self.task.is_some() && !spec.targets().are_labels() {
+            run.observe(Box::new(Explained { sequences: spec.eval.sequences, of_zero: None }));
+        }
         for idx in 0..self.probes.len() {
             let probe = PyProbe::new(self, idx, spec).unwrap_or_else(|raised| through(raised));
             run.observe(Box::new(probe));
@@ -201,6 +206,31 @@ impl Task for PyTask {
     }
 }
 
+/// What rises as a task of values is learned: 1 - loss / (loss of answering 0).
+#[derive(Debug)]
+struct Explained {
+    sequences: usize,
+    of_zero: Option<f64>,
+}
+
+/// Its column, which `precipice.CustomTask` names.
+const EXPLAINED: Metric = Metric::new("explained", "explained", Unit::Number, Better::High);
+
+impl Probe for Explained {
+    fn metrics(&self) -> Vec<Metric> {
+        vec![EXPLAINED]
+    }
+
+    fn measure(&mut self, trainer: &Trainer, workers: &dyn Workers, row: &mut Row) {
+        let loss = scores::<SquareError>(trainer, Set::MAIN, self.sequences, workers).loss();
+        let of_zero = *self.of_zero.get_or_insert_with(|| {
+            let batch = trainer.task().batch(Set::MAIN, 0, self.sequences);
+            batch.query_values().map(|y| 0.5 * y * y).sum::<f64>() / self.sequences as f64
+        });
+        row.push(EXPLAINED.main(), 1.0 - loss / of_zero);
+    }
+}
+
 /// Columns that are measured in Python.
 #[derive(Debug)]
 struct PyProbe {
@@ -215,7 +245,12 @@ struct PyProbe {
 impl PyProbe {
     fn new(own: &Arc<Own>, idx: usize, spec: &RunSpec) -> PyResult<Self> {
         let told: String = Python::attach(|py| own.probes[idx].bind(py).call_method0("_metrics")?.extract())?;
-        let metrics = serde_json::from_str(&told).map_err(|e| error::other(format!("columns of a probe: {e}")))?;
+        let metrics: Vec<Metric> =
+            serde_json::from_str(&told).map_err(|e| error::other(format!("columns of a probe: {e}")))?;
+        let is_taken = |name: &str| ["step", "sequences"].contains(&name) || ALL.iter().any(|known| known.is_of(name));
+        if let Some(metric) = metrics.iter().find(|metric| is_taken(&metric.name)) {
+            return Err(error::value("columns", &metric.name, "is the name of a column that is measured anyway"));
+        }
         Ok(Self { own: own.clone(), idx, metrics, spec: spec.clone(), shown: None })
     }
 

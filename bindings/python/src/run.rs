@@ -227,34 +227,28 @@ impl Run {
         })
     }
 
-    /// Makes steps up to the next event, at most so many: `row`, `checkpoint`, `paused`, `finished`, `diverged`.
-    fn advance(&self, py: Python<'_>, n_steps: u64) -> PyResult<&'static str> {
-        let event = self.with(py, |run| {
-            run.leave_disk()?;
-            let pool = run.pool.clone();
-            pool.with(|| run.advanced(n_steps))
-        })?;
-        py.check_signals()?;
-        Ok(name_of(event))
-    }
-
-    /// Makes up to so many steps, or all that are left, and tells `tick` of step, loss and progress now and then.
-    #[pyo3(signature = (n_steps, tick))]
-    fn train(&self, py: Python<'_>, n_steps: Option<u64>, tick: Option<Py<PyAny>>) -> PyResult<&'static str> {
+    /// Makes up to so many steps, or all that are left, or only those up to the next row, and tells `tick` of step, loss and
+    /// progress now and then: `row`, `paused`, `finished`, `diverged`.
+    #[pyo3(signature = (n_steps, stops_at_row, tick))]
+    fn train(
+        &self,
+        py: Python<'_>,
+        n_steps: Option<u64>,
+        stops_at_row: bool,
+        tick: Option<Py<PyAny>>,
+    ) -> PyResult<&'static str> {
         self.with(py, |run| {
             run.leave_disk()?;
-            let last = n_steps.map_or(u64::MAX, |n| run.live().map_or(0, |live| live.step()).saturating_add(n));
+            let last = run.live()?.step().saturating_add(n_steps.unwrap_or(u64::MAX));
+            let pool = run.pool.clone();
             loop {
-                let pool = run.pool.clone();
-                let (step, event) = pool.with(|| run.slice(last))?;
-                let told = run.told(step);
+                let ended = pool.with(|| run.slice(last, stops_at_row))?;
+                let told = run.told()?;
                 Python::attach(|py| {
                     py.check_signals()?;
                     tick.as_ref().map_or(Ok(()), |tick| tick.call1(py, told).map(drop))
                 })?;
-                if matches!(event, Event::Paused | Event::Ended(_)) && step >= last.min(run.spec.train.steps)
-                    || matches!(event, Event::Ended(_))
-                {
+                if let Some(event) = ended {
                     return Ok(name_of(event));
                 }
             }
@@ -371,7 +365,7 @@ impl Run {
                 // Figures look into checkpoints, which are files.
                 let folder = tempfile::tempdir().map_err(error::other)?;
                 let root = folder.path().join("run");
-                run.saved(&root)?;
+                run.saved(&root, true)?;
                 drawn.of(&lab(StoredRun::open(&root))?, &run.pool)
             }
         })
@@ -385,7 +379,7 @@ impl Run {
                                 rows and weights";
                 return Err(error::other(expected));
             }
-            run.saved(&path)
+            run.saved(&path, false)
         })
     }
 }
@@ -547,6 +541,9 @@ impl Inner {
             return lab(work::caught(|| stored.replayed(step, &build, &*self.pool))?);
         }
         let mut run = match (&self.live, &self.past) {
+            (_, Past::Absent) if step != here => {
+                return Err(error::value("step", step, format!("must be {here}: what a probe is shown has no past")));
+            }
             (Some(live), _) if live.step() == step => {
                 let mut run = fresh(&self.own, &self.spec, self.kernels)?;
                 run.restore(live.state().clone(), live.rows().to_vec());
@@ -603,25 +600,32 @@ impl Inner {
         Ok(event)
     }
 
-    /// Events for some time, up to step `last`; the last of them, and the step.
-    fn slice(&mut self, last: u64) -> PyResult<(u64, Event)> {
+    /// Events for some time, up to step `last` and what is due there; the last of them where that is reached, or where it
+    /// is a row that was asked for.
+    fn slice(&mut self, last: u64, stops_at_row: bool) -> PyResult<Option<Event>> {
         let clock = Instant::now();
-        loop {
+        while clock.elapsed() < work::LOOK {
             let step = self.live()?.step();
             // One step at a time costs nothing, and a slow one is not waited for longer than it takes.
             let event = self.advanced(u64::from(step < last))?;
-            let is_over = matches!(event, Event::Ended(_)) || (event == Event::Paused && step >= last);
-            if is_over || clock.elapsed() >= work::LOOK {
-                return Ok((self.live()?.step(), event));
+            let is_over = match event {
+                Event::Ended(_) => true,
+                Event::Paused => step >= last,
+                Event::Row => stops_at_row,
+                Event::Checkpoint => false,
+            };
+            if is_over {
+                return Ok(Some(event));
             }
         }
+        Ok(None)
     }
 
     /// Step, loss and what rises as the task is learned.
-    fn told(&mut self, step: u64) -> (u64, f64, f64) {
+    fn told(&self) -> PyResult<(u64, f64, f64)> {
         let column = Column::of_progress(&self.spec.facts());
-        let progress = self.rows().last().map_or(f64::NAN, |row| row.value(column.name()).unwrap_or(f64::NAN));
-        (step, self.live.as_ref().map_or(f64::NAN, CoreRun::last_loss), progress)
+        let progress = self.rows().last().map_or(f64::NAN, |row| row.get(&column));
+        Ok((self.step()?, self.live.as_ref().map_or(f64::NAN, CoreRun::last_loss), progress))
     }
 
     /// After a panic the state may be half of two steps.
@@ -633,7 +637,8 @@ impl Inner {
         self.live = None;
     }
 
-    fn saved(&mut self, root: &Path) -> PyResult<()> {
+    /// Writes the run directory; `finishes` where it is only drawn from.
+    fn saved(&mut self, root: &Path, finishes: bool) -> PyResult<()> {
         self.live()?;
         let (Some(live), Past::Memory(archive)) = (&self.live, &mut self.past) else {
             return Err(error::other("this run is on the disk already"));
@@ -649,7 +654,14 @@ impl Inner {
             seconds: self.seconds.max(1e-3),
             first_step: 0,
         };
-        let manifest = self.ended.map(|outcome| Manifest::of(live, outcome, session));
+        let outcome = self.ended.or_else(|| finishes.then_some(Outcome::Stopped { step: live.step() }));
+        if outcome.is_none() && !archive.is_whole() {
+            return Err(error::other(
+                "this run has not ended and lacks checkpoints from before its first step here, so that nobody could go on \
+                 with its directory; run it to its end first, or give `out` from the start",
+            ));
+        }
+        let manifest = outcome.map(|outcome| Manifest::of(live, outcome, session));
         lab(archive.write_to(&RunDir::new(root), &self.spec, manifest))
     }
 }

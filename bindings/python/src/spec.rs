@@ -53,11 +53,11 @@ impl Spec {
 
     /// The same with changes: `[(key, value as JSON)]`.
     fn changed(&self, changes: Vec<(String, String)>) -> PyResult<Spec> {
-        let TaskSpec::Own(_) = self.0.task else {
-            return resolve(&spec_file::to_toml(&self.0), true, changes, None, None);
-        };
         let changes = Changes { overrides: overrides(changes)?, ..Changes::default() };
-        let spec = serde_json::to_value(&self.0).expect("a spec is plain data");
+        // Widths that were left to be filled in follow what is changed.
+        let mut spec = self.0.clone();
+        spec.unresolve();
+        let spec = serde_json::to_value(&spec).expect("a spec is plain data");
         spec_file::of_json(&self.0.name, &spec, &changes).map(Spec).map_err(error::lab)
     }
 
@@ -69,7 +69,7 @@ impl Spec {
         })?;
         let task = TaskSpec::Own(OwnSpec { parameters, facts });
         let mut spec = RunSpec { task, ..self.0.clone() };
-        // Widths that the spec left to be filled in follow the task; those of the old one must not stay.
+        // The same here: the widths of the old task must not stay.
         spec.unresolve();
         spec.validate().map_err(error::told)?;
         spec.resolve();

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use numpy::PyReadonlyArray1;
-use precipice::theory::{Context, Parameter, Plane, Point, Start, Third};
+use precipice::theory::{Context, OutOfReach, Parameter, Plane, Point, Start, Third};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -23,7 +23,7 @@ struct Points<'a>([&'a [f64]; 3], usize);
 impl<'a> Points<'a> {
     fn new(of: [&'a PyReadonlyArray1<'_, f64>; 3]) -> PyResult<Self> {
         let slices = [of[0].as_slice()?, of[1].as_slice()?, of[2].as_slice()?];
-        let n = slices.iter().map(|slice| slice.len()).max().unwrap_or(0);
+        let n = slices.iter().map(|slice| slice.len()).find(|&len| len != 1).unwrap_or(1);
         if slices.iter().any(|slice| slice.len() != n && slice.len() != 1) {
             return Err(error::other("beta, alpha and xi must have one shape"));
         }
@@ -149,8 +149,12 @@ pub(crate) fn landscape<'py>(
     let plane = Plane::new(context, parameter("x", &names.0)?, parameter("y", &names.1)?, third);
     let plane = plane.map_err(error::told)?;
     let (x, y) = (x.as_slice()?, y.as_slice()?);
-    for value in x.iter().chain(y) {
-        precipice::theory::within_reach([*value, 0.0, 0.0]).map_err(error::told)?;
+    for (name, values) in [(&names.0, x), (&names.1, y)] {
+        for &value in values {
+            let out_of_reach =
+                |_| error::told(OutOfReach { name: parameter("axis", name).map_or("axis", Parameter::name), value });
+            precipice::theory::within_reach([value, 0.0, 0.0]).map_err(out_of_reach)?;
+        }
     }
     let (points, losses) = py.detach(|| {
         let places = x.iter().flat_map(|&x| y.iter().map(move |&y| (x, y)));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,3 +79,20 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(message)
         self.run = run
         self.path = path
+
+
+def whole(field: str, value: object, at_least: int = 0) -> int:
+    """A whole number that the engine can count to."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if isinstance(value, bool) or not at_least <= number < 1 << 63:
+        expected = f"must be a whole number, {at_least} or more"
+        raise SpecError(f"{field} = {value!r}: {expected}", field, repr(value), expected)
+    return number
+
+
+def whole_or_none(field: str, value: object, at_least: int = 0) -> int | None:
+    """The same where None stands for a default."""
+    return None if value is None else whole(field, value, at_least)

@@ -136,7 +136,7 @@ def to_wandb(run: Run, **options: Any) -> Any:
     rows = run.rows
     for i, step in enumerate(rows["step"].tolist()):
         values = {name: column[i].item() for name, column in rows.items() if name != "step"}
-        logged.log({name: value for name, value in values.items() if value == value}, step=step)
+        logged.log({name: value for name, value in values.items() if value == value}, step=step, commit=True)
     logged.summary.update({"outcome": run.outcome, "t50": run.t50, "digest": run.digest, "spec_hash": run.spec.hash})
     logged.finish()
     return logged

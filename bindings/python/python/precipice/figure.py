@@ -38,6 +38,15 @@ class Figure:
         """
         return Figure(self._core.dark())
 
+    def png(self) -> bytes:
+        """The page as a PNG file, for whoever has no SVG.
+
+        >>> import precipice as pp
+        >>> pp.run("copying-small", steps=40, progress=False).figure("learning-curve").png()[1:4]
+        b'PNG'
+        """
+        return self._core.png()
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a file: `.svg`, `.png` or `.pdf`. Raises Error if its name ends otherwise.
 

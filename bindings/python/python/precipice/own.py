@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from precipice.errors import SpecError
+from precipice.errors import SpecError, whole, whole_or_none
 from precipice.spec import Spec
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class CustomTask(ABC):
         for field in ("name", "n_exemplars", "d_item"):
             if not hasattr(self, field):
                 raise _wrong(f"{type(self).__name__}.{field}", "(missing)", "must be given")
-        n, labels = self.n_exemplars, self.n_labels
+        n, labels = whole("n_exemplars", self.n_exemplars, 1), whole_or_none("n_labels", self.n_labels, 2)
         names = list(self.eval_sets)
         if not names or any(not _WORD.match(name) or name == "train" for name in names):
             raise _wrong("eval_sets", names, "must have names of a-z, 0-9 and _, and not `train`")
@@ -116,7 +116,7 @@ class CustomTask(ABC):
         sets = [{"prefix": prefix, "words": words} for prefix, words in zip(prefixes, self.eval_sets.values())]
         if labels is None:
             geometry = {"pairs" if tokens == "pairs" else "values": n}
-            # Where a probe measures this column, the jump is found in it.
+            # A column that the engine adds for such tasks.
             rises = ("explained", 0.0, "answering 0", 1.0, "all explained")
         else:
             geometry = {"labels": n}
@@ -125,7 +125,7 @@ class CustomTask(ABC):
         return {
             "family": self.name,
             "sizes": f"N = {n}" if labels is None else f"N = {n}, L = {labels}",
-            "d_item": self.d_item,
+            "d_item": whole("d_item", self.d_item, 1),
             "geometry": geometry,
             "targets": "query-value" if labels is None else {"query-label": {"n_labels": labels}},
             "eval_sets": sets,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from precipice import _native, progress as _progress
-from precipice.errors import Error, Interrupted
+from precipice.errors import Error, Interrupted, SpecError, whole, whole_or_none
 from precipice.figure import Figure
 from precipice.look import Batch, Look, batch_of
 from precipice.own import CustomTask, Probe, check_probes, spec_with
@@ -81,6 +81,7 @@ class Run:
     ) -> None:
         resolved = spec_with(Spec(spec, seed=seed, steps=steps, changes=changes), task)
         self._task, self._probes = task, check_probes(probes)
+        threads = whole_or_none("threads", threads, 1)
         self._core = _native.Run(resolved._core, threads, arithmetic, task, list(self._probes))
 
     @classmethod
@@ -182,9 +183,7 @@ class Run:
         >>> pp.Run("copying-small").advance(7).step
         7
         """
-        if n_steps < 0:
-            raise ValueError(f"n_steps = {n_steps}: must be 0 or more")
-        self._made(n_steps, None)
+        self._made(whole("n_steps", n_steps), None)
         return self
 
     def run(self, *, progress: bool | None = None) -> Run:
@@ -201,9 +200,9 @@ class Run:
             self._made(None, tick)
         return self
 
-    def _made(self, n_steps: int | None, tick: Any) -> None:
+    def _made(self, n_steps: int | None, tick: Any, *, stops_at_row: bool = False) -> str:
         try:
-            self._core.train(n_steps, tick)
+            return self._core.train(n_steps, stops_at_row, tick)
         except KeyboardInterrupt:
             message = f"stopped at step {self.step} of {self.steps}; the run is kept: precipice.last_run().run() goes on"
             global _last
@@ -212,13 +211,9 @@ class Run:
 
     def __iter__(self) -> Iterator[Event]:
         while True:
-            try:
-                kind = self._core.advance(1 << 62)
-            except KeyboardInterrupt:
-                raise Interrupted(f"stopped at step {self.step}", run=self) from None
-            if kind in ("row", "finished", "diverged"):
-                yield Event(kind, self.step, self._core.last_row())
-            if kind in ("finished", "diverged"):
+            kind = self._made(None, None, stops_at_row=True)
+            yield Event(kind, self.step, self._core.last_row())
+            if kind != "row":
                 return
 
     # Looking inside, at any step.
@@ -233,7 +228,7 @@ class Run:
         >>> made.at(7).step, made.at(7).run(progress=False).digest == made.digest
         (7, True)
         """
-        return Run._of(self._core.at(step), self._task, self._probes)
+        return Run._of(self._core.at(whole("step", step)), self._task, self._probes)
 
     def branch(
         self, changes: Mapping[str, Any] | None = None, *, task: CustomTask | None = None, name: str | None = None
@@ -255,7 +250,7 @@ class Run:
         return Run._of(self._core.branch(spec._core, task), task or self._task, self._probes)
 
     def _there(self, step: int | None) -> _native.Run:
-        return self._core if step is None else self._core.at(step)
+        return self._core if step is None else self._core.at(whole("step", step))
 
     def weights(self, step: int | None = None) -> dict[str, npt.NDArray[np.float32]]:
         """All tensors by name, here or at a step: `blocks.0.attn.W_Q` [head, C, E], `readout.0.weight` [L, C], ...
@@ -298,7 +293,7 @@ class Run:
         """
         there = self._there(step)
         if batch is None:
-            arrays = there.look(set, first, n, residuals)
+            arrays = there.look(set, whole("first", first), whole("n", n, 1), residuals)
         else:
             arrays = there.look_at(batch._dict(), residuals)
         return Look(batch_of(arrays), arrays["outputs"], arrays["attention"], arrays["residuals"])
@@ -335,7 +330,7 @@ class Run:
         >>> pp.run("copying-small", steps=40, progress=False).figure("attention", steps=[0, 40]).svg[:4]
         '<svg'
         """
-        return Figure(self._core.figure(kind, list(heads), list(steps)))
+        return Figure(self._core.figure(kind, list(heads), [whole("steps", step) for step in steps]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the run directory, which `load` and the command line read; `precipice verify` repeats it.
@@ -397,7 +392,8 @@ def run(
     global _last
     if out is None or out is False:
         if force:
-            raise ValueError("force = True: is for runs that are written; give out, too")
+            expected = "is for runs that are written: give out, too"
+            raise SpecError(f"force = True: {expected}", "force", "True", expected)
         made = Run(
             spec,
             seed=seed,
@@ -410,7 +406,7 @@ def run(
         )
         return made.run(progress=progress)
     resolved = spec_with(Spec(spec, seed=seed, steps=steps, changes=changes), task)
-    own = check_probes(probes)
+    own, threads = check_probes(probes), whole_or_none("threads", threads, 1)
     path = None if out is True else os.fspath(out)
     column = resolved.facts["progress"]["column"]
     with _progress.of_run(progress, resolved.steps, resolved.name, column) as tick:
@@ -444,7 +440,7 @@ def load(
     >>> pp.load("stored").rows["loss"][-1] == made.rows["loss"][-1]
     np.True_
     """
-    own = check_probes(probes)
+    own, threads = check_probes(probes), whole_or_none("threads", threads, 1)
     return Run._of(_native.Run.open(os.fspath(path), threads, task, list(own)), task, own)
 
 

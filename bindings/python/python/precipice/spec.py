@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from precipice import _native
+from precipice.errors import SpecError, whole_or_none
 
 __all__ = ["Spec", "SpecLike", "specs"]
 
@@ -40,6 +41,7 @@ class Spec:
         steps: int | None = None,
         changes: Mapping[str, Any] | None = None,
     ) -> None:
+        seed, steps = whole_or_none("seed", seed), whole_or_none("steps", steps)
         changed = _changes(changes)
         if isinstance(spec, Spec):
             if seed is not None:
@@ -154,4 +156,8 @@ def _json(value: Any) -> str:
 
 
 def _changes(changes: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    for key, value in (changes or {}).items():
+        if value is None:
+            expected = "is not a value of a spec; leave the field out for its default"
+            raise SpecError(f"{key} = None: {expected}", key, "None", expected)
     return [(key, _json(value)) for key, value in (changes or {}).items()]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from precipice import _native, progress as _progress
-from precipice.errors import Interrupted
+from precipice.errors import Interrupted, whole, whole_or_none
 from precipice.figure import Figure
 from precipice.run import Rows, Run, load
 from precipice.spec import Spec, SpecLike, _changes, _json
@@ -135,7 +135,8 @@ def sweep(
     >>> runs.rows["task.copying.n_labels"].tolist()
     [8, 8, 16, 16]
     """
-    typed = None if seeds is None else seeds if isinstance(seeds, str) else ",".join(str(int(seed)) for seed in seeds)
+    typed = None if seeds is None else seeds if isinstance(seeds, str) else ",".join(str(whole("seeds", seed)) for seed in seeds)
+    steps, workers = whole_or_none("steps", steps), whole_or_none("workers", workers, 1)
     axes = [(key, [_json(value) for value in values]) for key, values in (grid or {}).items()]
     with tempfile.TemporaryDirectory() as folder:
         if isinstance(spec, (Spec, Mapping)) or (isinstance(spec, str) and "\n" in spec):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from precipice import _native
-from precipice.errors import SpecError
+from precipice.errors import whole
 from precipice.look import Batch, batch_of
 from precipice.spec import Spec, SpecLike
 
@@ -53,11 +53,8 @@ class Task:
         >>> (task.batch(5, 8).items == task.batch(5, 100).items[:8]).all()
         np.True_
         """
-        if step < 0 or first < 0:
-            field, value = ("step", step) if step < 0 else ("first", first)
-            raise SpecError(f"{field} = {value}: must be 0 or more", field, str(value), "must be 0 or more")
-        size = self._batch_size if n is None else n
-        return batch_of(self._core.batch(set, step, first, size))
+        size = self._batch_size if n is None else whole("n", n, 1)
+        return batch_of(self._core.batch(set, whole("step", step), whole("first", first), size))
 
     @cached_property
     def _batch_size(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from precipice import _native
+from precipice.errors import SpecError, whole
 
 __all__ = ["Evaluation", "Flow", "Landscape", "evaluate", "flow", "landscape", "loss"]
 
@@ -30,6 +31,10 @@ def _points(*values: npt.ArrayLike) -> tuple[list[_Floats], tuple[int, ...]]:
         return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
 
     return [flat(array) for array in arrays], shape
+
+
+def _sizes(n: object, labels: object, burstiness: object) -> tuple[int, int, int]:
+    return whole("n", n), whole("labels", labels), whole("burstiness", burstiness)
 
 
 def loss(
@@ -53,7 +58,7 @@ def loss(
     array([3.4657, 3.4219])
     """
     (b, a, x), shape = _points(beta, alpha, xi)
-    return _native.loss((n, labels, burstiness), noise, label_strength, b, a, x).reshape(shape)
+    return _native.loss(_sizes(n, labels, burstiness), noise, label_strength, b, a, x).reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +106,7 @@ def evaluate(
     ((2,), (2, 3), (2, 3, 3))
     """
     (b, a, x), shape = _points(beta, alpha, xi)
-    told = _native.evaluate((n, labels, burstiness), noise, label_strength, b, a, x)
+    told = _native.evaluate(_sizes(n, labels, burstiness), noise, label_strength, b, a, x)
     gradient, hessian = told.pop("gradient").reshape(*shape, 3), told.pop("hessian").reshape(*shape, 3, 3)
     return Evaluation(gradient=gradient, hessian=hessian, **{key: told[key].reshape(shape) for key in told})
 
@@ -143,7 +148,7 @@ def flow(
     (98.67, True)
     """
     times = np.empty(0) if at is None else np.ascontiguousarray(at, np.float64).reshape(-1)
-    told = _native.flow((n, labels, burstiness), noise, label_strength, start, until, times)
+    told = _native.flow(_sizes(n, labels, burstiness), noise, label_strength, start, until, times)
     edge = told.pop("edge")
     names: list[str] = ["t", "beta", "alpha", "xi", "loss"]
     named = None if edge is None else dict(zip(names, edge))
@@ -166,9 +171,9 @@ def landscape(
     n: int,
     labels: int,
     *,
+    beta: npt.ArrayLike | None = None,
     alpha: npt.ArrayLike | None = None,
     xi: npt.ArrayLike | None = None,
-    beta: npt.ArrayLike | None = None,
     third: float | None = None,
     start: tuple[float, float, float] = (0.0, 0.0, 0.0),
     burstiness: int = 1,
@@ -177,8 +182,8 @@ def landscape(
 ) -> Landscape:
     """The loss over two of the parameters, whose values are given; by default alpha from 0 to 8 and xi from 0 to 12.
 
-    The third is `third` everywhere, or where that is None follows the flow from `start`. The first axis is the first that
-    is given of alpha, xi, beta. Raises SpecError if not exactly two are given.
+    The third is `third` everywhere, or where that is None follows the flow from `start`. Axes are in the order beta, alpha,
+    xi. Raises SpecError if not exactly two are given.
 
     >>> import numpy as np
     >>> from precipice import theory
@@ -186,16 +191,14 @@ def landscape(
     >>> surface.loss.shape, bool(surface.loss[0, 0] > surface.loss[-1, -1])
     ((5, 7), True)
     """
-    given: dict[str, Any] = {"alpha": alpha, "xi": xi, "beta": beta}
+    given: dict[str, Any] = {"beta": beta, "alpha": alpha, "xi": xi}
     axes = {name: values for name, values in given.items() if values is not None}
     if not axes:
         axes = {"alpha": np.linspace(0.0, 8.0, 81), "xi": np.linspace(0.0, 12.0, 121)}
     if len(axes) != 2:
-        from precipice.errors import SpecError
-
-        expected = "must be two of alpha, xi and beta"
+        expected = "must be two of beta, alpha and xi"
         raise SpecError(f"axes = {', '.join(axes)}: {expected}", "axes", ", ".join(axes), expected)
     (first, x), (second, y) = ((name, np.ascontiguousarray(v, np.float64).reshape(-1)) for name, v in axes.items())
-    sizes = (n, labels, burstiness)
+    sizes = _sizes(n, labels, burstiness)
     losses, points = _native.landscape(sizes, noise, label_strength, (first, second), x, y, third, start)
     return Landscape(x=x, y=y, loss=losses, points=points)

@@ -154,7 +154,7 @@ fn is_whole(command: &str) -> bool {
 /// A block without a name would be run by nobody.
 #[test]
 fn every_block_says_what_it_is() {
-    let known = ["sh", "sh long", "python", "toml", "text", "json", "rust"];
+    let known = ["sh", "sh long", "python", "pycon", "toml", "text", "json", "rust"];
     for document in documents() {
         for block in &document.blocks {
             assert!(known.contains(&&*block.info), "{}: ```{} {:?}", document.name, block.info, block.lines.first());

@@ -26,9 +26,10 @@ const LOOKED_AT: usize = 32;
 impl StoredRun {
     /// Checkpoints on the plateau, in the jump and at the end; without a jump first, middle, last.
     pub(super) fn moments(&self) -> Result<Vec<u64>, LabError> {
-        let mut steps = self.run_dir.checkpoint_steps(&self.spec)?;
+        let all = self.run_dir.checkpoint_steps(&self.spec)?;
         // A checkpoint that an interruption left would make the figure depend on it.
-        steps.retain(|&step| is_checkpoint_due(&self.spec, step));
+        let due: Vec<u64> = all.iter().copied().filter(|&step| is_checkpoint_due(&self.spec, step)).collect();
+        let steps = if due.is_empty() { all } else { due };
         let Some(&last) = steps.last() else {
             return Err(LabError::run_dir(&self.run_dir.checkpoints(), RunDirProblem::NoCheckpoints));
         };
