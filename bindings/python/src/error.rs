@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use precipice::field::SpecError;
 use precipice::run::RunError;
+use precipice::task::TaskError;
 use precipice_lab::error::{LabError, SpecProblem};
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError};
 use pyo3::prelude::*;
@@ -71,6 +72,9 @@ pub(crate) fn lab(error: LabError) -> PyErr {
         LabError::Sweep { .. } | LabError::Items { .. } => spec(None, None, None),
         LabError::RunDir { .. } | LabError::File { .. } | LabError::Output { .. } => {
             Python::attach(|py| raised(py, "StoreError", (message,)))
+        }
+        LabError::Run(RunError::Task(TaskError::Foreign { family })) => {
+            other(format!("the task {family:?} is written in Python, and is not here; give it as task="))
         }
         LabError::Run(RunError::Spec(_) | RunError::Task(_)) => told(message),
         _ => other(message),

@@ -56,6 +56,14 @@ impl Drawn {
         Ok(Self { kind, choice: Choice { heads, steps } })
     }
 
+    /// Steps that are asked for and not kept are an error.
+    pub fn check_steps(&self, kept: &[u64]) -> PyResult<()> {
+        match self.choice.steps.iter().find(|step| !kept.contains(step)) {
+            Some(step) => Err(error::value("steps", step, format!("must be steps that are kept: {kept:?}"))),
+            None => Ok(()),
+        }
+    }
+
     pub fn of(&self, run: &StoredRun, pool: &Pool) -> PyResult<Figure> {
         run_figures::draw_chosen(self.kind, run, &self.choice, pool).map(Figure).map_err(error::lab)
     }

@@ -1,6 +1,6 @@
 //! Inside a network: its weights, and what it makes of contexts.
 
-use precipice::model::{Description, Reads, Trace};
+use precipice::model::{Description, Reads, TensorInfo, Trace};
 use precipice::sequence::Batch;
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
@@ -10,6 +10,7 @@ use pyo3::types::PyDict;
 use crate::arrays::array;
 use crate::error;
 use crate::task::dict_of;
+use crate::work;
 
 /// Sequences in a forward pass.
 const CHUNK: usize = 64;
@@ -17,18 +18,31 @@ const CHUNK: usize = 64;
 /// Numbers that one look may fill: 4 GB.
 const NUMBERS_MAX: usize = 1 << 30;
 
-/// All tensors by the names that they have in checkpoints; label vectors, which are not trained, too.
-pub(crate) fn weights<'py>(py: Python<'py>, trainer: &Trainer) -> PyResult<Bound<'py, PyDict>> {
-    let (dict, params) = (PyDict::new(py), &trainer.state().params);
-    for tensor in params.layout.tensors() {
-        dict.set_item(&tensor.name, array(py, params.values[tensor.range.clone()].to_vec(), &tensor.shape))?;
+/// Tensors with their names and shapes.
+pub(crate) struct Weights(Vec<(String, Vec<f32>, Vec<usize>)>);
+
+impl Weights {
+    /// All tensors by the names that they have in checkpoints; label vectors, which are not trained, too.
+    pub fn of(trainer: &Trainer) -> Self {
+        let params = &trainer.state().params;
+        let tensor =
+            |info: &TensorInfo| (info.name.clone(), params.values[info.range.clone()].to_vec(), info.shape.clone());
+        let mut tensors: Vec<_> = params.layout.tensors().iter().map(tensor).collect();
+        let (labels, d) = (trainer.model().label_table().to_vec(), trainer.task().facts().d_item);
+        if !labels.is_empty() {
+            let shape = vec![labels.len() / d, d];
+            tensors.push(("embed.labels".to_owned(), labels, shape));
+        }
+        Self(tensors)
     }
-    let (labels, d) = (trainer.model().label_table().to_vec(), trainer.task().facts().d_item);
-    if !labels.is_empty() {
-        let shape = [labels.len() / d, d];
-        dict.set_item("embed.labels", array(py, labels, &shape))?;
+
+    pub fn into_dict(self, py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+        let dict = PyDict::new(py);
+        for (name, values, shape) in self.0 {
+            dict.set_item(name, array(py, values, &shape))?;
+        }
+        Ok(dict)
     }
-    Ok(dict)
 }
 
 /// What a network makes of a batch.
@@ -69,6 +83,7 @@ impl Look {
         let mut part = trainer.task().workspace(CHUNK.min(s));
         let mut trace = model.trace(CHUNK.min(s), Reads::All);
         for first in (0..s).step_by(CHUNK) {
+            work::check_signals()?;
             copy_part(&look.batch, first, CHUNK.min(s - first), &mut part);
             model.forward(&trainer.state().params, &part, &mut trace);
             look.take(&trace, first, part.n_sequences, n_residuals);

@@ -25,7 +25,7 @@ use pyo3::types::PyDict;
 use serde_json::json;
 
 use crate::figure::{Drawn, Figure};
-use crate::look::{self, Look};
+use crate::look::{Look, Weights};
 use crate::own::Own;
 use crate::spec::Spec;
 use crate::task::{batch_of, check_count, drawn, set_of};
@@ -54,6 +54,8 @@ struct Inner {
     is_branch: bool,
     pool: Arc<Pool>,
     threads: usize,
+    /// Where its steps here begin, when, and how long they took.
+    first_step: u64,
     started: Option<String>,
     seconds: f64,
 }
@@ -125,7 +127,9 @@ impl Run {
     ) -> PyResult<Self> {
         let (own, threads) = (Arc::new(Own { task, probes }), self::threads(threads)?);
         py.detach(|| {
-            let run_dir = RunDir::new(lab(precipice_lab::store::names::find(&path))?);
+            // Whoever goes to another folder must still find it.
+            let found = lab(precipice_lab::store::names::find(&path))?;
+            let run_dir = RunDir::new(std::path::absolute(found).map_err(error::other)?);
             let stored = lab(StoredRun::of(run_dir))?;
             let manifest = lab(stored.run_dir.manifest(&stored.spec))?;
             let ended = manifest.as_ref().map(|manifest| match manifest.outcome {
@@ -220,11 +224,7 @@ impl Run {
 
     /// Steps that are kept, rising.
     fn kept_steps(&self, py: Python<'_>) -> PyResult<Vec<u64>> {
-        self.with(py, |run| match &run.past {
-            Past::Memory(archive) => Ok(archive.steps().collect()),
-            Past::Disk(stored, _) => lab(stored.run_dir.checkpoint_steps(&stored.spec)),
-            Past::Absent => Ok(Vec::new()),
-        })
+        self.with(py, |run| run.kept_steps())
     }
 
     /// Makes up to so many steps, or all that are left, or only those up to the next row, and tells `tick` of step, loss and
@@ -305,8 +305,7 @@ impl Run {
 
     /// All tensors by name.
     fn weights<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let mut inner = self.locked()?;
-        look::weights(py, inner.live()?.trainer())
+        self.with(py, |run| Ok(Weights::of(run.live()?.trainer())))?.into_dict(py)
     }
 
     /// What the network makes of sequences `first..first + n` of a set.
@@ -335,6 +334,8 @@ impl Run {
         batch: &Bound<'py, PyDict>,
         wants_residuals: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
+        // Reading a stored network takes long; reading arrays needs the interpreter.
+        self.with(py, |run| run.live().map(drop))?;
         let batch = {
             let mut inner = self.locked()?;
             let n_offsets = (inner.spec.n_positions() + 1).saturating_sub(inner.spec.n_tokens()).max(1);
@@ -366,6 +367,7 @@ impl Run {
                 let folder = tempfile::tempdir().map_err(error::other)?;
                 let root = folder.path().join("run");
                 run.saved(&root, true)?;
+                drawn.check_steps(&run.kept_steps()?)?;
                 drawn.of(&lab(StoredRun::open(&root))?, &run.pool)
             }
         })
@@ -409,9 +411,13 @@ impl Run {
     fn with<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Inner) -> PyResult<T> + Send) -> PyResult<T> {
         py.detach(|| {
             let mut inner = self.locked()?;
-            work::caught(|| work(&mut inner)).unwrap_or_else(|raised| {
-                inner.abandon();
-                Err(raised)
+            inner.pool = work::pool(inner.threads)?;
+            let inner = &mut *inner;
+            work::apart(|| {
+                work::caught(|| work(inner)).unwrap_or_else(|raised| {
+                    inner.abandon();
+                    Err(raised)
+                })
             })
         })
     }
@@ -452,7 +458,7 @@ fn now() -> String {
 
 impl Inner {
     fn empty(spec: RunSpec, own: Arc<Own>, kernels: Kernels, threads: usize) -> PyResult<Self> {
-        let pool = Arc::new(lab(Pool::for_work_at(threads, Path::new(&spec.name)))?);
+        let pool = work::pool(1)?;
         Ok(Self {
             spec,
             own,
@@ -464,6 +470,7 @@ impl Inner {
             is_branch: false,
             pool,
             threads,
+            first_step: 0,
             started: None,
             seconds: 0.0,
         })
@@ -474,7 +481,16 @@ impl Inner {
         let mut archive = Archive::new(&self.spec, KEPT_MAX);
         live.rows().iter().for_each(|row| archive.row(row));
         archive.checkpoint(live.trainer());
-        Self { live: Some(live), past: Past::Memory(Box::new(archive)), ..self }
+        let first_step = live.step();
+        Self { live: Some(live), past: Past::Memory(Box::new(archive)), first_step, ..self }
+    }
+
+    fn kept_steps(&self) -> PyResult<Vec<u64>> {
+        match &self.past {
+            Past::Memory(archive) => Ok(archive.steps().collect()),
+            Past::Disk(stored, _) => lab(stored.run_dir.checkpoint_steps(&stored.spec)),
+            Past::Absent => Ok(Vec::new()),
+        }
     }
 
     fn rows(&self) -> &[Row] {
@@ -500,7 +516,7 @@ impl Inner {
                 Past::Disk(stored, _) => {
                     let last = self.step()?;
                     let build = |spec: &RunSpec, bank, kernels| self.own.build(spec, bank, kernels);
-                    lab(work::caught(|| stored.replayed(last, &build, &*self.pool))?)?
+                    lab(work::caught(|| stored.run_before(last, &build))?)?
                 }
                 Past::Memory(_) => self.kept_at(u64::MAX)?,
                 Past::Absent => fresh(&self.own, &self.spec, self.kernels)?,
@@ -536,10 +552,6 @@ impl Inner {
         if step > here {
             return Err(error::value("step", step, format!("must be at most {here}, as far as the run has come")));
         }
-        if let (None, Past::Disk(stored, _)) = (&self.live, &self.past) {
-            let build = |spec: &RunSpec, bank, kernels| self.own.build(spec, bank, kernels);
-            return lab(work::caught(|| stored.replayed(step, &build, &*self.pool))?);
-        }
         let mut run = match (&self.live, &self.past) {
             (_, Past::Absent) if step != here => {
                 return Err(error::value("step", step, format!("must be {here}: what a probe is shown has no past")));
@@ -551,13 +563,29 @@ impl Inner {
             }
             (_, Past::Disk(stored, _)) => {
                 let build = |spec: &RunSpec, bank, kernels| self.own.build(spec, bank, kernels);
-                return lab(work::caught(|| stored.replayed(step, &build, &*self.pool))?);
+                lab(work::caught(|| stored.run_before(step, &build))?)?
             }
             _ => self.kept_at(step)?,
         };
         let pool = &*self.pool;
-        work::caught(|| while !matches!(run.advance(step - run.step(), pool), Event::Paused | Event::Ended(_)) {})?;
-        Ok(run)
+        loop {
+            let is_there = pool.with(|| {
+                let clock = Instant::now();
+                while clock.elapsed() < work::LOOK {
+                    // What is due at the step itself is done, too.
+                    if matches!(run.advance(u64::from(run.step() < step), pool), Event::Paused | Event::Ended(_))
+                        && run.step() >= step
+                    {
+                        return true;
+                    }
+                }
+                false
+            });
+            if is_there {
+                return Ok(run);
+            }
+            work::check_signals()?;
+        }
     }
 
     /// A run that was opened and goes on does so in memory.
@@ -568,6 +596,7 @@ impl Inner {
             let mut archive = Archive::new(&self.spec, KEPT_MAX);
             live.rows().iter().for_each(|row| archive.row(row));
             archive.checkpoint(live.trainer());
+            self.first_step = live.step();
             (self.live, self.past) = (Some(live), Past::Memory(Box::new(archive)));
         }
         Ok(())
@@ -639,10 +668,14 @@ impl Inner {
 
     /// Writes the run directory; `finishes` where it is only drawn from.
     fn saved(&mut self, root: &Path, finishes: bool) -> PyResult<()> {
-        self.live()?;
-        let (Some(live), Past::Memory(archive)) = (&self.live, &mut self.past) else {
-            return Err(error::other("this run is on the disk already"));
-        };
+        match &self.past {
+            Past::Memory(_) => {}
+            Past::Disk(..) => return Err(error::other("this run is on the disk already")),
+            Past::Absent => return Err(error::other("what a probe is shown is not a run of its own")),
+        }
+        // What is due where it stands is measured first.
+        while !matches!(self.advanced(0)?, Event::Paused | Event::Ended(_)) {}
+        let (Some(live), Past::Memory(archive)) = (&self.live, &mut self.past) else { return Ok(()) };
         if archive.steps().next_back() != Some(live.step()) {
             archive.checkpoint(live.trainer());
         }
@@ -652,7 +685,7 @@ impl Inner {
             started: self.started.clone().unwrap_or_else(now),
             ended: now(),
             seconds: self.seconds.max(1e-3),
-            first_step: 0,
+            first_step: self.first_step,
         };
         let outcome = self.ended.or_else(|| finishes.then_some(Outcome::Stopped { step: live.step() }));
         if outcome.is_none() && !archive.is_whole() {

@@ -17,8 +17,7 @@ use crate::run::{kernels, threads};
 use crate::spec::Spec;
 use crate::{error, work};
 
-/// Trains into a run directory and returns it, with warnings and whether the result was there already. An unfinished run
-/// goes on. `tick` is told of step, loss and progress now and then.
+/// Trains into a run directory and returns it, with warnings and whether Ctrl-C stopped it. An unfinished run goes on. `tick` is told of step, loss and progress now and then.
 #[pyfunction]
 #[pyo3(signature = (spec, out, threads, force, figures, arithmetic, task, probes, tick))]
 #[allow(clippy::too_many_arguments)]
@@ -49,11 +48,9 @@ pub(crate) fn train(
             train_run(spec, &build, &options, &mut watch).and_then(|training| training.seal())
         }
     })?;
-    if let Some(raised) = raised {
-        return Err(raised);
-    }
+    let is_stopped = work::is_interrupt(raised)?;
     let report = report.map_err(error::lab)?;
-    Ok((report.run_dir.root().to_owned(), report.warnings, report.was_stored))
+    Ok((report.run_dir.root().to_owned(), report.warnings, is_stopped))
 }
 
 /// How far a run is, from one thread to another.

@@ -22,6 +22,7 @@ pub(crate) struct Sweep {
     rows: Vec<SweepRow>,
     failed: Vec<(String, String)>,
     n_missing: usize,
+    is_stopped: bool,
 }
 
 #[pymethods]
@@ -47,6 +48,12 @@ impl Sweep {
     #[getter]
     fn n_missing(&self) -> usize {
         self.n_missing
+    }
+
+    /// Whether Ctrl-C stopped it.
+    #[getter]
+    fn is_stopped(&self) -> bool {
+        self.is_stopped
     }
 
     /// A row for each run.
@@ -113,6 +120,7 @@ pub(crate) fn sweep(
     let jobs = py.detach(|| plan.jobs()).map_err(error::lab)?;
     let name = if plan.is_of_one_spec { jobs[0].spec.name.clone() } else { plan.name };
     let folder = out.unwrap_or_else(|| PathBuf::from("runs").join(format!("sweep-{name}")));
+    let folder = std::path::absolute(folder).map_err(error::other)?;
     let (stop, n_ended, n_runs) = (AtomicBool::new(false), AtomicUsize::new(0), jobs.len());
     let mut show = |py: Python<'_>| {
         let told = (n_ended.load(Ordering::Relaxed), n_runs);
@@ -122,28 +130,28 @@ pub(crate) fn sweep(
         let is_stopped = || stop.load(Ordering::Relaxed);
         lab_sweep::sweep(jobs, &folder, workers, &is_stopped, &mut Watch { n_ended: &n_ended })
     })?;
-    if let Some(raised) = raised {
-        return Err(raised);
-    }
+    let is_stopped = work::is_interrupt(raised)?;
     let report = report.map_err(error::lab)?;
-    if let Some(tick) = &tick {
+    if let (Some(tick), false) = (&tick, is_stopped) {
         tick.call1(py, (n_ended.into_inner(), n_runs))?;
     }
     let told = |failed: &FailedRun| (format!("{:?} seed {}", failed.swept, failed.seed), failed.problem.clone());
     let failed = report.failed.iter().map(told).collect();
-    Ok(Sweep { folder, rows: report.runs, failed, n_missing: report.failed.len() })
+    let n_missing = n_runs - report.runs.len();
+    Ok(Sweep { folder, rows: report.runs, failed, n_missing, is_stopped })
 }
 
 /// The runs of a folder that have ended, whichever sweeps made them.
 #[pyfunction]
 pub(crate) fn load_sweep(py: Python<'_>, path: PathBuf) -> PyResult<Sweep> {
     py.detach(|| {
+        let path = std::path::absolute(path).map_err(error::other)?;
         let stored = StoredSweep::open(&path, |run: &RunDir| lab_sweep::ended(run)).map_err(error::lab)?;
         let record = Record::read(&path).map_err(error::lab)?;
         let n_missing = record.n_runs() - stored.ended.len();
         let damaged = stored.others.iter().filter_map(|run| run.problem.as_ref());
         let failed = damaged.map(|problem| (String::new(), problem.to_string())).collect();
-        Ok(Sweep { folder: path.clone(), rows: stored.ended, failed, n_missing })
+        Ok(Sweep { folder: path, rows: stored.ended, failed, n_missing, is_stopped: false })
     })
 }
 

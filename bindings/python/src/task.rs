@@ -90,7 +90,7 @@ pub(crate) fn set_of(task: &dyn CoreTask, name: &str) -> PyResult<Set> {
 
 /// The name of an evaluation set by the prefix of its columns.
 pub(crate) fn name_of(prefix: &str) -> &str {
-    if prefix.is_empty() { "eval" } else { prefix.trim_end_matches('_') }
+    if prefix.is_empty() { "eval" } else { prefix.strip_suffix('_').unwrap_or(prefix) }
 }
 
 /// Its arrays; those of the batch's own type are handed over.

@@ -48,8 +48,9 @@ def test_events_can_be_interrupted() -> None:
 
 def test_on_the_disk_the_same_call_goes_on() -> None:
     raised, _ = interrupted(lambda: pp.run("copying-small", steps=LONG, out="here", progress=False))
-    assert str(raised.path) == "here"
+    assert raised.path is not None and raised.path.name == "here"
     stopped = pp.load("here")
+    assert pp.last_run().digest == stopped.digest and raised.run is pp.last_run()
     assert stopped.outcome is None and stopped.step > 0
     assert stopped.digest == pp.Run("copying-small", steps=LONG).advance(stopped.step).digest
     interrupted(lambda: pp.run("copying-small", steps=LONG, out="here", progress=False))
@@ -60,9 +61,31 @@ def test_sweeps_keep_what_was_made() -> None:
     def make() -> pp.Sweep:
         return pp.sweep("copying-small", seeds=range(500), steps=20, out="many", workers=2, progress=False)
 
-    interrupted(make, after=1.5)
+    raised, _ = interrupted(make, after=1.5)
+    assert raised.path is not None and raised.path.name == "many" and raised.run is None
     runs = pp.load_sweep("many")
     assert 0 < len(runs) < 500 and runs.n_missing == 500 - len(runs)
+
+
+def test_a_replay_can_be_interrupted() -> None:
+    class Slow(pp.Probe):
+        columns = {"slow": "slow"}
+
+        def measure(self, run: pp.Run) -> float:
+            time.sleep(0.05 if is_slow else 0.0)
+            return 0.0
+
+    is_slow = False
+    run = pp.run("copying-small", steps=599, changes={"eval.every": 1, "eval.sequences": 8}, probes=[Slow()], progress=False)
+    is_slow = True
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run.at(598)
+    # Nearly 90 rows are between the state that is kept and that step.
+    assert time.monotonic() - began < 3.0
+    assert run.step == 599
 
 
 def test_the_other_threads_of_python_go_on() -> None:

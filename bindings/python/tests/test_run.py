@@ -1,6 +1,11 @@
 """Runs."""
 
+import copy
+import json
 import math
+import os
+import pickle
+import time
 import warnings
 from pathlib import Path
 
@@ -47,8 +52,11 @@ def test_a_batch_of_ones_own(made: pp.Run) -> None:
     with pytest.raises(pp.SpecError) as raised:
         made.look(batch=pp.Batch(**{**vars(batch), "items": batch.items[:, 1:]}))
     assert raised.value.field == "items"
-    with pytest.raises(pp.SpecError, match="labels"):
-        made.look(batch=pp.Batch(**{**vars(batch), "labels": batch.labels + 1000}))
+    for labels in (batch.labels + 1000, batch.labels + 0.5, np.full(batch.labels.shape, "a")):
+        with pytest.raises(pp.SpecError, match="labels"):
+            made.look(batch=pp.Batch(**{**vars(batch), "labels": labels}))
+    with pytest.raises(pp.SpecError, match="batch"):
+        made.look(batch=vars(batch))  # type: ignore[arg-type]
 
 
 def test_the_forward_pass_in_numpy(made: pp.Run) -> None:
@@ -155,6 +163,71 @@ def test_a_loaded_run_that_is_unfinished_goes_on_in_memory(short: pp.Run) -> Non
     assert pp.load("half").outcome is None
 
 
+def test_a_run_that_has_not_begun() -> None:
+    run = pp.Run("copying-small", steps=20)
+    assert run.figure().svg and run.figure("attention").svg
+    pp.Run("copying-small", steps=20).save("begun")
+    assert pp.load("begun").step == 0
+    assert pp.run("copying-small", steps=20, out="begun", figures=False, progress=False).step == 20
+
+
+def test_paths(short: pp.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for call in (
+        lambda: short.save(""),
+        lambda: pp.run("copying-small", steps=20, out="", progress=False),
+        lambda: pp.load(""),
+        lambda: pp.sweep("copying-small", steps=20, seeds=[0], out="", progress=False),
+        lambda: pp.load_sweep(""),
+    ):
+        with pytest.raises(pp.SpecError):
+            call()
+    assert not list(Path().iterdir())
+    made = pp.run("copying-small", steps=60, out="a folder/ünder", figures=False, progress=False)
+    swept = pp.sweep("copying-small", steps=20, seeds=[0], out="swept", progress=False)
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert made.weights(20).keys() == short.weights().keys() and swept[0].look(n=1).outputs.size
+
+
+def test_a_run_from_the_middle_says_how_fast_it_was(short: pp.Run) -> None:
+    short.at(40).run(progress=False).save("middle")
+    manifest = json.loads(Path("middle/manifest.json").read_text())
+    assert manifest["steps_per_s"] * manifest["seconds"] == pytest.approx(20, rel=0.01)
+
+
+def test_many_runs_share_their_threads() -> None:
+    runs = [pp.Run("copying-small", steps=20, threads=2) for _ in range(50)]
+    assert runs[0].advance().step == 1
+    if Path("/proc/self/task").is_dir():
+        assert len(list(Path("/proc/self/task").iterdir())) < 40
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_goes_on_in_a_child(short: pp.Run) -> None:
+    run = pp.Run("copying-small", steps=60, threads=2).advance(3)
+    expected = short.at(8).digest
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if run.advance(5).digest == expected else 1)
+    for _ in range(300):
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, 9)
+        pytest.fail("the child hangs")
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_copies() -> None:
+    spec = pp.Spec("copying-small", seed=3)
+    assert pickle.loads(pickle.dumps(spec)) == copy.deepcopy(spec) == spec
+    stopped = pickle.loads(pickle.dumps(pp.Interrupted("stopped", run=pp.Run(spec), path=Path("x"))))
+    assert (str(stopped), stopped.run, stopped.path) == ("stopped", None, Path("x"))
+
+
 def test_figures(short: pp.Run) -> None:
     figure = short.figure("attention", steps=[0, 60], heads=[(1, 0)])
     assert figure._repr_svg_() == figure.svg and figure.svg != figure.dark().svg
@@ -166,6 +239,8 @@ def test_figures(short: pp.Run) -> None:
         figure.save("a.gif")
     with pytest.raises(pp.SpecError, match="learning-curve"):
         short.figure("learning")
+    with pytest.raises(pp.SpecError, match="steps = 7"):
+        short.figure("attention", steps=[7])
     with pytest.raises(pp.Error):
         short.figure("contexts")
     # Of runs that begin in the middle, too.
@@ -200,6 +275,9 @@ def test_wrong_arguments() -> None:
         ({"arithmetic": "fast"}, "arithmetic"),
         ({"changes": {"train.stepps": 1}}, "train.stepps"),
         ({"changes": {"train.steps": None}}, "train.steps"),
+        ({"changes": {"train.clip_norm": math.nan}}, "train.clip_norm"),
+        ({"changes": {"train.clip_norm": [{"a": None}]}}, "train.clip_norm"),
+        ({"changes": 5}, "changes"),
         ({"task": "copying"}, "task"),
         ({"probes": [1]}, "probes"),
     ]

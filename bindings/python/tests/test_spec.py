@@ -29,7 +29,7 @@ def test_changes() -> None:
     assert spec.facts["sizes"] == "N = 4, L = 16"
     with pytest.raises(KeyError):
         spec["train.nothing"]
-    with pytest.raises(TypeError, match="object"):
+    with pytest.raises(pp.SpecError, match="train.steps"):
         spec.changed({"train.steps": object()})
 
 

@@ -75,7 +75,7 @@ def test_fields_that_go_together_and_specs_that_are_no_files() -> None:
     spec = pp.Spec("copying-small", changes={"name": "pairs"})
     runs = pp.sweep(spec, grid=grid, seeds=[5], steps=20, progress=False)
     assert runs.rows["task.copying.n_labels"].tolist() == [8, 12]
-    assert runs.path == Path("runs/sweep-pairs") and runs.figure("dependence").svg
+    assert runs.path == Path("runs/sweep-pairs").absolute() and runs.figure("dependence").svg
 
 
 def test_wrong_sweeps() -> None:
@@ -83,7 +83,8 @@ def test_wrong_sweeps() -> None:
         ({"grid": {"train.stps": [1]}}, "train.stps"),
         ({"grid": {"train.steps": []}}, "train.steps"),
         ({"grid": {"seeds.data": [1]}}, "seeds.data"),
-        ({"grid": {"train.steps": [None]}}, None),
+        ({"grid": {"train.steps": [None]}}, "train.steps"),
+        ({"grid": {"train.batch_size": "16"}}, "train.batch_size"),
         ({"seeds": [0, 0]}, "seeds"),
         ({"seeds": [-1]}, "seeds"),
         ({"seeds": []}, "seeds"),
@@ -96,6 +97,11 @@ def test_wrong_sweeps() -> None:
         with pytest.raises(pp.SpecError) as raised:
             pp.sweep(**{"spec": "copying-small", "progress": False, **arguments})  # type: ignore[arg-type]
         assert raised.value.field == field, (arguments, raised.value)
+    one = pp.sweep('name = "typed"', seeds=[0], steps=5, changes={"eval.sequences": 64}, progress=False)
+    assert one.path.name == "sweep-typed" and pp.sweep(one[0].path, seeds=[1], steps=5, progress=False)[0].step == 5
+    with pytest.raises(pp.SpecError) as raised:
+        pp.sweep(pp.Spec("copying-small"), grid={"train.batch_size": [0]}, progress=False)
+    assert "/tmp" not in str(raised.value)
     with pytest.raises(FileNotFoundError):
         pp.load_sweep("nowhere")
     with pytest.raises(pp.SpecError, match="ensemble"):

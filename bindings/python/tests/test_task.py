@@ -246,3 +246,54 @@ def test_wrong_probes() -> None:
         probe.columns = columns
         with pytest.raises(pp.SpecError, match="columns"):
             pp.Run("copying-small", probes=[probe])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("inner", [1, 2])
+def test_a_task_may_train_networks_of_its_own(threads: int, inner: int) -> None:
+    teacher = pp.Run("copying-small", steps=100, threads=inner)
+
+    class Distilled(Opposites):
+        def draw(self, rng: np.random.Generator, n: int, set: str) -> dict[str, Any]:
+            teacher.advance(1)
+            assert teacher.at(0).step == 0
+            pp.run("copying-small", steps=1, threads=inner, progress=False)
+            return super().draw(rng, n, set)
+
+    run = pp.run("copying-small", task=Distilled(), steps=5, threads=threads, progress=False)
+    assert run.digest == pp.run("copying-small", task=Opposites(), steps=5, progress=False).digest
+    assert teacher.step > 5
+
+
+def test_a_stored_run_wants_its_own_task() -> None:
+    pp.run("copying-small", task=Opposites(), steps=20, out="own", figures=False, progress=False)
+    for other in (Opposites(noise=1), HandedBack()):
+        with pytest.raises(pp.SpecError, match="not that of the run"):
+            pp.load("own", task=other)
+    with pytest.raises(pp.Error, match="give it as task="):
+        pp.load("own").weights()
+
+
+def test_sets_have_the_names_that_they_were_given() -> None:
+    seen = set()
+
+    class Three(Opposites):
+        eval_sets = {"eval": "first", "a": "second", "a_b": "third"}
+
+        def draw(self, rng: np.random.Generator, n: int, set: str) -> dict[str, Any]:
+            seen.add(set)
+            return super().draw(rng, n, set)
+
+    run = pp.run("copying-small", task=Three(), steps=5, progress=False)
+    assert seen == {"train", "eval", "a", "a_b"} and {"accuracy", "a_accuracy", "a_b_accuracy"} <= run.rows.keys()
+    assert not (run.look(set="a").batch.items == run.look(set="a_b").batch.items).any()
+    for sets in ({"main": "x"}, {"eval": "x", "train": "y"}, {"eval": "x", "a_": "y"}, ["eval"], {"eval": 1}):
+        wrong = Opposites()
+        wrong.eval_sets = sets  # type: ignore[assignment]
+        with pytest.raises(pp.SpecError, match="eval_sets"):
+            pp.Run("copying-small", task=wrong)
+    for name in ("", "a b", "../x", 3):
+        wrong = Opposites()
+        wrong.name = name  # type: ignore[assignment]
+        with pytest.raises(pp.SpecError, match="name"):
+            pp.Run("copying-small", task=wrong)

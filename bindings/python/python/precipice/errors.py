@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Interrupted(KeyboardInterrupt):
     """
 
     run: Run | None
-    """The run as far as it came; `run.run()` goes on. None of a sweep."""
+    """The run as far as it came; one in memory goes on with `run.run()`. None of a sweep."""
     path: Path | None
     """Where it is on the disk: the same call goes on from there. None of a run in memory."""
 
@@ -79,6 +80,23 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(message)
         self.run = run
         self.path = path
+
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[str, None, Path | None]]:
+        # A run stays in its process.
+        return Interrupted, (str(self), None, self.path)
+
+
+def wrong(field: str, value: object, expected: str) -> SpecError:
+    """A SpecError in the words of all others."""
+    return SpecError(f"{field} = {value!r}: {expected}", field, repr(value), expected)
+
+
+def place(field: str, path: str | os.PathLike[str]) -> str:
+    """A path that is none by accident; it stays where it is when the current folder changes."""
+    text = os.fspath(path)
+    if not text:
+        raise wrong(field, text, "must name a folder")
+    return os.path.abspath(text)
 
 
 def whole(field: str, value: object, at_least: int = 0) -> int:
@@ -88,8 +106,7 @@ def whole(field: str, value: object, at_least: int = 0) -> int:
     except TypeError:
         number = -1
     if isinstance(value, bool) or not at_least <= number < 1 << 63:
-        expected = f"must be a whole number, {at_least} or more"
-        raise SpecError(f"{field} = {value!r}: {expected}", field, repr(value), expected)
+        raise wrong(field, value, f"must be a whole number, {at_least} or more")
     return number
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from precipice.errors import SpecError, wrong
+
 __all__ = ["Batch", "Look"]
 
 
@@ -59,18 +61,37 @@ class Batch:
         return tokens
 
     def _dict(self) -> dict[str, Any]:
-        arrays = {
-            "items": np.ascontiguousarray(self.items, np.float32),
-            "item_ids": np.asarray(self.item_ids, np.int64),
-            "offsets": np.asarray(self.offsets, np.int64),
-        }
-        if self.values.size:
-            return arrays | {"values": np.ascontiguousarray(self.values, np.float32)}
-        return arrays | {
-            "labels": np.asarray(self.labels, np.int64),
-            "answers": np.asarray(self.answers, np.int64),
-            "matches": np.asarray(self.matches, np.bool_),
-        }
+        labels = ("labels", "answers", "matches") if not self.values.size else ("values",)
+        return engine_arrays({name: getattr(self, name) for name in ("items", "item_ids", "offsets", *labels)})
+
+
+_KINDS: dict[str, Any] = {
+    "items": np.float32,
+    "values": np.float32,
+    "matches": np.bool_,
+    "labels": np.int64,
+    "answers": np.int64,
+    "item_ids": np.int64,
+    "offsets": np.int64,
+}
+
+
+def engine_arrays(arrays: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Arrays of a batch as the engine takes them; whole numbers must be some."""
+    converted = {}
+    for name, values in arrays.items():
+        if name not in _KINDS:
+            raise wrong(name, "(given)", f"is not an array of a batch; expected some of {', '.join(_KINDS)}")
+        try:
+            array = np.asarray(values)
+            if _KINDS[name] is np.int64 and array.dtype.kind not in "iu":
+                raise wrong(name, str(array.dtype), "must be whole numbers")
+            converted[name] = np.ascontiguousarray(array, _KINDS[name])
+        except (TypeError, ValueError) as e:
+            if isinstance(e, SpecError):
+                raise
+            raise wrong(name, type(values).__name__, f"must be an array of numbers ({e})") from e
+    return converted
 
 
 def batch_of(arrays: Mapping[str, Any]) -> Batch:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from precipice.errors import SpecError, whole, whole_or_none
-from precipice.spec import Spec
+from precipice.errors import whole, whole_or_none, wrong
+from precipice.look import engine_arrays
+from precipice.spec import Spec, _json
 
 if TYPE_CHECKING:
     from precipice.run import Run
@@ -20,10 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["CustomTask", "Probe"]
 
 _WORD = re.compile(r"[a-z0-9_]+\Z")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}\Z")
 
 
-def _wrong(field: str, value: object, expected: str) -> SpecError:
-    return SpecError(f"{field} = {value!r}: {expected}", field, repr(value), expected)
+def _words(field: str, words: object) -> list[str]:
+    """Names of columns or sets, with what they are called."""
+    if not isinstance(words, Mapping) or not words:
+        raise wrong(field, words, "must map at least one name to what it is called")
+    for name, called in words.items():
+        if not (isinstance(name, str) and _WORD.match(name) and isinstance(called, str)):
+            raise wrong(field, name, "must be words of a-z, 0-9 and _, each with a str")
+    return list(words)
+
 
 
 class CustomTask(ABC):
@@ -54,10 +63,10 @@ class CustomTask(ABC):
     d_item: int
     """D, width of an item."""
     n_labels: int | None = None
-    """L, labels in all; None where values are asked for."""
+    """L, labels in all; None where values are asked for, by a network like that of the spec `regression`."""
     eval_sets: Mapping[str, str] = {"eval": "the training distribution"}
-    """Evaluation sets and what they are called. The first is drawn as training is; columns of others begin with their
-    name."""
+    """Evaluation sets and what they are called. The first is `eval`, drawn as training is; columns of others begin with
+    their name."""
     parameters: Mapping[str, bool | int | float | str] = {}
     """The task's own parameters: part of the run's address, so that other values are another run."""
 
@@ -85,20 +94,8 @@ class CustomTask(ABC):
     def _draw(self, seed: int, set: str, step: int, first: int, n: int) -> dict[str, Any]:
         drawn = self.batch(seed, set, step, first, n)
         if not isinstance(drawn, Mapping):
-            raise _wrong("draw", type(drawn).__name__, "must return a mapping of arrays: items, labels, answers")
-        known = {"items": np.float32, "values": np.float32, "matches": np.bool_}
-        others = {"labels": np.int64, "answers": np.int64, "item_ids": np.int64, "offsets": np.int64}
-        kinds: dict[str, Any] = {**known, **others}
-        for name in drawn:
-            if name not in kinds:
-                raise _wrong(name, "(given)", f"is not an array of a batch; expected some of {', '.join(kinds)}")
-        arrays = {}
-        for name, values in drawn.items():
-            array = np.asarray(values)
-            if kinds[name] is np.int64 and array.dtype.kind not in "iu":
-                raise _wrong(name, str(array.dtype), "must be whole numbers")
-            arrays[name] = np.ascontiguousarray(array, kinds[name])
-        return arrays
+            raise wrong("draw", type(drawn).__name__, "must return a mapping of arrays: items, labels, answers")
+        return engine_arrays(drawn)
 
     def _label_vectors(self, seed: int) -> npt.NDArray[np.float32] | None:
         vectors = self.label_vectors(seed)
@@ -107,11 +104,13 @@ class CustomTask(ABC):
     def _facts(self, tokens: str) -> dict[str, Any]:
         for field in ("name", "n_exemplars", "d_item"):
             if not hasattr(self, field):
-                raise _wrong(f"{type(self).__name__}.{field}", "(missing)", "must be given")
+                raise wrong(f"{type(self).__name__}.{field}", "(missing)", "must be given")
         n, labels = whole("n_exemplars", self.n_exemplars, 1), whole_or_none("n_labels", self.n_labels, 2)
-        names = list(self.eval_sets)
-        if not names or any(not _WORD.match(name) or name == "train" for name in names):
-            raise _wrong("eval_sets", names, "must have names of a-z, 0-9 and _, and not `train`")
+        if not (isinstance(self.name, str) and _NAME.match(self.name)):
+            raise wrong("name", self.name, "must be 1 to 80 letters, digits, `-` and `_`")
+        names = _words("eval_sets", self.eval_sets)
+        if names[0] != "eval" or "train" in names or any(name.endswith("_") for name in names):
+            raise wrong("eval_sets", names, "must begin with `eval`, and have no `train` and no name that ends in _")
         prefixes = ["", *(f"{name}_" for name in names[1:])]
         sets = [{"prefix": prefix, "words": words} for prefix, words in zip(prefixes, self.eval_sets.values())]
         if labels is None:
@@ -160,26 +159,22 @@ class Probe(ABC):
 
     @abstractmethod
     def measure(self, run: Run) -> float | Mapping[str, float]:
-        """What the network is like now: `run` stands at this step and can be looked into, but has no past. A number
-        where there is one column, else one for each."""
+        """What the network is like now: `run` stands at this step and can be looked into, but has no past, and is the same
+        object, further on, the next time. A number where there is one column, else one for each."""
 
     def _metrics(self) -> str:
-        columns = getattr(self, "columns", {})
-        if not columns:
-            raise _wrong(f"{type(self).__name__}.columns", columns, "must name at least one column")
-        for name in columns:
-            if not _WORD.match(name):
-                raise _wrong("columns", name, "must be words of a-z, 0-9 and _")
+        columns: Mapping[str, str] = getattr(self, "columns", {})
+        _words("columns", columns)
         metric = {"unit": "number", "better": "neither", "group": "own"}
         return json.dumps([{"name": name, "words": words, **metric} for name, words in columns.items()])
 
     def _measure(self, native: Any) -> dict[str, float]:
         from precipice.run import Run
 
-        measured = self.measure(Run._of(native, None, ()))
+        measured = self.measure(Run._of(native, None, (), is_shown=True))
         if not isinstance(measured, Mapping):
             if len(self.columns) > 1:
-                raise _wrong("measure", measured, f"must give a mapping with {', '.join(self.columns)}")
+                raise wrong("measure", measured, f"must give a mapping with {', '.join(self.columns)}")
             measured = {next(iter(self.columns)): measured}
         return {name: float(value) for name, value in measured.items()}
 
@@ -189,10 +184,10 @@ def check_probes(probes: Iterable[Probe]) -> tuple[Probe, ...]:
     all_probes, seen = tuple(probes), set[str]()
     for probe in all_probes:
         if not isinstance(probe, Probe):
-            raise _wrong("probes", probe, "must be instances of precipice.Probe")
+            raise wrong("probes", probe, "must be instances of precipice.Probe")
         for name in json.loads(probe._metrics()):
             if name["name"] in seen:
-                raise _wrong("columns", name["name"], "is measured by two probes")
+                raise wrong("columns", name["name"], "is measured by two probes")
             seen.add(name["name"])
     return all_probes
 
@@ -202,6 +197,6 @@ def spec_with(spec: Spec, task: CustomTask | None) -> Spec:
     if task is None:
         return spec
     if not isinstance(task, CustomTask):
-        raise _wrong("task", task, "must be an instance of precipice.CustomTask")
+        raise wrong("task", task, "must be an instance of precipice.CustomTask")
     tokens = spec.to_dict().get("model", {}).get("tokens", "pairs")
-    return Spec._of(spec._core.with_task(json.dumps(task._facts(tokens)), json.dumps(dict(task.parameters))))
+    return Spec._of(spec._core.with_task(json.dumps(task._facts(tokens)), _json("parameters", dict(task.parameters))))

@@ -47,6 +47,8 @@ class Bar:
             self.bar = tqdm(
                 total=self.total, initial=self.first, unit=self.unit, desc=self.words, dynamic_ncols=True, mininterval=0
             )
+            # What was done before it appeared took time, too.
+            self.bar.start_t -= now - self.began
         self.shown = now
         self.bar.n = n
         self.bar.set_postfix(values, refresh=False)

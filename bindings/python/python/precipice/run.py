@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from precipice import _native, progress as _progress
-from precipice.errors import Error, Interrupted, SpecError, whole, whole_or_none
+from precipice.errors import Error, Interrupted, place, whole, whole_or_none, wrong
 from precipice.figure import Figure
 from precipice.look import Batch, Look, batch_of
 from precipice.own import CustomTask, Probe, check_probes, spec_with
@@ -64,8 +64,10 @@ class Run:
     """
 
     _core: _native.Run
+    _spec: Spec
     _task: CustomTask | None
     _probes: tuple[Probe, ...]
+    _is_shown: bool = False
 
     def __init__(
         self,
@@ -80,14 +82,17 @@ class Run:
         probes: Iterable[Probe] = (),
     ) -> None:
         resolved = spec_with(Spec(spec, seed=seed, steps=steps, changes=changes), task)
-        self._task, self._probes = task, check_probes(probes)
+        self._spec, self._task, self._probes = resolved, task, check_probes(probes)
         threads = whole_or_none("threads", threads, 1)
         self._core = _native.Run(resolved._core, threads, arithmetic, task, list(self._probes))
 
     @classmethod
-    def _of(cls, native: _native.Run, task: CustomTask | None, probes: Sequence[Probe]) -> Run:
+    def _of(
+        cls, native: _native.Run, task: CustomTask | None, probes: Sequence[Probe], *, is_shown: bool = False
+    ) -> Run:
         made = cls.__new__(cls)
         made._core, made._task, made._probes = native, task, tuple(probes)
+        made._spec, made._is_shown = Spec._of(native.spec), is_shown
         return made
 
     # What it is.
@@ -95,7 +100,7 @@ class Run:
     @property
     def spec(self) -> Spec:
         """Its spec; of a branch that of what comes after."""
-        return Spec._of(self._core.spec)
+        return self._spec
 
     @property
     def name(self) -> str:
@@ -193,20 +198,19 @@ class Run:
         >>> pp.Run("copying-small", steps=20).run(progress=False).outcome
         'none'
         """
-        global _last
-        _last = self
         column = self.spec.facts["progress"]["column"]
         with _progress.of_run(progress, self.steps, self.name, column) as tick:
             self._made(None, tick)
         return self
 
     def _made(self, n_steps: int | None, tick: Any, *, stops_at_row: bool = False) -> str:
+        global _last
+        if not self._is_shown:
+            _last = self
         try:
             return self._core.train(n_steps, stops_at_row, tick)
         except KeyboardInterrupt:
             message = f"stopped at step {self.step} of {self.steps}; the run is kept: precipice.last_run().run() goes on"
-            global _last
-            _last = self
             raise Interrupted(message, run=self) from None
 
     def __iter__(self) -> Iterator[Event]:
@@ -292,6 +296,8 @@ class Run:
         ((3, 16), (3, 3, 9, 49))
         """
         there = self._there(step)
+        if not (batch is None or isinstance(batch, Batch)):
+            raise wrong("batch", batch, "must be a precipice.Batch")
         if batch is None:
             arrays = there.look(set, whole("first", first), whole("n", n, 1), residuals)
         else:
@@ -344,10 +350,13 @@ class Run:
         >>> pp.load("a-run").digest == made.digest
         True
         """
-        self._core.save(os.fspath(path))
+        self._core.save(place("path", path))
 
     def __repr__(self) -> str:
-        outcome, t50 = self.outcome, self.t50
+        try:
+            outcome, t50 = self.outcome, self.t50
+        except Error:
+            return f"Run({self.name!r}, at work)"
         said = "not ended" if outcome is None else outcome
         jump = "" if t50 is None or math.isnan(t50) else f", t50 {t50:.0f}"
         return f"Run({self.name!r}, step {self.step} of {self.steps}: {said}{jump})"
@@ -392,8 +401,7 @@ def run(
     global _last
     if out is None or out is False:
         if force:
-            expected = "is for runs that are written: give out, too"
-            raise SpecError(f"force = True: {expected}", "force", "True", expected)
+            raise wrong("force", force, "is for runs that are written: give out, too")
         made = Run(
             spec,
             seed=seed,
@@ -407,20 +415,18 @@ def run(
         return made.run(progress=progress)
     resolved = spec_with(Spec(spec, seed=seed, steps=steps, changes=changes), task)
     own, threads = check_probes(probes), whole_or_none("threads", threads, 1)
-    path = None if out is True else os.fspath(out)
+    path = None if out is True else place("out", out)
     column = resolved.facts["progress"]["column"]
     with _progress.of_run(progress, resolved.steps, resolved.name, column) as tick:
-        try:
-            written, told, _ = _native.train(
-                resolved._core, path, threads, force, figures, arithmetic, task, list(own), tick
-            )
-        except KeyboardInterrupt:
-            where = Path("runs") / f"{resolved.name}-{resolved.hash[:8]}" if path is None else Path(path)
-            message = f"stopped; the run is kept in {where}, and the same call goes on"
-            raise Interrupted(message, path=where) from None
+        written, told, is_stopped = _native.train(
+            resolved._core, path, threads, force, figures, arithmetic, task, list(own), tick
+        )
     for warning in told:
         warnings.warn(warning, stacklevel=2)
     _last = load(written, threads=threads, task=task, probes=own)
+    if is_stopped:
+        message = f"stopped at step {_last.step} of {_last.steps}; it is kept in {written}, and the same call goes on"
+        raise Interrupted(message, run=_last, path=_last.path)
     return _last
 
 
@@ -431,9 +437,10 @@ def load(
     task: CustomTask | None = None,
     probes: Iterable[Probe] = (),
 ) -> Run:
-    """A run that is stored, by its directory; `latest` is the newest here and in runs/. Every byte is checked.
+    """A run that is stored, by its directory; `latest` is the newest here and in runs/. What is read is checked.
 
-    A run on a task of your own needs that task where the network is looked at. Raises StoreError.
+    A run on a task of your own needs that task where the network is looked at. One that is unfinished goes on in memory;
+    `run(..., out=...)` goes on in the directory. Raises StoreError, or SpecError if the task is another one.
 
     >>> import precipice as pp
     >>> made = pp.run("copying-small", steps=20, out="stored", figures=False, progress=False)
@@ -441,11 +448,16 @@ def load(
     np.True_
     """
     own, threads = check_probes(probes), whole_or_none("threads", threads, 1)
-    return Run._of(_native.Run.open(os.fspath(path), threads, task, list(own)), task, own)
+    if not os.fspath(path):
+        raise wrong("path", path, "must name a run")
+    made = Run._of(_native.Run.open(os.fspath(path), threads, task, list(own)), task, own)
+    if task is not None and spec_with(made.spec, task) != made.spec:
+        raise wrong("task", task, f"is not that of the run in {path}")
+    return made
 
 
 def last_run() -> Run:
-    """The last run that was made here, or interrupted. Raises Error if there is none.
+    """The last run that was made here, whole or interrupted. Raises Error if there is none.
 
     >>> import precipice as pp
     >>> made = pp.run("copying-small", steps=20, progress=False)

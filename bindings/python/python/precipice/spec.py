@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from precipice import _native
-from precipice.errors import SpecError, whole_or_none
+from precipice.errors import whole_or_none, wrong
 
 __all__ = ["Spec", "SpecLike", "specs"]
 
@@ -51,10 +51,9 @@ class Spec:
             self._core = spec._core.changed(changed) if changed else spec._core
             return
         if isinstance(spec, Mapping):
-            source, is_text = _json(spec), True
+            source, is_text = _json("spec", spec), True
         else:
-            source = os.fspath(spec)
-            is_text = isinstance(spec, str) and ("\n" in spec or "=" in spec) and not os.path.exists(spec)
+            source, is_text = os.fspath(spec), is_toml(spec)
         self._core = _native.resolve(source, is_text, changed, seed, steps)
 
     @classmethod
@@ -116,6 +115,9 @@ class Spec:
             found = found[part]
         return found
 
+    def __reduce__(self) -> tuple[type[Spec], tuple[str]]:
+        return Spec, (self.toml,)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Spec) and self.hash == other.hash
 
@@ -140,24 +142,44 @@ def specs() -> dict[str, str]:
     return dict(_native.specs())
 
 
+def is_toml(spec: object) -> bool:
+    """Whether a str is the text of a spec, not its name or path."""
+    return isinstance(spec, str) and ("\n" in spec or "=" in spec) and not os.path.exists(spec)
+
+
 def _plain(value: Any) -> Any:
     """NumPy's numbers and paths, for JSON."""
+    if isinstance(value, np.floating):
+        return float(value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"{type(value).__name__} is not a value of a spec; expected bool, int, float, str, list or dict")
+    raise TypeError
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, default=_plain)
+def _json(field: str, value: Any) -> str:
+    """A value of a spec; NaN, infinities, None and other objects are none."""
+    try:
+        text = json.dumps(value, default=_plain, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        text = "null"
+    if _has_null(json.loads(text)):
+        raise wrong(field, value, "must be a bool, a finite number, a str, or a list or dict of such")
+    return text
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_null(inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(_has_null(inner) for inner in value)
+    return value is None
 
 
 def _changes(changes: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    for key, value in (changes or {}).items():
-        if value is None:
-            expected = "is not a value of a spec; leave the field out for its default"
-            raise SpecError(f"{key} = None: {expected}", key, "None", expected)
-    return [(key, _json(value)) for key, value in (changes or {}).items()]
+    if not (changes is None or isinstance(changes, Mapping)):
+        raise wrong("changes", changes, "must map fields to values")
+    return [(key, _json(key, value)) for key, value in (changes or {}).items()]

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, overload
 
 from precipice import _native, progress as _progress
-from precipice.errors import Interrupted, whole, whole_or_none
+from precipice.errors import Interrupted, SpecError, place, whole, whole_or_none, wrong
 from precipice.figure import Figure
 from precipice.run import Rows, Run, load
-from precipice.spec import Spec, SpecLike, _changes, _json
+from precipice.spec import Spec, SpecLike, _changes, _json, is_toml
 
 __all__ = ["Sweep", "load_sweep", "sweep"]
 
@@ -137,32 +137,49 @@ def sweep(
     """
     typed = None if seeds is None else seeds if isinstance(seeds, str) else ",".join(str(whole("seeds", seed)) for seed in seeds)
     steps, workers = whole_or_none("steps", steps), whole_or_none("workers", workers, 1)
-    axes = [(key, [_json(value) for value in values]) for key, values in (grid or {}).items()]
+    axes = [(key, _values(key, values)) for key, values in (grid or {}).items()]
+    path = None if out is None else place("out", out)
     with tempfile.TemporaryDirectory() as folder:
-        if isinstance(spec, (Spec, Mapping)) or (isinstance(spec, str) and "\n" in spec):
-            # Sweeps are of files.
-            source = os.path.join(folder, "spec.toml")
-            Path(source).write_text(Spec(spec).toml, encoding="utf-8")
-        else:
-            source = os.fspath(spec)
-        path = None if out is None else os.fspath(out)
+        source = _source(spec, folder)
         with _progress.of_sweep(progress, "sweep") as tick:
             try:
-                made = _native.sweep(
-                    source, fast, _changes(changes), steps, axes, typed, path, workers, arithmetic, tick
+                made = Sweep(
+                    _native.sweep(source, fast, _changes(changes), steps, axes, typed, path, workers, arithmetic, tick)
                 )
-            except KeyboardInterrupt:
-                where = None if path is None else Path(path)
-                raise Interrupted("stopped; what was made is kept, and the same call goes on", path=where) from None
-    return Sweep(made)
+            except SpecError as e:
+                # Nobody knows the file that the spec was written to.
+                message = str(e).replace(f"{source}: ", "") if source.startswith(folder) else str(e)
+                raise SpecError(message, e.field, e.value, e.expected) from None
+    if made._core.is_stopped:
+        message = f"stopped after {len(made)} runs; they are kept in {made.path}, and the same call goes on"
+        raise Interrupted(message, path=made.path)
+    return made
+
+
+def _source(spec: SpecLike, folder: str) -> str:
+    """A sweep is of a name or a file: other specs are written to one."""
+    is_file = not isinstance(spec, (Spec, Mapping)) and not is_toml(spec) and not os.path.isdir(os.fspath(spec))
+    if is_file:
+        return os.fspath(spec)  # type: ignore[arg-type]
+    source = os.path.join(folder, "spec.toml")
+    Path(source).write_text(Spec(spec).toml, encoding="utf-8")
+    return source
+
+
+def _values(key: str, values: object) -> list[str]:
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise wrong(key, values, "must be values, one for each point of the grid")
+    return [_json(key, value) for value in values]
 
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
-    """The runs of a folder that have ended, whichever sweeps made them. Raises StoreError.
+    """The runs of a folder that have ended, whichever sweeps made them.
+
+    Raises FileNotFoundError where there is no sweep, StoreError where it is damaged.
 
     >>> import precipice as pp
     >>> made = pp.sweep("copying-small", seeds=range(2), steps=20, out="two-seeds", progress=False)
     >>> len(pp.load_sweep("two-seeds"))
     2
     """
-    return Sweep(_native.load_sweep(os.fspath(path)))
+    return Sweep(_native.load_sweep(place("path", path)))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from precipice import _native
-from precipice.errors import SpecError, whole
+from precipice.errors import whole, wrong
 
 __all__ = ["Evaluation", "Flow", "Landscape", "evaluate", "flow", "landscape", "loss"]
 
@@ -196,8 +196,7 @@ def landscape(
     if not axes:
         axes = {"alpha": np.linspace(0.0, 8.0, 81), "xi": np.linspace(0.0, 12.0, 121)}
     if len(axes) != 2:
-        expected = "must be two of beta, alpha and xi"
-        raise SpecError(f"axes = {', '.join(axes)}: {expected}", "axes", ", ".join(axes), expected)
+        raise wrong("axes", list(axes), "must be two of beta, alpha and xi")
     (first, x), (second, y) = ((name, np.ascontiguousarray(v, np.float64).reshape(-1)) for name, v in axes.items())
     sizes = _sizes(n, labels, burstiness)
     losses, points = _native.landscape(sizes, noise, label_strength, (first, second), x, y, third, start)

@@ -100,25 +100,32 @@ impl StoredRun {
 }
 
 impl StoredRun {
-    /// The run as it was at any step: it goes on from the nearest checkpoint before, with the bits that it had. Where there
-    /// is none, as in runs of a sweep, it begins again.
+    /// The run as it was at any step: it goes on from the nearest checkpoint before, with the bits that it had.
+    ///
+    /// # Errors
+    /// As [`StoredRun::run_before`].
+    pub fn replayed(&self, step: u64, build: &Build<'_>, workers: &dyn Workers) -> Result<Run, LabError> {
+        let mut run = self.run_before(step, build)?;
+        // What is due at the step itself is done, too.
+        while !matches!(run.advance(step - run.step(), workers), Event::Paused | Event::Ended(_)) {}
+        Ok(run)
+    }
+
+    /// The run at the nearest checkpoint at or before a step. Where there is none, as in runs of a sweep, it is at its
+    /// start.
     ///
     /// # Errors
     /// As [`StoredRun::run_at`], or if the run did not come so far.
-    pub fn replayed(&self, step: u64, build: &Build<'_>, workers: &dyn Workers) -> Result<Run, LabError> {
+    pub fn run_before(&self, step: u64, build: &Build<'_>) -> Result<Run, LabError> {
         let there_are = self.run_dir.checkpoint_steps(&self.spec)?;
         let last = there_are.last().copied().unwrap_or(0);
         if step > last {
             return Err(LabError::run_dir(self.run_dir.root(), RunDirProblem::NoCheckpoint { step, there_are }));
         }
-        let before = there_are.iter().rev().find(|&&kept| kept <= step);
-        let mut run = match before {
-            Some(&kept) => self.run_at(kept, build)?,
-            None => self.at_the_start(last, build)?,
-        };
-        // What is due at the step itself is done, too.
-        while !matches!(run.advance(step - run.step(), workers), Event::Paused | Event::Ended(_)) {}
-        Ok(run)
+        match there_are.iter().rev().find(|&&kept| kept <= step) {
+            Some(&kept) => self.run_at(kept, build),
+            None => self.at_the_start(last, build),
+        }
     }
 
     /// A run at step 0 in the arithmetic of the checkpoint that there is.

@@ -66,7 +66,9 @@ impl Archive {
     pub fn checkpoint(&mut self, trainer: &Trainer) {
         let bytes = to_bytes(trainer, &self.spec_hash, &self.check);
         self.n_bytes += bytes.len();
-        self.checkpoints.insert(trainer.state().step, bytes);
+        if let Some(same) = self.checkpoints.insert(trainer.state().step, bytes) {
+            self.n_bytes -= same.len();
+        }
         while self.n_bytes > self.bytes_max && self.checkpoints.len() > 2 {
             self.is_whole = false;
             let last = self.checkpoints.len() - 1;
