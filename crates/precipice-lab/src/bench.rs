@@ -268,9 +268,11 @@ mod tests {
         for threads in [1, 2] {
             let (_, spec) = tasks().swap_remove(0);
             let timing = time("copying", spec, threads, effort, &limit, &Meter::default()).unwrap();
-            let work = limit.run(&Pool::new(threads).unwrap(), 5e-3);
+            // Tests run beside each other: a product may wait for its turn, and only the order of magnitude is certain.
+            let pool = Pool::new(threads).unwrap();
+            let runs = (0..20).map(|_| limit.run(&pool, 5e-3));
+            let work = runs.max_by(|a, b| a.rate().total_cmp(&b.rate())).unwrap();
             assert!(work.seconds >= 5e-3 && work.rate() > 0.0);
-            // Tests run beside each other, so that only the order of magnitude is certain.
             let share = timing.gflops * 1e9 / work.rate();
             let ratio = timing.share_of_limit / share;
             assert!((0.1..10.0).contains(&ratio), "{timing:?}, {share}");
