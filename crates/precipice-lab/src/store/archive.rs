@@ -31,7 +31,7 @@ use crate::error::{LabError, RunDirProblem};
 ///     }
 /// }
 /// assert_eq!(archive.steps().collect::<Vec<_>>(), [0, 1, 2]);
-/// assert!(archive.files(&spec, None).contains_key("checkpoints/step-000002.safetensors"));
+/// assert!(archive.files(&spec, None).contains_key("checkpoints/step-00000002.safetensors"));
 /// # Ok::<(), precipice::run::RunError>(())
 /// ```
 #[derive(Debug)]
