@@ -85,7 +85,7 @@ def theory(rounds: int) -> None:
         return timed(lambda: pp._native.loss((8, 32, 1), 0.0, 0.0, *core))  # type: ignore[attr-defined]
 
     seconds = in_turns(rounds, ours, engine)
-    say("theory.loss at a million points", f"{1e-6 / statistics.median(s[0] for s in seconds):.2f} million a second")
+    say("theory.loss at a million points", f"{1 / statistics.median(s[0] for s in seconds):.1f} million a second")
     say("  the engine's call alone, over that", f"{statistics.median(s[1] / s[0] for s in seconds):.3f}")
 
 
