@@ -82,7 +82,7 @@ def theory(rounds: int) -> None:
         return timed(lambda: pp.theory.loss(8, 32, *points))
 
     def engine() -> float:
-        return timed(lambda: pp._native.loss((8, 32, 1), 0.0, 0.0, *core))  # type: ignore[attr-defined]
+        return timed(lambda: pp._native.loss((8, 32, 1, 0.0, 0.0), *core))  # type: ignore[attr-defined]
 
     seconds = in_turns(rounds, ours, engine)
     say("theory.loss at a million points", f"{1 / statistics.median(s[0] for s in seconds):.1f} million a second")

@@ -21,7 +21,7 @@ use pyo3::types::PyDict;
 use crate::arrays::read;
 use crate::error;
 use crate::run::Run;
-use crate::task::{batch_of, name_of};
+use crate::task::{batch_of, n_offsets, name_of};
 
 /// What a program brings beside the spec. The objects are those of `precipice.CustomTask` and `precipice.Probe`.
 #[derive(Debug, Default)]
@@ -119,8 +119,7 @@ impl PyTask {
             _ => world_vectors(Purpose::LabelTable, spec.seeds, n_labels, d),
         });
         let object = Python::attach(|py| object.clone_ref(py));
-        // Where positions leave room, a sequence may start at several.
-        let n_offsets = (spec.n_positions() + 1).saturating_sub(spec.n_tokens()).max(1);
+        let n_offsets = n_offsets(spec);
         let train_block = spec.train.batch_size;
         Ok(Self { object, facts, seeds: spec.seeds, n_offsets, labels, train_block, blocks: Mutex::default() })
     }

@@ -20,7 +20,7 @@ use crate::{error, work};
 /// Trains into a run directory and returns it, with warnings and whether Ctrl-C stopped it. An unfinished run goes on. `tick` is told of step, loss and progress now and then.
 #[pyfunction]
 #[pyo3(signature = (spec, out, threads, force, figures, arithmetic, task, probes, tick))]
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "what Python gives by name")]
 pub(crate) fn train(
     py: Python<'_>,
     spec: &Spec,

@@ -89,7 +89,7 @@ impl Sweep {
 /// how many runs have ended, and of how many.
 #[pyfunction]
 #[pyo3(signature = (spec, fast, changes, steps, grid, seeds, out, workers, arithmetic, tick))]
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "what Python gives by name")]
 pub(crate) fn sweep(
     py: Python<'_>,
     spec: &str,

@@ -2,6 +2,7 @@
 
 use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use precipice::sequence::Batch;
+use precipice::spec::RunSpec;
 use precipice::task::{Set, Task as CoreTask};
 use precipice_lab::error::LabError;
 use precipice_lab::input::items;
@@ -116,6 +117,11 @@ fn whole(name: &str, array: &PyReadonlyArrayDyn<'_, i64>, shape: &[usize], below
     let of = |value: i64| u32::try_from(value).ok().filter(|&value| (value as usize) < below);
     let wrong = |value: i64| error::value(name, value, format!("must be from 0 to {}", below - 1));
     values.into_iter().map(|value| of(value).ok_or_else(|| wrong(value))).collect()
+}
+
+/// Where a sequence may start: at several positions, if they leave room.
+pub(crate) fn n_offsets(spec: &RunSpec) -> usize {
+    (spec.n_positions() + 1).saturating_sub(spec.n_tokens()).max(1)
 }
 
 /// A batch of the arrays of a dict; `offsets`, `item_ids` and `matches` need not be there.

@@ -10,9 +10,12 @@ use pyo3::types::PyDict;
 use crate::arrays::array;
 use crate::{error, work};
 
+/// N, L, B, noise and label strength.
+type Told = (usize, usize, usize, f64, f64);
+
 /// A context, checked.
-fn context(sizes: (usize, usize, usize), noise: f64, label_strength: f64) -> PyResult<Context> {
-    let (n_exemplars, n_labels, burstiness) = sizes;
+fn context(told: Told) -> PyResult<Context> {
+    let (n_exemplars, n_labels, burstiness, noise, label_strength) = told;
     let context = Context { n_exemplars, n_labels, burstiness, within_class_noise: noise, label_strength };
     context.checked().map_err(error::told)
 }
@@ -39,14 +42,12 @@ impl<'a> Points<'a> {
 #[pyfunction]
 pub(crate) fn loss<'py>(
     py: Python<'py>,
-    sizes: (usize, usize, usize),
-    noise: f64,
-    label_strength: f64,
+    told: Told,
     beta: PyReadonlyArray1<'py, f64>,
     alpha: PyReadonlyArray1<'py, f64>,
     xi: PyReadonlyArray1<'py, f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (context, points) = (context(sizes, noise, label_strength)?, Points::new([&beta, &alpha, &xi])?);
+    let (context, points) = (context(told)?, Points::new([&beta, &alpha, &xi])?);
     let losses: Vec<f64> = py.detach(|| (0..points.1).map(|i| context.loss(points.at(i))).collect());
     Ok(array(py, losses, &[points.1]))
 }
@@ -55,14 +56,12 @@ pub(crate) fn loss<'py>(
 #[pyfunction]
 pub(crate) fn evaluate<'py>(
     py: Python<'py>,
-    sizes: (usize, usize, usize),
-    noise: f64,
-    label_strength: f64,
+    told: Told,
     beta: PyReadonlyArray1<'py, f64>,
     alpha: PyReadonlyArray1<'py, f64>,
     xi: PyReadonlyArray1<'py, f64>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let (context, points) = (context(sizes, noise, label_strength)?, Points::new([&beta, &alpha, &xi])?);
+    let (context, points) = (context(told)?, Points::new([&beta, &alpha, &xi])?);
     let n = points.1;
     let names = ["loss", "p_correct", "y", "z", "z_other", "u", "u_prime"];
     let (numbers, gradient, hessian) = py.detach(|| {
@@ -90,14 +89,12 @@ pub(crate) fn evaluate<'py>(
 #[pyfunction]
 pub(crate) fn flow<'py>(
     py: Python<'py>,
-    sizes: (usize, usize, usize),
-    noise: f64,
-    label_strength: f64,
+    told: Told,
     start: [f64; 3],
     until: f64,
     at: PyReadonlyArray1<'py, f64>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let context = context(sizes, noise, label_strength)?;
+    let context = context(told)?;
     let times = at.as_slice()?;
     if let Some(wrong) = times.iter().find(|t| !(**t >= 0.0 && **t <= until)) {
         return Err(error::value("at", wrong, format!("must be from 0 to until = {until}")));
@@ -127,20 +124,17 @@ pub(crate) fn flow<'py>(
 /// The loss over two parameters, `[len(x), len(y)]`, and (beta, alpha, xi) of each place, `[len(x), len(y), 3]`. The third
 /// is that number, or follows the flow from `start`.
 #[pyfunction]
-#[pyo3(signature = (sizes, noise, label_strength, names, x, y, third, start))]
-#[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (told, names, x, y, third, start))]
 pub(crate) fn landscape<'py>(
     py: Python<'py>,
-    sizes: (usize, usize, usize),
-    noise: f64,
-    label_strength: f64,
+    told: Told,
     names: (String, String),
     x: PyReadonlyArray1<'py, f64>,
     y: PyReadonlyArray1<'py, f64>,
     third: Option<f64>,
     start: [f64; 3],
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let context = context(sizes, noise, label_strength)?;
+    let context = context(told)?;
     let parameter = |field: &str, name: &str| {
         let found = Parameter::ALL.into_iter().find(|parameter| parameter.name() == name);
         found.ok_or_else(|| error::value(field, format!("{name:?}"), "must be \"beta\", \"alpha\" or \"xi\""))

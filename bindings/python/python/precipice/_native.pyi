@@ -29,7 +29,7 @@ __version__: str
 _Tick = Callable[[int, float, float], None]
 _Pairs = list[tuple[str, str]]
 _Floats = npt.NDArray[np.float64]
-_Sizes = tuple[int, int, int]
+_Context = tuple[int, int, int, float, float]
 
 @final
 class Spec:
@@ -79,11 +79,7 @@ class Run:
     @property
     def is_branch(self) -> bool: ...
     @property
-    def threads(self) -> int: ...
-    @property
     def arithmetic(self) -> str: ...
-    @property
-    def last_loss(self) -> float: ...
     @property
     def digest(self) -> str: ...
     @property
@@ -145,17 +141,15 @@ class Task:
     def batch(self, set: str, step: int, first: int, n: int) -> dict[str, npt.NDArray[Any]]: ...
     def label_vectors(self) -> npt.NDArray[np.float32]: ...
 
-def loss(sizes: _Sizes, noise: float, label_strength: float, beta: _Floats, alpha: _Floats, xi: _Floats) -> _Floats: ...
+def loss(told: _Context, beta: _Floats, alpha: _Floats, xi: _Floats) -> _Floats: ...
 def evaluate(
-    sizes: _Sizes, noise: float, label_strength: float, beta: _Floats, alpha: _Floats, xi: _Floats
+    told: _Context, beta: _Floats, alpha: _Floats, xi: _Floats
 ) -> dict[str, _Floats]: ...
 def flow(
-    sizes: _Sizes, noise: float, label_strength: float, start: tuple[float, float, float], until: float, at: _Floats
+    told: _Context, start: tuple[float, float, float], until: float, at: _Floats
 ) -> dict[str, Any]: ...
 def landscape(
-    sizes: _Sizes,
-    noise: float,
-    label_strength: float,
+    told: _Context,
     names: tuple[str, str],
     x: _Floats,
     y: _Floats,

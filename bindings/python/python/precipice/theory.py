@@ -33,8 +33,10 @@ def _points(*values: npt.ArrayLike) -> tuple[list[_Floats], tuple[int, ...]]:
     return [flat(array) for array in arrays], shape
 
 
-def _sizes(n: object, labels: object, burstiness: object) -> tuple[int, int, int]:
-    return whole("n", n), whole("labels", labels), whole("burstiness", burstiness)
+def _context(
+    n: object, labels: object, burstiness: object, noise: float, label_strength: float
+) -> tuple[int, int, int, float, float]:
+    return whole("n", n), whole("labels", labels), whole("burstiness", burstiness), noise, label_strength
 
 
 def loss(
@@ -58,7 +60,7 @@ def loss(
     array([3.4657, 3.4219])
     """
     (b, a, x), shape = _points(beta, alpha, xi)
-    return _native.loss(_sizes(n, labels, burstiness), noise, label_strength, b, a, x).reshape(shape)
+    return _native.loss(_context(n, labels, burstiness, noise, label_strength), b, a, x).reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +108,7 @@ def evaluate(
     ((2,), (2, 3), (2, 3, 3))
     """
     (b, a, x), shape = _points(beta, alpha, xi)
-    told = _native.evaluate(_sizes(n, labels, burstiness), noise, label_strength, b, a, x)
+    told = _native.evaluate(_context(n, labels, burstiness, noise, label_strength), b, a, x)
     gradient, hessian = told.pop("gradient").reshape(*shape, 3), told.pop("hessian").reshape(*shape, 3, 3)
     return Evaluation(gradient=gradient, hessian=hessian, **{key: told[key].reshape(shape) for key in told})
 
@@ -148,7 +150,7 @@ def flow(
     (98.67, True)
     """
     times = np.empty(0) if at is None else np.ascontiguousarray(at, np.float64).reshape(-1)
-    told = _native.flow(_sizes(n, labels, burstiness), noise, label_strength, start, until, times)
+    told = _native.flow(_context(n, labels, burstiness, noise, label_strength), start, until, times)
     edge = told.pop("edge")
     names: list[str] = ["t", "beta", "alpha", "xi", "loss"]
     named = None if edge is None else dict(zip(names, edge))
@@ -198,6 +200,6 @@ def landscape(
     if len(axes) != 2:
         raise wrong("axes", list(axes), "must be two of beta, alpha and xi")
     (first, x), (second, y) = ((name, np.ascontiguousarray(v, np.float64).reshape(-1)) for name, v in axes.items())
-    sizes = _sizes(n, labels, burstiness)
-    losses, points = _native.landscape(sizes, noise, label_strength, (first, second), x, y, third, start)
+    context = _context(n, labels, burstiness, noise, label_strength)
+    losses, points = _native.landscape(context, (first, second), x, y, third, start)
     return Landscape(x=x, y=y, loss=losses, points=points)

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use precipice::measure::Metric;
 use precipice::record::Row;
-use precipice::run::{Event, Run};
+use precipice::run::Run;
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
-use precipice::workers::Workers;
 use precipice_num::Kernels;
 
 use super::memory;
@@ -100,19 +99,8 @@ impl StoredRun {
 }
 
 impl StoredRun {
-    /// The run as it was at any step: it goes on from the nearest checkpoint before, with the bits that it had.
-    ///
-    /// # Errors
-    /// As [`StoredRun::run_before`].
-    pub fn replayed(&self, step: u64, build: &Build<'_>, workers: &dyn Workers) -> Result<Run, LabError> {
-        let mut run = self.run_before(step, build)?;
-        // What is due at the step itself is done, too.
-        while !matches!(run.advance(step - run.step(), workers), Event::Paused | Event::Ended(_)) {}
-        Ok(run)
-    }
-
-    /// The run at the nearest checkpoint at or before a step. Where there is none, as in runs of a sweep, it is at its
-    /// start.
+    /// The run at the nearest checkpoint at or before a step, from where it reaches that step with the bits that it had.
+    /// Where there is none, as in runs of a sweep, it is at its start.
     ///
     /// # Errors
     /// As [`StoredRun::run_at`], or if the run did not come so far.
@@ -178,6 +166,7 @@ mod tests {
     #[test]
     fn any_step_is_reached_with_the_bits_that_it_had() {
         use precipice::record::MemoryRecorder;
+        use precipice::run::Event;
         use precipice::workers::Sequential;
 
         use crate::input::spec_file::{self, Changes};
@@ -192,10 +181,11 @@ mod tests {
             let options = Options { out, threads: 1, resume: false, force: false, keep, arithmetic: None };
             let report = train(spec.clone(), &options, &mut MemoryRecorder::default()).unwrap().seal().unwrap();
             let run = StoredRun::open(report.run_dir.root()).unwrap();
-            let replayed = run.replayed(27, &Run::new, &Sequential).unwrap();
+            let mut replayed = run.run_before(27, &Run::new).unwrap();
+            while !matches!(replayed.advance(27 - replayed.step(), &Sequential), Event::Paused) {}
             assert_eq!(replayed.state(), whole.state());
             assert_eq!(replayed.rows().len(), 6);
-            assert!(run.replayed(41, &Run::new, &Sequential).unwrap_err().to_string().contains("41"));
+            assert!(run.run_before(41, &Run::new).unwrap_err().to_string().contains("41"));
         }
     }
 
