@@ -5,6 +5,7 @@ mod look;
 mod make;
 mod page;
 mod shell;
+mod sweep;
 mod theory;
 mod values;
 
@@ -17,9 +18,10 @@ use precipice_num::Arithmetic;
 use values::{SpecName, arithmetics, themes};
 
 pub use look::{ExportArgs, ExportFormat, FigureArgs, ProbeArgs, ShowArgs, SpecsArgs, VerifyArgs, WatchArgs};
-pub use make::{BenchArgs, ReproduceArgs, RunArgs, SweepArgs};
+pub use make::{BenchArgs, ReproduceArgs, RunArgs};
 pub use page::{PageArgs, ServeArgs};
 pub use shell::{CompletionsArgs, ManArgs};
+pub use sweep::{ClusterArgs, PackArgs, StatusArgs, SweepArgs, SweepCommand};
 pub use theory::{
     ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, RegressionArgs,
     ScalingArgs, TheoryCommand,
@@ -30,7 +32,8 @@ pub use values::{Drawn, Steps};
 #[derive(Debug, Parser)]
 #[command(name = "precipice", version, propagate_version = true, max_term_width = 80)]
 #[command(after_help = "Exit codes: 0 done; 1 the work ran and failed its check, diverged or was stopped; \
-                        2 wrong usage, bad input, or the system refused; 130 ended by Ctrl-C with nothing to keep.")]
+                        2 wrong usage, bad input, or the system refused; 75 stopped by SIGTERM or SIGUSR1 with all \
+                        kept, the same command goes on; 130 ended by Ctrl-C with nothing to keep.")]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]

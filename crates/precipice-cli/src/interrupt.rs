@@ -1,4 +1,4 @@
-//! Ctrl-C asks a run to stop after the current step.
+//! Ctrl-C, and the scheduler of a cluster, ask a run to stop after the current step.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +21,15 @@ static BEGIN: OnceLock<Instant> = OnceLock::new();
 const GRACE: Duration = Duration::from_secs(5);
 /// As shells have it for a program that Ctrl-C ended.
 const ENDED: i32 = 130;
+/// Asked to make room, with all kept: the same command goes on (EX_TEMPFAIL of sysexits.h).
+const TO_BE_REQUEUED: u8 = 75;
+/// Whether a scheduler asked, not a person.
+static MAKES_ROOM: AtomicBool = AtomicBool::new(false);
+
+/// The exit code of work that was stopped and goes on by the same command.
+pub fn code_of_stopped() -> u8 {
+    if MAKES_ROOM.load(Ordering::Relaxed) { TO_BE_REQUEUED } else { 1 }
+}
 
 /// Whether Ctrl-C was pressed, for who only tells of it.
 pub fn is_requested() -> bool {
@@ -38,9 +47,9 @@ pub fn requested() -> bool {
     REQUESTED_AT.load(Ordering::Relaxed) != 0
 }
 
-/// From now on the first Ctrl-C (or a polite kill) is a request, which whoever trains sees. Where nobody does, as while
-/// figures are drawn, it ends the program after some seconds: three times as long as the slowest step took. The second one
-/// ends it at once.
+/// From now on the first Ctrl-C, SIGTERM or SIGUSR1 is a request, which whoever trains sees. Where nobody does, as while
+/// figures are drawn, it ends the program after some seconds: three times as long as the slowest step took. A second
+/// Ctrl-C ends it at once.
 pub fn listen() {
     ENDS_AT_ONCE.store(false, Ordering::Relaxed);
     handle();
@@ -52,24 +61,40 @@ pub fn end_at_once() {
     handle();
 }
 
+/// Without a handler signals kill, which a run survives too.
 fn handle() {
     BEGIN.get_or_init(|| {
-        let handler = || {
-            let is_second = REQUESTED_AT.swap(now(), Ordering::Relaxed) != 0;
-            if is_second || ENDS_AT_ONCE.load(Ordering::Relaxed) {
-                end();
+        #[cfg(unix)]
+        {
+            use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+            let signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1]);
+            if let Ok(mut signals) = signals {
+                thread::spawn(move || signals.forever().for_each(|signal| ask([SIGTERM, SIGUSR1].contains(&signal))));
             }
-            thread::spawn(end_if_nobody_asks);
-        };
-        // Without a handler Ctrl-C kills, which a run survives too.
-        let _ = ctrlc::set_handler(handler);
+        }
+        #[cfg(not(unix))]
+        let _ = ctrlc::set_handler(|| ask(false));
         Instant::now()
     });
 }
 
+/// A scheduler says it more than once, and means no more by it; a person does.
+fn ask(is_scheduler: bool) {
+    let is_second = REQUESTED_AT.swap(now(), Ordering::Relaxed) != 0;
+    if is_second && is_scheduler {
+        return;
+    }
+    MAKES_ROOM.store(is_scheduler, Ordering::Relaxed);
+    if is_second || ENDS_AT_ONCE.load(Ordering::Relaxed) {
+        end();
+    }
+    thread::spawn(end_if_nobody_asks);
+}
+
 /// Nothing half-drawn stays on the screen.
 fn end() -> ! {
-    screen::above(|| std::process::exit(ENDED))
+    let code = if MAKES_ROOM.load(Ordering::Relaxed) { i32::from(TO_BE_REQUEUED) } else { ENDED };
+    screen::above(|| std::process::exit(code))
 }
 
 fn end_if_nobody_asks() {

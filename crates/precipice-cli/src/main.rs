@@ -25,8 +25,10 @@ use precipice_num::allocator::Reporting;
 pub enum Ending {
     /// Exit code 0.
     Done,
-    /// Exit code 1: the work ran and failed its check, diverged or was stopped.
+    /// Exit code 1: the work ran and failed its check, or diverged.
     Failed,
+    /// It was stopped, and the same command goes on: exit code 1, or 75 where a scheduler asked for it.
+    Stopped,
 }
 
 /// Memory may end in spite of all checks, for others take some, too.
@@ -70,10 +72,11 @@ fn main() -> ExitCode {
     match ending {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::from(1),
+        Ok(Ending::Stopped) => ExitCode::from(interrupt::code_of_stopped()),
         Err(error) => {
             if let Some(stopped @ LabError::Stopped { .. }) = error.downcast_ref() {
                 output::note(&stopped.to_string());
-                return ExitCode::from(1);
+                return ExitCode::from(interrupt::code_of_stopped());
             }
             output::note(&output::bounded(&format!("error: {error:#}")));
             ExitCode::from(2)

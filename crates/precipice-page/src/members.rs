@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use precipice::spec::RunSpec;
 use precipice_lab::error::LabError;
 use precipice_lab::store::spec_text::Header;
-use precipice_lab::store::{Manifest, RunDir, atomic};
+use precipice_lab::store::{Manifest, RunDir, files};
 use precipice_lab::sweep::{
     Axis, NotEnded, Record, StoredSweep, SweepRow, ended, folder_name, has_jumped, value_as_json,
 };
@@ -213,7 +213,7 @@ fn open(
     look.check_bytes(folder, limits.read_bytes)?;
     let Some((spec, manifest)) = ended(run_dir)? else { return Ok(None) };
     let curve = if take(left, look.bytes()[1]) {
-        let bytes = atomic::read(&run_dir.log_path())?;
+        let bytes = files::read(&run_dir.log_path())?;
         manifest.check_file(folder, "log.jsonl", &bytes)?;
         Some(curve::of_log(&bytes, &spec.facts().progress.column))
     } else {

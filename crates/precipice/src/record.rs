@@ -10,6 +10,8 @@ use crate::train::{TrainState, Trainer};
 pub enum Next {
     /// Go on.
     Continue,
+    /// Save the state at this step, and go on.
+    Save,
     /// Save and stop after this step.
     Stop,
 }

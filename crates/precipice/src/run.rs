@@ -178,13 +178,13 @@ impl Run {
     /// # Errors
     /// If the recorder fails. Divergence is an [`Outcome`].
     pub fn record(&mut self, workers: &dyn Workers, recorder: &mut dyn Recorder) -> Result<Outcome, RunError> {
-        let (mut is_stopping, mut saved) = (false, None);
+        let (mut next, mut saved) = (Next::Continue, None);
         loop {
             let before = self.step();
-            let event = self.advance(u64::from(!is_stopping), workers);
+            let event = self.advance(u64::from(next == Next::Continue), workers);
             let step = self.step();
             if step > before {
-                is_stopping = recorder.step(step, self.last_loss) == Next::Stop;
+                next = recorder.step(step, self.last_loss);
             }
             let outcome = match event {
                 Event::Row => {
@@ -192,7 +192,8 @@ impl Run {
                     continue;
                 }
                 Event::Checkpoint => None,
-                Event::Paused if is_stopping => Some(Outcome::Stopped { step }),
+                Event::Paused if next == Next::Stop => Some(Outcome::Stopped { step }),
+                Event::Paused if next == Next::Save => None,
                 Event::Paused => continue,
                 Event::Ended(outcome) => Some(outcome),
             };
@@ -200,6 +201,9 @@ impl Run {
             if saved != Some(step) {
                 recorder.checkpoint(&self.trainer).map_err(RunError::Record)?;
                 saved = Some(step);
+            }
+            if next == Next::Save && event == Event::Paused {
+                next = Next::Continue;
             }
             if let Some(outcome) = outcome {
                 return Ok(outcome);

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use precipice_lab::sweep::Axis;
 
-use super::values::{Seeds, SpecName, parse_seconds, parse_seeds};
+use super::values::parse_seconds;
 use super::{ArithmeticArgs, SaidArgs, SpecArgs, ThreadArgs, examples};
 
 /// `run`
@@ -49,42 +48,6 @@ pub struct ReproduceArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub threads: ThreadArgs,
-    #[command(flatten)]
-    pub said: SaidArgs,
-}
-
-/// `sweep`
-#[derive(Debug, ClapArgs)]
-#[command(after_help = examples::SWEEP)]
-pub struct SweepArgs {
-    /// Built-in sweep or spec (see `precipice specs`), or path of a sweep file or a spec
-    #[arg(default_value = "copying", value_parser = SpecName { has_sweeps: true }, hide_possible_values = true)]
-    pub spec: String,
-    /// The smaller settings that a sweep file has for a first look
-    #[arg(long)]
-    pub fast: bool,
-    /// A field and its values, for example -g task.copying.n_labels=16,32,64; repeat it for a grid. Fields that go
-    /// together: -g task.copying.n_exemplars,task.copying.n_labels=[4,16],[8,32]. Replaces the values that a sweep file
-    /// has for the field
-    #[arg(short = 'g', long = "grid", value_name = "KEY=V1,V2", value_parser = Axis::parse)]
-    pub grid: Vec<Axis>,
-    /// Override a field of every run, on top of what a sweep file sets and of --steps; not one that is swept
-    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Set train.steps
-    #[arg(long)]
-    pub steps: Option<u64>,
-    /// Seeds of every point of the grid: 0..31 (with both ends), or 0,3,7 [default: those of the sweep file, or 0..7]
-    #[arg(long, value_parser = parse_seeds)]
-    pub seeds: Option<Seeds>,
-    /// Runs at a time [default: all cores]
-    #[arg(long, value_name = "W", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub workers: Option<u16>,
-    /// Folder of the runs and the table [default: runs/sweep-<name>]
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    #[command(flatten)]
-    pub how: ArithmeticArgs,
     #[command(flatten)]
     pub said: SaidArgs,
 }

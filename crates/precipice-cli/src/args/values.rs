@@ -6,7 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, Type
 use precipice_figures::Theme;
 use precipice_lab::input::built_in::{BUILT_IN_SWEEPS, BUILT_INS};
 use precipice_lab::run_figures::Kind;
-use precipice_lab::sweep::{self, SweepKind};
+use precipice_lab::sweep::{self, SweepKind, System};
 use precipice_num::Arithmetic;
 
 pub(super) fn parse_head(text: &str) -> Result<(usize, usize), String> {
@@ -70,6 +70,23 @@ pub(super) fn themes() -> impl TypedValueParser<Value = Theme> {
 
 pub(super) fn arithmetics() -> impl TypedValueParser<Value = Arithmetic> {
     one_of([Arithmetic::Fused, Arithmetic::Portable].map(|kind| (kind.name(), kind)).to_vec())
+}
+
+pub(super) fn systems() -> impl TypedValueParser<Value = System> {
+    one_of(System::ALL.map(|system| (system.name(), system)).to_vec())
+}
+
+/// A time as Slurm has it. A minute before its end workers are told to save.
+pub(super) fn parse_time(text: &str) -> Result<String, String> {
+    let parts: Option<Vec<u32>> = text.split(':').map(|part| part.parse().ok()).collect();
+    match parts.as_deref() {
+        Some([hours, minutes, seconds])
+            if *hours < 10_000 && *minutes < 60 && *seconds < 60 && hours * 3600 + minutes * 60 >= 120 =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected HH:MM:SS, at least two minutes, for example 04:00:00".to_owned()),
+    }
 }
 
 /// Checkpoints that are asked for.

@@ -116,7 +116,7 @@ fn of_sweeps(args: &FigureArgs, kind: SweepKind) -> anyhow::Result<Vec<PathBuf>>
             Some(path) => paths.extend(put(args, path, &drawn.figure)?),
             None => {
                 let path = folder.join(format!("{}.svg", kind.name()));
-                let _lock = sweep::lock(folder)?;
+                let _lock = sweep::lock(folder, true)?;
                 run_figures::write(&drawn.figure, &path)?;
                 paths.push(path);
             }

@@ -61,7 +61,8 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
         }
     }
     match report.manifest.outcome {
-        RunOutcome::Diverged | RunOutcome::Stopped => Ok(Ending::Failed),
+        RunOutcome::Diverged => Ok(Ending::Failed),
+        RunOutcome::Stopped => Ok(Ending::Stopped),
         RunOutcome::Transition | RunOutcome::Both | RunOutcome::Iw | RunOutcome::None | RunOutcome::Lost => {
             Ok(Ending::Done)
         }

@@ -1,6 +1,6 @@
 //! States of a run directory that do not allow what was asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What mends an unfinished run.
 const AGAIN: &str = "`precipice run --resume` goes on from before it";
@@ -58,6 +58,15 @@ pub enum RunDirProblem {
     /// Its lock is held.
     #[error("is being written by another process; wait for it, or choose another --out")]
     LockedByAnother,
+    /// The file system has no locks, by which several processes share a folder.
+    #[error(
+        "its file system has no locks ({cause}), by which processes keep out of each other's way; choose another --out, \
+         or give each process of a sweep a part of its own: --shard I/N"
+    )]
+    NoLocks {
+        /// What the system says.
+        cause: String,
+    },
     /// It holds an unfinished run, and nobody said what to do with it.
     #[error("holds an unfinished run of this spec; go on with --resume, or start over with --force")]
     UnfinishedRun,
@@ -163,6 +172,21 @@ pub enum RunDirProblem {
         /// The file.
         name: String,
     },
+    /// A pack that cannot be read.
+    #[error("damaged pack: {cause}; remove it, and the sweep that made its runs makes them again")]
+    DamagedPack {
+        /// What is wrong.
+        cause: String,
+    },
+    /// A run that has no directory of its own.
+    #[error(
+        "is packed, so that nothing can be added to it; say with -o where the figure goes, or unpack it with its \
+         neighbors: unzip -n {} -d {}", .pack.display(), folder_of(.pack)
+    )]
+    IsPacked {
+        /// Where it is.
+        pack: PathBuf,
+    },
     /// A directory that is or lies in that of a run.
     #[error("is or lies in the run directory {}, which holds only what the run wrote; choose another --out", .run.display())]
     InsideARun {
@@ -222,7 +246,7 @@ impl RunDirProblem {
     pub fn is_damage(&self) -> bool {
         use RunDirProblem::{
             ChangedWhileWritten, CheckpointOfAnotherLog, CheckpointOfAnotherSpec, CheckpointOfAnotherStep,
-            DamagedCheckpoint, DamagedLog, DamagedManifest, DamagedRecord, DamagedSpec, LostRows,
+            DamagedCheckpoint, DamagedLog, DamagedManifest, DamagedPack, DamagedRecord, DamagedSpec, LostRows,
             ManifestOfAnotherSpec, MissingCheckpoint, MissingFile, NotOfThisRun, OtherContent,
         };
         matches!(
@@ -234,6 +258,7 @@ impl RunDirProblem {
                 | DamagedCheckpoint { .. }
                 | DamagedLog { .. }
                 | DamagedManifest { .. }
+                | DamagedPack { .. }
                 | DamagedRecord
                 | DamagedSpec { .. }
                 | LostRows { .. }
@@ -244,6 +269,11 @@ impl RunDirProblem {
                 | OtherContent
         )
     }
+}
+
+/// The folder of the runs that a pack is of.
+fn folder_of(pack: &Path) -> String {
+    pack.ancestors().nth(2).unwrap_or(Path::new(".")).display().to_string()
 }
 
 fn what(name: Option<&str>) -> String {

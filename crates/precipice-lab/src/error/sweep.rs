@@ -85,6 +85,14 @@ pub enum SweepProblem {
     /// No point is a spec.
     #[error("no point of the grid is a spec that can be run")]
     NoRuns,
+    /// The system of a cluster did not take a job.
+    #[error("`{program}` did not take the job: {why}; --script prints it, to be handed over where the system is")]
+    ClusterRefused {
+        /// What was asked.
+        program: String,
+        /// What it said.
+        why: String,
+    },
     /// A run that is needed failed.
     #[error("{problem}")]
     RunFailed {

@@ -1,6 +1,7 @@
 //! How a run is made, and what of it is kept.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use precipice_num::{Arithmetic, Kernels};
 
@@ -28,8 +29,15 @@ pub struct Options {
 pub enum Keep {
     /// Everything: all checkpoints, table, and figures where someone draws them.
     All,
-    /// The log, the last checkpoint and the manifest: one run of many. Interrupted, it starts again.
+    /// The log, the last checkpoint and the manifest. Interrupted, it starts again.
     Results,
+    /// The same of one run of many, which others may go on with.
+    Rolling {
+        /// Until the run ends, the newest of the states that are saved every so often and where it is stopped is kept.
+        every: Duration,
+        /// Whether the run is nobody else's by agreement, so that a file system without locks will do.
+        is_alone: bool,
+    },
 }
 
 impl Options {

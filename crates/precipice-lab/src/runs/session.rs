@@ -172,7 +172,10 @@ pub fn train_run(
     if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {
         return Ok(Training::Ended(Box::new(report)));
     }
-    let lock = run_dir.lock()?;
+    let lock = match options.keep {
+        Keep::Rolling { is_alone: true, .. } => run_dir.lock().or_else(|e| run_dir.unlocked(e))?,
+        _ => run_dir.lock()?,
+    };
     let mut writer = Writer::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
     writer.warnings.extend(items::warning(&spec, bank.as_ref()));
     let kernels = writer.kernels;
@@ -196,7 +199,7 @@ pub fn train_run(
         first_step,
     };
     let manifest = Manifest::of(&run, outcome, session);
-    writer.end(outcome)?;
+    writer.end(outcome, run.trainer())?;
     Ok(match outcome {
         Outcome::Stopped { .. } => Training::Ended(Box::new(report(writer, manifest, Vec::new()))),
         _ => Training::Unsealed(Box::new(Unsealed { writer, manifest, figures: Vec::new() })),
@@ -250,7 +253,7 @@ impl Recorder for Both<'_> {
 
     fn step(&mut self, step: u64, loss: f64) -> Next {
         let both = [self.store.step(step, loss), self.watch.step(step, loss)];
-        if both.contains(&Next::Stop) { Next::Stop } else { Next::Continue }
+        [Next::Stop, Next::Save].into_iter().find(|next| both.contains(next)).unwrap_or(Next::Continue)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parquet::errors::ParquetError;
 use precipice::model::Layout;
-use precipice::record::{RecordError, Recorder, Row};
+use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::run::{Outcome, checkpoints_due};
 use precipice::spec::RunSpec;
 use precipice::train::{TrainState, Trainer};
@@ -32,7 +33,17 @@ pub(super) struct Writer {
     pub kernels: Kernels,
     pub warnings: Vec<String>,
     keep: Keep,
+    rolling: Option<Rolling>,
     lock: Lock,
+}
+
+/// States that are saved by the clock, of which the newest stays.
+#[derive(Debug)]
+struct Rolling {
+    every: Duration,
+    last: Instant,
+    /// Whether the state of this step is to be saved.
+    is_due: bool,
 }
 
 impl Writer {
@@ -81,21 +92,48 @@ impl Writer {
         let kernels = saved.as_ref().map_or(options.kernels(), |saved| Kernels::with_arithmetic(saved.arithmetic));
         let (start, rows) = (saved.map(|saved| saved.state), entries.into_iter().map(|entry| entry.row).collect());
         let (run_dir, spec) = (run_dir.clone(), spec.clone());
-        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep: options.keep, lock })
+        let keep = options.keep;
+        let rolling = match keep {
+            Keep::Rolling { every, .. } => Some(Rolling { every, last: Instant::now(), is_due: false }),
+            Keep::All | Keep::Results => None,
+        };
+        Ok(Self { run_dir, spec, spec_hash, log, rows, start, kernels, warnings, keep, rolling, lock })
     }
 
     /// What is written of a run that came to its end, besides figures and the manifest.
     ///
     /// # Errors
     /// If the system refuses, or the log is no longer what was written.
-    pub fn end(&self, outcome: Outcome) -> Result<(), LabError> {
+    pub fn end(&mut self, outcome: Outcome, trainer: &Trainer) -> Result<(), LabError> {
         // The manifest vouches for the log.
         self.log.sync_and_read(&self.spec_hash)?;
         let is_stopped = matches!(outcome, Outcome::Stopped { .. });
-        if self.keep == Keep::All && !is_stopped {
-            atomic::write(&self.run_dir.parquet_path(), &self.table()?)?;
+        match self.keep {
+            Keep::All if !is_stopped => atomic::write(&self.run_dir.parquet_path(), &self.table()?),
+            // Whoever takes the run over goes on from here.
+            Keep::Rolling { .. } if is_stopped => self.save(trainer),
+            Keep::Rolling { .. } => self.keep_only(Some(trainer.state().step).filter(|&step| self.keeps(step))),
+            Keep::All | Keep::Results => Ok(()),
+        }
+    }
+
+    /// Saves a state, and of a run that keeps the newest removes the others.
+    fn save(&mut self, trainer: &Trainer) -> Result<(), LabError> {
+        // A checkpoint vouches for the rows before it.
+        self.log.sync()?;
+        self.check_unchanged()?;
+        checkpoint::write(&self.run_dir.checkpoints(), trainer, &self.spec_hash, self.log.check())?;
+        if let Some(rolling) = &mut self.rolling {
+            (rolling.last, rolling.is_due) = (Instant::now(), false);
+            self.keep_only(Some(trainer.state().step))?;
         }
         Ok(())
+    }
+
+    fn keep_only(&self, step: Option<u64>) -> Result<(), LabError> {
+        let mut others = checkpoint::steps(&self.run_dir.checkpoints())?;
+        others.retain(|&other| Some(other) != step);
+        others.into_iter().try_for_each(|other| self.run_dir.remove_checkpoint(other))
     }
 
     fn table(&self) -> Result<Vec<u8>, LabError> {
@@ -158,14 +196,16 @@ impl Recorder for Writer {
     }
 
     fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RecordError> {
-        let step = trainer.state().step;
-        if !self.keeps(step) {
-            return Ok(());
+        let is_due = self.rolling.as_ref().is_some_and(|rolling| rolling.is_due);
+        if is_due || self.keeps(trainer.state().step) {
+            self.save(trainer)?;
         }
-        // A checkpoint vouches for the rows before it.
-        self.log.sync()?;
-        self.check_unchanged()?;
-        checkpoint::write(&self.run_dir.checkpoints(), trainer, &self.spec_hash, self.log.check())?;
         Ok(())
+    }
+
+    fn step(&mut self, _: u64, _: f64) -> Next {
+        let Some(rolling) = &mut self.rolling else { return Next::Continue };
+        rolling.is_due = rolling.last.elapsed() >= rolling.every;
+        if rolling.is_due { Next::Save } else { Next::Continue }
     }
 }

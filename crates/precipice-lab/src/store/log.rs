@@ -9,7 +9,7 @@ use precipice::record::Row;
 use serde_json::Value;
 
 use super::manifest::columns_of;
-use super::{atomic, seal};
+use super::{atomic, files, seal};
 use crate::error::{LabError, RunDirProblem};
 
 /// One line of the log and its check, which the next line is given. `before` is the check of the line before it,
@@ -91,7 +91,7 @@ impl Reading {
 /// # Errors
 /// If the file cannot be read. A missing file is an empty log.
 pub fn read(path: &Path, spec_hash: &str) -> Result<Reading, LabError> {
-    match atomic::read(path) {
+    match files::read(path) {
         Ok(bytes) => Ok(parse(&bytes, spec_hash)),
         Err(LabError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Reading::default()),
         Err(e) => Err(e),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::spec_text::FORMAT;
-use super::{atomic, checkpoint, seal};
+use super::{atomic, checkpoint, files, seal};
 use crate::error::{LabError, RunDirProblem};
 
 /// How a run ended, as reported.
@@ -37,6 +37,19 @@ pub enum RunOutcome {
 }
 
 impl RunOutcome {
+    /// As in manifests and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            RunOutcome::Transition => "transition",
+            RunOutcome::Both => "both",
+            RunOutcome::Iw => "iw",
+            RunOutcome::None => "none",
+            RunOutcome::Lost => "lost",
+            RunOutcome::Diverged => "diverged",
+            RunOutcome::Stopped => "stopped",
+        }
+    }
+
     /// Of a run that ended so, and what its rows say of it.
     pub fn of(outcome: Outcome, learned: Learned) -> Self {
         match (outcome, learned) {
@@ -214,7 +227,7 @@ impl Manifest {
     pub fn read(path: &Path, spec_hash: &str) -> Result<Self, LabError> {
         let error = |problem| LabError::run_dir(path, problem);
         let damaged = |cause: String| error(RunDirProblem::DamagedManifest { cause });
-        let text = String::from_utf8(atomic::read(path)?).map_err(|_| damaged("it is not text".to_owned()))?;
+        let text = String::from_utf8(files::read(path)?).map_err(|_| damaged("it is not text".to_owned()))?;
         let value: Value = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
         let format = value.get("format").map_or_else(|| "none".to_owned(), Value::to_string);
         if format != FORMAT.to_string() {
@@ -274,7 +287,7 @@ pub fn digest_of(bytes: &[u8]) -> String {
 /// Reads a file that a manifest names.
 pub(super) fn read_named(root: &Path, name: &str) -> Result<Vec<u8>, LabError> {
     let path = root.join(name);
-    match atomic::read(&path) {
+    match files::read(&path) {
         Err(LabError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
             Err(LabError::run_dir(&path, RunDirProblem::MissingFile))
         }

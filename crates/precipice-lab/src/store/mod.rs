@@ -11,7 +11,7 @@
 //!   manifest.json    outcome, digest of every file, check of itself        written last
 //! ```
 //!
-//! Reading order: [`seal`] and [`atomic`] (how anything is written), [`spec_text`], [`log`], [`tail`],
+//! Reading order: [`seal`] and [`atomic`] (how anything is written), [`pack`] and [`files`] (where a file is), [`spec_text`], [`log`], [`tail`],
 //! [`checkpoint`], [`manifest`] (the files), `run_dir` (how they are read), `standing` (who may write), [`names`] (which
 //! run is meant), [`tables`], [`arrays`] and [`output`] (what others are given), [`archive`] (all of it without
 //! a disk).
@@ -20,10 +20,12 @@ pub mod archive;
 pub mod arrays;
 pub mod atomic;
 pub mod checkpoint;
+pub mod files;
 pub mod log;
 pub mod manifest;
 pub mod names;
 pub mod output;
+pub mod pack;
 mod run_dir;
 pub mod seal;
 pub mod spec_text;

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::pack;
 use super::run_dir::RunDir;
 use crate::error::{LabError, RunDirProblem};
 use crate::input::told;
@@ -37,10 +38,10 @@ pub fn find(name: &Path) -> Result<PathBuf, LabError> {
 /// The same as seen from a folder.
 fn find_from(here: &Path, name: &Path) -> Result<PathBuf, LabError> {
     let in_runs = here.join(RUNS).join(name);
-    if here.join(name).exists() {
+    if here.join(name).exists() || pack::of_run(&here.join(name)).is_some() {
         return Ok(here.join(name));
     }
-    if in_runs.is_dir() {
+    if in_runs.is_dir() || pack::of_run(&in_runs).is_some() {
         return Ok(in_runs);
     }
     let folders = [here.to_owned(), here.join(RUNS)];

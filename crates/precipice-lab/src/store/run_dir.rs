@@ -11,7 +11,7 @@ use precipice::spec::RunSpec;
 use super::checkpoint::{self, Saved};
 use super::manifest::{self, Manifest};
 use super::spec_text::{self, Header};
-use super::{atomic, log};
+use super::{atomic, files, log, pack};
 use crate::error::{LabError, RunDirProblem};
 
 /// Places in a run directory.
@@ -132,7 +132,7 @@ impl RunDir {
     /// # Errors
     /// If there is none, or it is not the one that was written.
     pub fn spec(&self) -> Result<RunSpec, LabError> {
-        if !self.spec_path().is_file() {
+        if !files::is_file(&self.spec_path()) {
             let is_sweep = self.root.join(RECORD_OF_A_SWEEP).is_file();
             let problem = || RunDirProblem::IsASweep { run: self.first_inside() };
             let problem = if is_sweep { problem() } else { RunDirProblem::NotARunDirectory };
@@ -154,7 +154,7 @@ impl RunDir {
     /// If it is damaged, or that of another run.
     pub fn manifest(&self, spec: &RunSpec) -> Result<Option<Manifest>, LabError> {
         let path = self.manifest_path();
-        if path.is_file() { Manifest::read(&path, &spec.hash()).map(Some) } else { Ok(None) }
+        if files::is_file(&path) { Manifest::read(&path, &spec.hash()).map(Some) } else { Ok(None) }
     }
 
     /// The same of a run that must be finished.
@@ -264,6 +264,9 @@ impl RunDir {
     /// # Errors
     /// If the system refuses, or the manifest cannot be read.
     pub fn write_figure(&self, spec: &RunSpec, name: &str, bytes: &[u8]) -> Result<PathBuf, LabError> {
+        if let Some(pack) = pack::of_run(&self.root).filter(|_| !self.spec_path().is_file()) {
+            return Err(LabError::run_dir(&self.root, RunDirProblem::IsPacked { pack }));
+        }
         let path = self.figures().join(name);
         std::fs::create_dir_all(self.figures()).map_err(LabError::io("create", &self.figures()))?;
         if !self.manifest_path().is_file() {

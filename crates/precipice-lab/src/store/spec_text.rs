@@ -4,7 +4,7 @@ use std::path::Path;
 
 use precipice::spec::RunSpec;
 
-use super::{atomic, seal};
+use super::{files, seal};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::spec_file;
 
@@ -41,7 +41,7 @@ pub struct Header {
 impl Header {
     /// The first line of a file; none where it is no spec of a run.
     pub fn read(path: &Path) -> Option<Self> {
-        let bytes = atomic::read(path).ok()?;
+        let bytes = files::read(path).ok()?;
         Self::parse(&String::from_utf8_lossy(&bytes))
     }
 
@@ -65,7 +65,7 @@ impl Header {
 pub fn read(path: &Path) -> Result<RunSpec, LabError> {
     let error = |problem| LabError::run_dir(path, problem);
     let damaged = |what: &str| error(RunDirProblem::DamagedSpec { what: what.to_owned() });
-    let text = String::from_utf8(atomic::read(path)?).map_err(|_| damaged("it is not text"))?;
+    let text = String::from_utf8(files::read(path)?).map_err(|_| damaged("it is not text"))?;
     let header = Header::parse(&text).ok_or_else(|| damaged("its first line is not that of a run"))?;
     if header.format != FORMAT.to_string() {
         return Err(error(RunDirProblem::OtherFormat { found: header.format, expected: FORMAT.to_string() }));
@@ -84,6 +84,7 @@ pub fn read(path: &Path) -> Result<RunSpec, LabError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::atomic;
 
     #[test]
     fn every_changed_byte_of_a_spec_is_noticed() {

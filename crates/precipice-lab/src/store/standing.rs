@@ -9,7 +9,7 @@ use precipice::spec::RunSpec;
 
 use super::run_dir::{FIGURES, RunDir};
 use super::spec_text::Header;
-use super::{atomic, checkpoint};
+use super::{atomic, checkpoint, files};
 use crate::error::{LabError, RunDirProblem};
 
 /// What stands in a directory that a run is to be written to.
@@ -43,7 +43,7 @@ impl RunDir {
         parent.map_or(Ok(()), |parent| RunDir::check_outside(&parent))?;
         let entries = match fs::read_dir(self.root()) {
             Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Standing::Empty),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return self.packed_or_empty(spec),
             Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => return Err(error(RunDirProblem::IsAFile)),
             Err(e) => return Err(LabError::io("read", self.root())(e)),
         };
@@ -52,10 +52,10 @@ impl RunDir {
         let mut names = names.map_err(LabError::io("read", self.root()))?;
         names.retain(|name| !name.starts_with(atomic::TEMPORARY));
         if names.iter().all(|name| name == "lock") {
-            return Ok(Standing::Empty);
+            return self.packed_or_empty(spec);
         }
         let foreign = names.iter().find(|name| !KNOWN.contains(&name.as_str()));
-        if foreign.is_some() || !self.spec_path().is_file() {
+        if foreign.is_some() || !files::is_file(&self.spec_path()) {
             return Err(error(RunDirProblem::ForeignContent { name: foreign.cloned() }));
         }
         let stored = match self.spec() {
@@ -65,11 +65,25 @@ impl RunDir {
             }
             Err(e) => return Err(e),
         };
-        if stored.hash() != spec.hash() {
-            let [stored, asked] = [&stored, spec].map(|spec| format!("{}-{}", spec.name, &spec.hash()[..8]));
-            return Err(error(RunDirProblem::AnotherSpec { stored, asked }));
+        self.check_spec(&stored, spec)?;
+        Ok(if files::is_file(&self.manifest_path()) { Standing::Finished } else { Standing::Unfinished })
+    }
+
+    /// What stands where no directory is: nothing, or a run that is packed.
+    fn packed_or_empty(&self, spec: &RunSpec) -> Result<Standing, LabError> {
+        if !files::is_file(&self.manifest_path()) {
+            return Ok(Standing::Empty);
         }
-        Ok(if self.manifest_path().is_file() { Standing::Finished } else { Standing::Unfinished })
+        self.check_spec(&self.spec()?, spec)?;
+        Ok(Standing::Finished)
+    }
+
+    fn check_spec(&self, stored: &RunSpec, spec: &RunSpec) -> Result<(), LabError> {
+        if stored.hash() != spec.hash() {
+            let [stored, asked] = [stored, spec].map(|spec| format!("{}-{}", spec.name, &spec.hash()[..8]));
+            return Err(LabError::run_dir(self.root(), RunDirProblem::AnotherSpec { stored, asked }));
+        }
+        Ok(())
     }
 
     /// Refuses a folder that is a run directory or lies in one.
@@ -98,6 +112,9 @@ impl RunDir {
                 Err(fs::TryLockError::WouldBlock) => {
                     return Err(LabError::run_dir(self.root(), RunDirProblem::LockedByAnother));
                 }
+                Err(fs::TryLockError::Error(e)) if knows_no_locks(&e) => {
+                    return Err(LabError::run_dir(self.root(), RunDirProblem::NoLocks { cause: e.to_string() }));
+                }
                 Err(fs::TryLockError::Error(e)) => return Err(LabError::io("lock", &path)(e)),
             }
             let mut lock = Lock { file, path: path.clone() };
@@ -124,6 +141,18 @@ impl RunDir {
                 other => return other,
             }
         }
+    }
+
+    /// What stands for a lock where the file system has none, if that is why none was to be had: for who writes what is
+    /// nobody else's by agreement.
+    ///
+    /// # Errors
+    /// That of the lock, if it is another.
+    pub fn unlocked(&self, error: LabError) -> Result<Lock, LabError> {
+        let LabError::RunDir { problem: RunDirProblem::NoLocks { .. }, .. } = error else { return Err(error) };
+        let path = self.root().join("lock");
+        let file = File::options().write(true).open(&path).map_err(LabError::io("write", &path))?;
+        Ok(Lock { file, path })
     }
 
     /// Whether a process is writing the run now. Whoever begins at this very moment may find it taken: not to be asked
@@ -180,6 +209,17 @@ fn remove(path: &Path) -> Result<(), LabError> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(LabError::io("remove", path)(e)),
         _ => Ok(()),
     }
+}
+
+/// Whether the file system has no locks at all, as network file systems that are mounted without them.
+fn knows_no_locks(error: &std::io::Error) -> bool {
+    #[cfg(unix)]
+    const NO_LOCKS_LEFT: i32 = 37;
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(NO_LOCKS_LEFT) {
+        return true;
+    }
+    error.kind() == std::io::ErrorKind::Unsupported
 }
 
 /// The right to write a run directory.

@@ -1,22 +1,23 @@
 //! The runs of a sweep, made by workers that take one after the other.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::train::Trainer;
 
 use super::apart::point_of;
 use super::grid::Job;
+use super::queue::Queue;
 use super::record::{Record, name_of};
 use super::report::{FailedRun, SweepReport, SweepRow};
+use super::shard::Shard;
 use crate::error::{LabError, RunDirProblem};
 use crate::runs::threads::THREADS_MAX;
 use crate::runs::{Keep, Options, Training, memory, train};
-use crate::store::RunOutcome;
+use crate::store::{Manifest, RunDir, RunOutcome};
 
 /// Someone who is told of every run that ends, and may stop the sweep.
 pub trait SweepWatcher: Send {
@@ -39,13 +40,32 @@ pub trait SweepWatcher: Send {
     fn waits(&mut self) {}
 }
 
-/// Makes all runs, `workers` at a time. `stop` ends the sweep after the current step of each.
+/// How a sweep is made.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepOptions {
+    /// Runs at a time.
+    pub workers: usize,
+    /// Time after which the state of a run is saved, again and again, for whoever takes it over.
+    pub checkpoint: Duration,
+    /// The part that is made here, where processes cannot hold locks against each other; default all of it.
+    pub shard: Option<Shard>,
+}
+
+impl SweepOptions {
+    /// All runs, so many at a time, of which those that take long are saved once a minute.
+    pub fn of(workers: usize) -> Self {
+        Self { workers, checkpoint: Duration::from_secs(60), shard: None }
+    }
+}
+
+/// Makes all runs of a folder that other processes may be making, too: what has ended is read, what is being made comes
+/// later. `stop` ends the sweep after the current step of each, whose state is saved.
 ///
 /// # Errors
 /// If the folder cannot be used. A run that fails is reported, and the others go on.
 ///
 /// ```
-/// use precipice_lab::sweep::{Axis, FailedRun, Plan, SweepRow, SweepWatcher, summarize, sweep};
+/// use precipice_lab::sweep::{Axis, FailedRun, Plan, SweepOptions, SweepRow, SweepWatcher, summarize, sweep};
 /// struct Quiet;
 /// impl SweepWatcher for Quiet {
 ///     fn ended(&mut self, _: usize, _: &Result<SweepRow, FailedRun>, _: bool) {}
@@ -55,37 +75,46 @@ pub trait SweepWatcher: Send {
 /// plan.changes.overrides = ["train.steps=2", "eval.sequences=64", "probes.sequences=16"].map(str::to_owned).to_vec();
 /// plan.set_axis(Axis::of("train.batch_size", [8, 16]));
 /// plan.seeds = vec![0];
-/// let report = sweep(plan.jobs()?, folder.path(), 1, &|| false, &mut Quiet)?;
+/// let report = sweep(plan.jobs()?, folder.path(), &SweepOptions::of(1), &|| false, &mut Quiet)?;
 /// assert_eq!(summarize(&report).len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn sweep(
     jobs: Vec<Job>,
     folder: &Path,
-    workers: usize,
+    options: &SweepOptions,
     stop: &(dyn Fn() -> bool + Sync),
     watcher: &mut dyn SweepWatcher,
 ) -> Result<SweepReport, LabError> {
-    // Few runs leave threads over, which then share each run.
-    let threads = (workers / jobs.len().max(1)).clamp(1, THREADS_MAX);
-    check_memory(&jobs, workers, threads)?;
-    Record::enter(folder, &jobs)?;
-    let n_workers = workers.min(jobs.len()).max(1);
+    let SweepOptions { workers, shard, .. } = *options;
+    // All of them stand in the record, so that whoever collects knows what is missing.
+    let enter = |jobs: &[Job]| Record::enter(folder, jobs, shard.is_some());
+    let jobs = match shard {
+        Some(shard) => enter(&jobs).map(|()| shard.of(jobs))?,
+        None => jobs,
+    };
     let n_jobs = jobs.len();
+    // Few runs leave threads over, which then share each run.
+    let threads = (workers / n_jobs.max(1)).clamp(1, THREADS_MAX);
+    check_memory(&jobs, workers, threads)?;
+    enter(&jobs)?;
+    let n_workers = workers.min(n_jobs).max(1);
     watcher.planned(&jobs, n_workers);
-    let queue: Mutex<VecDeque<(usize, Job)>> = Mutex::new(jobs.into_iter().enumerate().collect());
+    let (jobs, queue) = (&jobs, Mutex::new(Queue::new(&jobs)));
     let done = Mutex::new((Vec::with_capacity(n_jobs), watcher));
     let was_stopped = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for n_spawned in 0..n_workers {
             let work = || {
-                // Runs in a row that others hold.
-                let mut n_held = 0;
+                // Runs in a row that others hold, and how long the next look at them is put off.
+                let (mut n_held, mut pause) = (0, PAUSE_MIN);
                 let tell = |what: &dyn Fn(&mut dyn SweepWatcher)| what(&mut *locked(&done).1);
-                while let Some((idx, job)) = next(&queue) {
+                while let Some(idx) = next(&queue) {
                     tell(&|watcher| watcher.begins(idx));
                     let mut watch = Watch { stop, at: &|step| tell(&|watcher| watcher.at(idx, step)) };
-                    let ending = if stop() { Ending::Stopped } else { run_one(&job, folder, threads, &mut watch) };
+                    let job = &jobs[idx];
+                    let ending =
+                        if stop() { Ending::Stopped } else { run_one(job, folder, threads, options, &mut watch) };
                     match ending {
                         Ending::Stopped => {
                             was_stopped.store(true, Ordering::Relaxed);
@@ -94,17 +123,19 @@ pub fn sweep(
                         Ending::Held => {
                             tell(&|watcher| watcher.is_held(idx));
                             let mut queue = locked(&queue);
-                            queue.push_back((idx, job));
+                            queue.put_back(idx);
                             n_held += 1;
                             let is_all = n_held >= queue.len();
                             drop(queue);
                             if is_all {
                                 tell(&|watcher| watcher.waits());
-                                std::thread::sleep(UNTIL_NEXT_LOOK);
+                                wait(pause, stop);
+                                (n_held, pause) = (0, (2 * pause).min(PAUSE_MAX));
                             }
                         }
-                        Ending::Ended(run, was_stored) => {
-                            n_held = 0;
+                        Ending::Ended { run, seconds, was_stored } => {
+                            (n_held, pause) = (0, PAUSE_MIN);
+                            locked(&queue).took(idx, seconds);
                             let mut done = locked(&done);
                             done.1.ended(idx, &run, was_stored);
                             done.0.push((idx, *run, was_stored));
@@ -152,8 +183,8 @@ fn check_memory(jobs: &[Job], workers: usize, threads: usize) -> Result<(), LabE
     memory::check(&largest.spec, needs.iter().map(|(need, _)| need).sum(), needs.len())
 }
 
-fn next(queue: &Mutex<VecDeque<(usize, Job)>>) -> Option<(usize, Job)> {
-    locked(queue).pop_front()
+fn next(queue: &Mutex<Queue>) -> Option<usize> {
+    locked(queue).next()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -162,33 +193,62 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What became of one run.
 enum Ending {
-    /// Its result, and whether it was there already.
-    Ended(Box<Result<SweepRow, FailedRun>>, bool),
+    /// It has ended, or cannot be made.
+    Ended {
+        run: Box<Result<SweepRow, FailedRun>>,
+        /// Time of all its steps; not a number where it has none.
+        seconds: f64,
+        was_stored: bool,
+    },
     /// Another process is making it.
     Held,
     /// It was stopped.
     Stopped,
 }
 
-/// Time after which a run that another process holds is looked at again, if there is nothing else to do.
-const UNTIL_NEXT_LOOK: Duration = Duration::from_millis(200);
+/// Time after which the runs that other processes hold are looked at again, if there is nothing else to do: twice as long
+/// each time, for a thousand workers may wait for the last run.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-fn run_one(job: &Job, folder: &Path, threads: usize, watch: &mut Watch<'_>) -> Ending {
+/// Waits, and notices a request to stop.
+fn wait(pause: Duration, stop: &dyn Fn() -> bool) {
+    let clock = Instant::now();
+    while clock.elapsed() < pause && !stop() {
+        std::thread::sleep(PAUSE_MIN.min(pause));
+    }
+}
+
+fn run_one(job: &Job, folder: &Path, threads: usize, options: &SweepOptions, watch: &mut Watch<'_>) -> Ending {
     let Job { spec, swept, seed, arithmetic } = job.clone();
     let (spec_hash, point) = (spec.hash(), point_of(&spec));
-    let out = Some(folder.join(name_of(&spec)));
-    let options = Options { out, threads, resume: true, force: false, keep: Keep::Results, arithmetic };
-    match train(spec, &options, watch).and_then(Training::seal) {
+    let run_dir = RunDir::new(folder.join(name_of(&spec)));
+    let ended = |manifest: Manifest, was_stored: bool| {
+        let seconds = manifest.steps as f64 / manifest.steps_per_s;
+        let row = SweepRow::new(manifest, run_dir.root(), point.clone(), swept.clone(), seed);
+        Ending::Ended { run: Box::new(Ok(row)), seconds, was_stored }
+    };
+    // Most of what is looked at in a folder that many share has ended: that is told without a network.
+    let agrees = |manifest: &Manifest| arithmetic.is_none_or(|asked| asked.name() == manifest.arithmetic);
+    match run_dir.manifest(&spec) {
+        Ok(Some(manifest)) if agrees(&manifest) => return ended(manifest, true),
+        _ if run_dir.is_being_written() => return Ending::Held,
+        _ => {}
+    }
+    let keep = Keep::Rolling { every: options.checkpoint, is_alone: options.shard.is_some() };
+    let out = Some(run_dir.root().to_owned());
+    let how = Options { out, threads, resume: true, force: false, keep, arithmetic };
+    match train(spec, &how, watch).and_then(Training::seal) {
         Ok(report) if report.manifest.outcome == RunOutcome::Stopped => Ending::Stopped,
-        Ok(report) => {
-            let row = SweepRow::new(report.manifest, report.run_dir.root(), point, swept, seed);
-            Ending::Ended(Box::new(Ok(row)), report.was_stored)
-        }
+        Ok(report) => ended(report.manifest, report.was_stored),
         Err(LabError::RunDir {
             problem: RunDirProblem::LockedByAnother | RunDirProblem::FinishedMeanwhile | RunDirProblem::BegunMeanwhile,
             ..
         }) => Ending::Held,
-        Err(e) => Ending::Ended(Box::new(Err(FailedRun { spec_hash, swept, seed, problem: e.to_string() })), false),
+        Err(e) => {
+            let failed = FailedRun { spec_hash, swept, seed, problem: e.to_string() };
+            Ending::Ended { run: Box::new(Err(failed)), seconds: f64::NAN, was_stored: false }
+        }
     }
 }
 

@@ -67,11 +67,10 @@ impl Pace {
     pub fn new(jobs: &[Job], n_workers: usize) -> Self {
         let mut before: Option<&Job> = None;
         let mut number = 0;
-        let runs = jobs.iter().map(|job| {
+        let runs = jobs.iter().zip(costs(jobs)).map(|(job, cost)| {
             number += usize::from(before.is_some_and(|other| other.swept != job.swept));
-            let is_new = before.is_none_or(|other| other.swept != job.swept);
             before = Some(job);
-            (number, if is_new { cost(&job.spec) } else { 0.0 }, job.spec.train.steps)
+            (number, cost, job.spec.train.steps)
         });
         Self::of(runs, n_workers)
     }
@@ -227,8 +226,18 @@ const PER_ELEMENT: f64 = 30.0;
 /// Operations that could be made while a step is begun and ended.
 const PER_STEP: f64 = 6e7;
 
+/// Work of each run. Those that differ in seeds alone stand side by side, and it is counted once for them.
+pub(super) fn costs(jobs: &[Job]) -> Vec<f64> {
+    let mut costs: Vec<f64> = Vec::with_capacity(jobs.len());
+    for (run, job) in jobs.iter().enumerate() {
+        let same = run.checked_sub(1).filter(|&before| jobs[before].swept == job.swept).map(|before| costs[before]);
+        costs.push(same.unwrap_or_else(|| cost(&job.spec)));
+    }
+    costs
+}
+
 /// Work of a run: its training steps and its evaluations, in operations.
-pub(super) fn cost(spec: &RunSpec) -> f64 {
+fn cost(spec: &RunSpec) -> f64 {
     let (network, steps) = (Description::of(spec), spec.train.steps as f64);
     let batch = spec.train.batch_size;
     let plan = Plan::of(&network, batch);

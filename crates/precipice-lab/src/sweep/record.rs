@@ -2,6 +2,7 @@
 //! told of together.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 
 use precipice::spec::RunSpec;
@@ -12,7 +13,7 @@ use super::apart::Points;
 use super::grid::Job;
 use super::report::SweepRow;
 use crate::error::{LabError, RunDirProblem};
-use crate::store::{Lock, Manifest, RunDir, atomic, output, seal, spec_text};
+use crate::store::{Lock, Manifest, RunDir, atomic, files, output, seal, spec_text};
 
 /// The runs of a folder, in the order in which they were asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ use crate::store::{Lock, Manifest, RunDir, atomic, output, seal, spec_text};
 pub struct Record {
     format: u32,
     runs: Vec<Planned>,
+    /// Of the file that it was read from.
+    #[serde(skip)]
+    check: String,
 }
 
 /// One run that was asked for.
@@ -54,8 +58,9 @@ impl Record {
         let error = |problem| LabError::run_dir(&path, problem);
         let text = String::from_utf8(atomic::read(&path)?).ok();
         let sealed = text.as_deref().and_then(|text| seal::unseal(text.strip_suffix('\n')?, ""));
-        let (object, _) = sealed.ok_or_else(|| error(RunDirProblem::DamagedRecord))?;
-        let found: Self = serde_json::from_str(&object).map_err(|_| error(RunDirProblem::DamagedRecord))?;
+        let (object, check) = sealed.ok_or_else(|| error(RunDirProblem::DamagedRecord))?;
+        let mut found: Self = serde_json::from_str(&object).map_err(|_| error(RunDirProblem::DamagedRecord))?;
+        found.check = check;
         if found.format != spec_text::FORMAT {
             let (found, expected) = (found.format.to_string(), spec_text::FORMAT.to_string());
             return Err(error(RunDirProblem::OtherFormat { found, expected }));
@@ -69,40 +74,68 @@ impl Record {
         Ok(found)
     }
 
-    /// Enters the runs of a sweep, beside those that stand there.
+    /// Enters the runs of a sweep, beside those that stand there. Who makes a part of its own `may_lack_locks`.
     ///
     /// # Errors
     /// If the folder is no place for a sweep, or cannot be written.
-    pub(super) fn enter(folder: &Path, jobs: &[Job]) -> Result<(), LabError> {
+    pub(super) fn enter(folder: &Path, jobs: &[Job], may_lack_locks: bool) -> Result<(), LabError> {
         let error = |problem| LabError::run_dir(folder, problem);
         RunDir::check_outside(folder)?;
         let taken = output::OF_SWEEPS.into_iter().find(|name| folder.join(name).exists());
         if let (Some(name), false) = (taken, Self::is_in(folder)) {
             return Err(error(RunDirProblem::NotOfASweep { name: name.to_owned() }));
         }
-        let _lock = lock(folder)?;
+        // When the first of a thousand workers has entered what they all make, the others need not wait for each other.
+        if Self::is_in(folder) && !Self::read(folder)?.add(jobs) {
+            return match RunDir::new(folder).lock() {
+                Err(e @ LabError::RunDir { problem: RunDirProblem::NoLocks { .. }, .. }) if !may_lack_locks => Err(e),
+                _ => Ok(()),
+            };
+        }
+        let _lock = lock(folder, may_lack_locks)?;
         let mut all = if Self::is_in(folder) {
             atomic::sweep(folder)?;
             Self::read(folder)?
         } else {
-            Self { format: spec_text::FORMAT, runs: Vec::new() }
+            Self { format: spec_text::FORMAT, runs: Vec::new(), check: String::new() }
         };
-        let known: HashMap<String, usize> =
-            all.runs.iter().enumerate().map(|(i, planned)| (planned.run.clone(), i)).collect();
-        for Job { spec, swept, seed, .. } in jobs {
-            let run = name_of(spec);
-            match known.get(&run) {
-                Some(&i) => all.runs[i].swept.extend(swept.clone()),
-                None => all.runs.push(Planned { run, swept: swept.clone(), seed: *seed }),
-            }
+        if !all.add(jobs) {
+            return Ok(());
         }
         let text = serde_json::to_string_pretty(&all).expect("a record is plain data");
         atomic::write(&folder.join(FILE), (seal::seal(&text, "").0 + "\n").as_bytes())
     }
 
+    /// Adds runs, and tells whether anything is new.
+    fn add(&mut self, jobs: &[Job]) -> bool {
+        let known: HashMap<String, usize> =
+            self.runs.iter().enumerate().map(|(i, planned)| (planned.run.clone(), i)).collect();
+        let mut is_new = false;
+        for Job { spec, swept, seed, .. } in jobs {
+            let run = name_of(spec);
+            match known.get(&run) {
+                Some(&i) => {
+                    let before = &mut self.runs[i].swept;
+                    is_new |= swept.iter().any(|(key, value)| before.get(key) != Some(value));
+                    before.extend(swept.clone());
+                }
+                None => {
+                    is_new = true;
+                    self.runs.push(Planned { run, swept: swept.clone(), seed: *seed });
+                }
+            }
+        }
+        is_new
+    }
+
     /// Runs that were asked for.
     pub fn n_runs(&self) -> usize {
         self.runs.len()
+    }
+
+    /// A digest of all that it says.
+    pub(super) fn check(&self) -> &str {
+        &self.check
     }
 
     /// The directories of the runs.
@@ -164,19 +197,30 @@ pub struct NotEnded {
 /// If it is damaged.
 pub fn ended(run_dir: &RunDir) -> Result<Option<(RunSpec, Manifest)>, LabError> {
     // Without a manifest it may not have been begun.
-    if !run_dir.manifest_path().is_file() {
+    if !files::is_file(&run_dir.manifest_path()) {
         return Ok(None);
     }
     let spec = run_dir.spec()?;
     Ok(run_dir.manifest(&spec)?.map(|manifest| (spec, manifest)))
 }
 
-/// The right to write the files of the folder itself; others hold it only for moments.
+/// Enters the runs of a sweep that other processes are going to make.
+///
+/// # Errors
+/// If the folder is no place for a sweep, or cannot be written.
+pub fn enter(folder: &Path, jobs: &[Job]) -> Result<(), LabError> {
+    fs::create_dir_all(folder).map_err(LabError::io("create", folder))?;
+    Record::enter(folder, jobs, true)
+}
+
+/// The right to write the files of the folder itself; others hold it only for moments. Who makes a part of its own, or
+/// collects what others made, `may_lack_locks`.
 ///
 /// # Errors
 /// If it is not to be had.
-pub fn lock(folder: &Path) -> Result<Lock, LabError> {
-    RunDir::new(folder).lock_soon()
+pub fn lock(folder: &Path, may_lack_locks: bool) -> Result<Lock, LabError> {
+    let folder = RunDir::new(folder);
+    folder.lock_soon().or_else(|e| if may_lack_locks { folder.unlocked(e) } else { Err(e) })
 }
 
 #[cfg(test)]
@@ -194,17 +238,17 @@ mod tests {
     #[test]
     fn a_second_sweep_is_entered_beside_the_first() {
         let folder = tempfile::tempdir().unwrap();
-        Record::enter(folder.path(), &jobs(vec![0, 1])).unwrap();
+        Record::enter(folder.path(), &jobs(vec![0, 1]), false).unwrap();
         let first = Record::read(folder.path()).unwrap();
         assert_eq!(first.n_runs(), 4);
-        Record::enter(folder.path(), &jobs(vec![1, 2])).unwrap();
+        Record::enter(folder.path(), &jobs(vec![1, 2]), false).unwrap();
         let both = Record::read(folder.path()).unwrap();
         assert_eq!((both.n_runs(), &both.runs[..4]), (6, &first.runs[..]));
         assert!(both.ended(folder.path()).unwrap().is_empty());
         let path = folder.path().join(FILE);
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, text.replacen("\"seed\": 0", "\"seed\": 7", 1)).unwrap();
-        assert!(Record::enter(folder.path(), &jobs(vec![3])).unwrap_err().is_damage());
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("\"seed\": 0", "\"seed\": 7", 1)).unwrap();
+        assert!(Record::enter(folder.path(), &jobs(vec![3]), false).unwrap_err().is_damage());
     }
 
     #[test]
@@ -212,9 +256,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let read = |run: &str| {
             let planned = Planned { run: run.to_owned(), swept: Map::new(), seed: 0 };
-            let text =
-                serde_json::to_string_pretty(&Record { format: spec_text::FORMAT, runs: vec![planned] }).unwrap();
-            std::fs::write(folder.path().join(FILE), seal::seal(&text, "").0 + "\n").unwrap();
+            let text = serde_json::to_string_pretty(&Record {
+                format: spec_text::FORMAT,
+                runs: vec![planned],
+                check: String::new(),
+            })
+            .unwrap();
+            fs::write(folder.path().join(FILE), seal::seal(&text, "").0 + "\n").unwrap();
             Record::read(folder.path())
         };
         assert_eq!(read("copying-0123").unwrap().n_runs(), 1);
@@ -226,8 +274,8 @@ mod tests {
     #[test]
     fn tables_of_others_are_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("runs.parquet"), "mine").unwrap();
-        let error = Record::enter(folder.path(), &jobs(vec![0])).unwrap_err().to_string();
+        fs::write(folder.path().join("runs.parquet"), "mine").unwrap();
+        let error = Record::enter(folder.path(), &jobs(vec![0]), false).unwrap_err().to_string();
         assert!(error.contains("runs.parquet") && !Record::is_in(folder.path()), "{error}");
     }
 }

@@ -42,6 +42,9 @@ pub struct SweepSummary {
     pub table: Option<String>,
     /// Files of the figures.
     pub figures: Vec<String>,
+    /// Directories of the runs that a collection did not find.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// Runs by the point of the grid that they belong to, in its order.

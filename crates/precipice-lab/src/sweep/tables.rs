@@ -13,11 +13,10 @@ use crate::store::tables::Table;
 /// A row for each run: address, swept fields, seed, outcome, the jump, and the last row of its log.
 pub fn table(rows: &[SweepRow]) -> Table {
     let real = |of: fn(&SweepRow) -> Option<f64>| Real(rows.iter().map(|row| of(row).unwrap_or(f64::NAN)).collect());
-    let outcome = |row: &SweepRow| serde_json::to_value(row.outcome).ok().and_then(|v| v.as_str().map(str::to_owned));
     let mut columns = vec![("spec_hash".to_owned(), Text(rows.iter().map(|row| row.spec_hash.clone()).collect()))];
     columns.extend(swept(rows, |_| 1));
     columns.push(("seed".to_owned(), Int(rows.iter().map(|row| row.seed as i64).collect())));
-    columns.push(("outcome".to_owned(), Text(rows.iter().map(|row| outcome(row).unwrap_or_default()).collect())));
+    columns.push(("outcome".to_owned(), Text(rows.iter().map(|row| row.outcome.name().to_owned()).collect())));
     columns.push(("steps".to_owned(), Int(rows.iter().map(|row| row.steps as i64).collect())));
     columns.push(("t50".to_owned(), real(|row| row.t50)));
     columns.push(("onset_step".to_owned(), real(|row| row.onset_step)));

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use precipice_lab::error::LabError;
-use precipice_lab::sweep::{self, Axis, FailedRun, Plan, Record, SweepReport, SweepRow, SweepWatcher, curves, table};
+use precipice_lab::sweep::{
+    self, Axis, FailedRun, Plan, Record, SweepOptions, SweepReport, SweepRow, SweepWatcher, curves, table,
+};
 
 use super::harm::{Random, bounded, copy, files, harm};
 
@@ -21,7 +23,7 @@ fn sweep(folder: &Path) -> Result<SweepReport, LabError> {
     plan.changes.overrides = overrides.map(str::to_owned).to_vec();
     plan.set_axis(Axis::of("task.copying.d_item", [6, 8]));
     plan.seeds = vec![0, 1];
-    sweep::sweep(plan.jobs()?, folder, 1, &|| false, &mut Quiet)
+    sweep::sweep(plan.jobs()?, folder, &SweepOptions::of(1), &|| false, &mut Quiet)
 }
 
 /// `export` of the table and of the curves.

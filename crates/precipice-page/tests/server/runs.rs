@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use precipice_lab::store::RunDir;
-use precipice_lab::sweep::{self, Axis, FailedRun, Plan, SweepRow, SweepWatcher};
+use precipice_lab::sweep::{self, Axis, FailedRun, Plan, SweepOptions, SweepRow, SweepWatcher};
 use precipice_page::Options;
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ fn swept(folder: &Path) {
     plan.changes.overrides = overrides.map(str::to_owned).to_vec();
     plan.set_axis(Axis::of("task.copying.d_item", [6, 8]));
     plan.seeds = vec![0, 1];
-    sweep::sweep(plan.jobs().unwrap(), folder, 1, &|| false, &mut Quiet).unwrap();
+    sweep::sweep(plan.jobs().unwrap(), folder, &SweepOptions::of(1), &|| false, &mut Quiet).unwrap();
 }
 
 fn entry<'a>(listed: &'a Value, path: &str) -> &'a Value {

@@ -12,7 +12,7 @@ use crate::claims::claim::{CaseRow, Lookout, Settings};
 use crate::error::{LabError, SweepProblem};
 use crate::run_figures::write;
 use crate::store::RunDir;
-use crate::sweep::{self, Axis, Plan, SweepReport, SweepRow};
+use crate::sweep::{self, Axis, Plan, SweepOptions, SweepReport, SweepRow};
 
 /// The runs of a sweep, and where its figures go.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ pub(super) fn run_plan(settings: &Settings, watcher: &mut Lookout<'_>, plan: Pla
     let folder = settings.out.join("classification");
     let jobs = plan.jobs()?;
     let mut watch = watcher.begin_sweep(&plan.name, jobs.len());
-    let report = sweep::sweep(jobs, &folder, settings.threads, &settings.stop, watch.as_mut())?;
+    let report = sweep::sweep(jobs, &folder, &SweepOptions::of(settings.threads), &settings.stop, watch.as_mut())?;
     drop(watch);
     if report.was_stopped {
         return Err(LabError::Stopped { path: folder });

@@ -1,0 +1,115 @@
+//! What is said of the runs of a sweep.
+
+use std::path::Path;
+
+use precipice_lab::reports::run::texts;
+use precipice_lab::sweep::{self, Axis, PointSummary, SEEDS_OF_INTERVAL, Shard, SweepReport, SweepSummary};
+
+use crate::Ending;
+use crate::numbers::{commas, step};
+use crate::output::{failed_run, fields, note, say, say_json, say_text};
+
+/// A sweep that was asked for.
+pub struct Sweep<'a> {
+    pub name: &'a str,
+    pub axes: &'a [Axis],
+    pub folder: &'a Path,
+    pub is_json: bool,
+}
+
+/// Missing runs that are named.
+const NAMED: usize = 20;
+
+impl Sweep<'_> {
+    /// The runs as they were made.
+    pub fn made(&self, report: SweepReport, n_runs: usize, shard: Option<Shard>) -> anyhow::Result<Ending> {
+        // A table of some of the runs must not replace one of all.
+        let is_whole = !report.was_stopped && report.failed.is_empty();
+        let summary = self.summary(report, is_whole && shard.is_none(), false, Vec::new())?;
+        self.say(&summary)?;
+        let report = &summary.report;
+        let (was_stopped, n_failed) = (report.was_stopped, report.failed.len());
+        if was_stopped {
+            // Of a shard nobody has counted the runs that were not reached.
+            let left = shard.is_none().then(|| n_runs - report.runs.len() - n_failed);
+            let left = left.map_or_else(|| "runs".to_owned(), |left| format!("{} runs", commas(left as u64)));
+            note(&format!("stopped with {left} to make; the same command goes on"));
+            return Ok(Ending::Stopped);
+        }
+        if n_failed > 0 {
+            note("no table and no figures, which would lack the runs that failed; the same command makes those again");
+            return Ok(Ending::Failed);
+        }
+        if let Some(shard) = shard {
+            note(&format!("shard {shard} is made; --collect instead of --shard writes the table when all are"));
+        }
+        Ok(Ending::Done)
+    }
+
+    /// The runs as they stand in the folder, and those that do not.
+    pub fn collected(&self, report: SweepReport, missing: Vec<String>) -> anyhow::Result<Ending> {
+        let has_any = !report.runs.is_empty();
+        let summary = self.summary(report, has_any, true, missing)?;
+        self.say(&summary)?;
+        if summary.missing.is_empty() {
+            return Ok(Ending::Done);
+        }
+        if !self.is_json {
+            let n_missing = summary.missing.len();
+            say(&format!("{} runs are missing:", commas(n_missing as u64)))?;
+            summary.missing.iter().take(NAMED).try_for_each(|run| say(run))?;
+            if n_missing > NAMED {
+                say(&format!("and {} more", commas((n_missing - NAMED) as u64)))?;
+            }
+        }
+        note("the same command without --collect makes the runs that are missing");
+        Ok(Ending::Failed)
+    }
+
+    /// With table and figures, if they are to be written.
+    fn summary(
+        &self,
+        report: SweepReport,
+        is_written: bool,
+        is_asked_for: bool,
+        missing: Vec<String>,
+    ) -> anyhow::Result<SweepSummary> {
+        let points = sweep::summarize(&report);
+        let (mut table, mut figures) = (None, Vec::new());
+        if is_written {
+            let collected = sweep::collect(self.name, self.axes, self.folder, &report, is_asked_for)?;
+            collected.notes.iter().for_each(|text| note(text));
+            (table, figures) = (Some(collected.table.display().to_string()), texts(&collected.figures));
+        }
+        Ok(SweepSummary { report, points, table, figures, missing })
+    }
+
+    fn say(&self, summary: &SweepSummary) -> anyhow::Result<()> {
+        if self.is_json {
+            return say_json(summary);
+        }
+        let report = &summary.report;
+        summary.points.iter().try_for_each(|point| say_text(&line(point)))?;
+        report.failed.iter().try_for_each(|failed| say(&format!("failed: {}", failed_run(failed))))?;
+        let (ended, stored) = (commas(report.runs.len() as u64), commas(report.skipped as u64));
+        say(&format!("{ended} runs, {stored} of them stored before, {} failed", report.failed.len()))?;
+        summary.table.iter().chain(&summary.figures).try_for_each(|path| say(path))
+    }
+}
+
+fn line(point: &PointSummary) -> String {
+    let [low, high] = point.t50_interval;
+    let end = |end: Option<f64>| end.map_or_else(|| "beyond".to_owned(), |_| step(end));
+    let median = match point.t50_median {
+        // Of few seeds the interval is their range, and nothing is said of others.
+        Some(median) if point.n_runs == 1 => format!("t50 {}", step(Some(median))),
+        Some(median) if point.n_runs < SEEDS_OF_INTERVAL => {
+            format!("t50 median {}, {} to {}", step(Some(median)), end(low), end(high))
+        }
+        Some(median) => format!("t50 median {} [{}, {}]", step(Some(median)), end(low), end(high)),
+        None => "t50 median beyond the last step".to_owned(),
+    };
+    let diverged = if point.n_diverged > 0 { format!(", {} diverged", point.n_diverged) } else { String::new() };
+    let jumped = format!("{} of {} jumped{diverged}", point.n_jumped, point.n_runs);
+    format!("{}  {jumped}; {median}", fields(&point.swept)).trim_start().to_owned()
+}

@@ -1,0 +1,102 @@
+//! The table and the figures of a folder, written by whoever sees that all its runs have ended.
+
+use std::path::{Path, PathBuf};
+
+use super::diagrams::{SweepFigure, draw};
+use super::grid::Job;
+use super::plan::Axis;
+use super::record::{Record, ended, lock, name_of};
+use super::report::{SweepReport, SweepRow};
+use super::tables::table;
+use crate::error::{LabError, RunDirProblem};
+use crate::run_figures;
+use crate::store::{RunDir, atomic, output, tables};
+
+/// The table of all runs.
+pub(super) const TABLE: &str = output::OF_SWEEPS[1];
+
+/// What is written of a folder.
+#[derive(Clone, Debug, Default)]
+pub struct Collected {
+    /// The table.
+    pub table: PathBuf,
+    /// The figures.
+    pub figures: Vec<PathBuf>,
+    /// What is not on the figures, or why there are none.
+    pub notes: Vec<String>,
+}
+
+/// Writes a table of all runs that have ended in the folder, whichever sweep made them, and figures of those at the
+/// points of this sweep; a figure is not worth losing the table for. Others may have written both already: the same runs
+/// give the same bytes, so that it is done again only where `is_asked_for`, or where the table is one of other runs.
+///
+/// # Errors
+/// If a run is damaged, or the system refuses.
+pub fn collect(
+    name: &str,
+    axes: &[Axis],
+    folder: &Path,
+    report: &SweepReport,
+    is_asked_for: bool,
+) -> Result<Collected, LabError> {
+    let path = folder.join(TABLE);
+    let _lock = lock(folder, is_asked_for)?;
+    let record = Record::read(folder)?;
+    let mut collected = Collected { table: path.clone(), ..Collected::default() };
+    if !is_asked_for && tables::entry_of(&path, CHECK).as_deref() == Some(record.check()) {
+        let figures = output::OF_SWEEPS[2..].iter().map(|figure| folder.join(figure));
+        collected.figures = figures.filter(|figure| figure.is_file()).collect();
+        return Ok(collected);
+    }
+    let rows = record.ended(folder)?;
+    let mut of_all = table(&rows);
+    // Of some of the runs it is nobody's last word.
+    if rows.len() == record.n_runs() {
+        of_all.metadata.push((CHECK.to_owned(), record.check().to_owned()));
+    }
+    let problem = |e: parquet::errors::ParquetError| RunDirProblem::Table { cause: e.to_string() };
+    let bytes = of_all.parquet().map_err(|e| LabError::run_dir(&path, problem(e)))?;
+    atomic::write(&path, &bytes)?;
+    let shown = report.with_more_seeds(rows);
+    let title = format!("{name} · {} runs", precipice_figures::thousands(shown.runs.len() as f64));
+    let drawn = draw(&title, axes, &shown).and_then(|drawn| {
+        for SweepFigure { name, figure } in &drawn.figures {
+            let path = folder.join(format!("{name}.svg"));
+            run_figures::write(figure, &path)?;
+            collected.figures.push(path);
+        }
+        if drawn.n_left_out > 0 {
+            let note = format!("ensemble.svg shows the first points of the grid, not the last {}", drawn.n_left_out);
+            collected.notes.push(note);
+        }
+        Ok(())
+    });
+    if let Err(e) = drawn {
+        collected.notes.push(format!("warning: no figure: {e}"));
+    }
+    Ok(collected)
+}
+
+/// Where a table says which runs it is of.
+const CHECK: &str = "precipice.sweep";
+
+/// What there is of the runs of a sweep, and the places of those that there is nothing of yet, in words.
+///
+/// # Errors
+/// If a run is damaged.
+pub fn look(jobs: &[Job], folder: &Path) -> Result<(SweepReport, Vec<String>), LabError> {
+    let (mut report, mut missing) = (SweepReport::default(), Vec::new());
+    for job in jobs {
+        let run_dir = RunDir::new(folder.join(name_of(&job.spec)));
+        match ended(&run_dir)? {
+            Some((spec, manifest)) => {
+                let point = super::apart::point_of(&spec);
+                let (swept, seed) = (job.swept.clone(), job.seed);
+                report.runs.push(SweepRow::new(manifest, run_dir.root(), point, swept, seed));
+            }
+            None => missing.push(run_dir.root().display().to_string()),
+        }
+    }
+    report.skipped = report.runs.len();
+    Ok((report, missing))
+}
