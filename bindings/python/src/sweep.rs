@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use precipice_lab::store::RunDir;
 use precipice_lab::sweep::{
-    self as lab_sweep, Axis, FailedRun, Plan, Record, StoredSweep, SweepKind, SweepReport, SweepRow, SweepWatcher,
+    self as lab_sweep, Axis, FailedRun, Plan, Record, StoredSweep, SweepKind, SweepOptions, SweepReport, SweepRow, SweepWatcher,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -128,7 +128,7 @@ pub(crate) fn sweep(
     };
     let (report, raised) = work::attended(py, &stop, &mut show, || {
         let is_stopped = || stop.load(Ordering::Relaxed);
-        lab_sweep::sweep(jobs, &folder, workers, &is_stopped, &mut Watch { n_ended: &n_ended })
+        lab_sweep::sweep(jobs, &folder, &SweepOptions::of(workers), &is_stopped, &mut Watch { n_ended: &n_ended })
     })?;
     let is_stopped = work::is_interrupt(raised)?;
     let report = report.map_err(error::lab)?;

@@ -1,5 +1,7 @@
 //! The binary as its users meet it.
 
+#[cfg(unix)]
+mod clusters;
 mod common;
 #[cfg(unix)]
 mod extend;

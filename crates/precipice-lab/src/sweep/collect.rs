@@ -10,7 +10,7 @@ use super::report::{SweepReport, SweepRow};
 use super::tables::table;
 use crate::error::{LabError, RunDirProblem};
 use crate::run_figures;
-use crate::store::{RunDir, atomic, output, tables};
+use crate::store::{RunDir, atomic, output, seal, tables};
 
 /// The table of all runs.
 pub(super) const TABLE: &str = output::OF_SWEEPS[1];
@@ -43,7 +43,8 @@ pub fn collect(
     let _lock = lock(folder, is_asked_for)?;
     let record = Record::read(folder)?;
     let mut collected = Collected { table: path.clone(), ..Collected::default() };
-    if !is_asked_for && tables::entry_of(&path, CHECK).as_deref() == Some(record.check()) {
+    let check = check(name, &record, report);
+    if !is_asked_for && tables::entry_of(&path, CHECK).as_deref() == Some(&check) {
         let figures = output::OF_SWEEPS[2..].iter().map(|figure| folder.join(figure));
         collected.figures = figures.filter(|figure| figure.is_file()).collect();
         return Ok(collected);
@@ -52,7 +53,7 @@ pub fn collect(
     let mut of_all = table(&rows);
     // Of some of the runs it is nobody's last word.
     if rows.len() == record.n_runs() {
-        of_all.metadata.push((CHECK.to_owned(), record.check().to_owned()));
+        of_all.metadata.push((CHECK.to_owned(), check));
     }
     let problem = |e: parquet::errors::ParquetError| RunDirProblem::Table { cause: e.to_string() };
     let bytes = of_all.parquet().map_err(|e| LabError::run_dir(&path, problem(e)))?;
@@ -77,8 +78,13 @@ pub fn collect(
     Ok(collected)
 }
 
-/// Where a table says which runs it is of.
+/// Where a table says which runs it is of, and for which sweep the figures beside it were drawn.
 const CHECK: &str = "precipice.sweep";
+
+fn check(name: &str, record: &Record, report: &SweepReport) -> String {
+    let shown: Vec<&str> = report.runs.iter().map(|row| row.spec_hash.as_str()).collect();
+    seal::check(record.check(), &format!("{name}\n{}", shown.join("\n")))
+}
 
 /// What there is of the runs of a sweep, and the places of those that there is nothing of yet, in words.
 ///

@@ -25,5 +25,12 @@ pub fn pack(args: &PackArgs) -> anyhow::Result<Ending> {
             commas(packed.bytes_before / 1_000_000)
         ))?;
     }
-    Ok(if packed.was_stopped { Ending::Stopped } else { Ending::Done })
+    if !args.said.json {
+        packed.damaged.iter().try_for_each(|problem| say(&format!("not packed: {problem}")))?;
+    }
+    Ok(match (packed.was_stopped, packed.damaged.is_empty()) {
+        (true, _) => Ending::Stopped,
+        (false, false) => Ending::Failed,
+        (false, true) => Ending::Done,
+    })
 }

@@ -120,6 +120,10 @@ impl Watched for Run {
             self.next = clock + clock.elapsed() * REST;
         }
         self.manifest = self.run_dir.manifest(&self.spec)?;
+        if self.manifest.is_some() && self.seen.is_none() {
+            // It is packed, and has no log of its own whose age could be told.
+            self.read(SystemTime::now())?;
+        }
         let every = self.rate.map_or(f64::INFINITY, |rate| self.spec.eval.every as f64 / rate);
         let is_late = self.age() > LATE_SECS.max(LATE * every.min(1e6));
         self.is_written = if is_late || is_first { self.run_dir.is_being_written() } else { true };

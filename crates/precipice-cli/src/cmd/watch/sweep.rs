@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use precipice_lab::error::LabError;
-use precipice_lab::store::{RunDir, log};
-use precipice_lab::sweep::Record;
+use precipice_lab::store::RunDir;
+use precipice_lab::sweep::{Record, RunState};
 
 use super::Watched;
 use crate::lines::{bar_line, fit, left};
@@ -16,19 +16,7 @@ use crate::screen::Size;
 pub struct Sweep {
     folder: PathBuf,
     /// What is known of each run that was asked for.
-    runs: Vec<(RunDir, State)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
-    /// Not begun, or left.
-    Waiting,
-    /// Being made; the share that has rows.
-    Running(f64),
-    Ended {
-        has_jumped: bool,
-        seconds: f64,
-    },
+    runs: Vec<(RunDir, RunState)>,
 }
 
 impl Sweep {
@@ -42,7 +30,7 @@ impl Sweep {
     fn enter(&mut self) -> Result<(), LabError> {
         let record = Record::read(&self.folder)?;
         let n_known = self.runs.len();
-        self.runs.extend(record.run_dirs(&self.folder).skip(n_known).map(|run_dir| (run_dir, State::Waiting)));
+        self.runs.extend(record.run_dirs(&self.folder).skip(n_known).map(|run_dir| (run_dir, RunState::Waiting)));
         Ok(())
     }
 
@@ -52,16 +40,16 @@ impl Sweep {
         let (mut n_ended, mut n_jumped, mut n_running, mut seconds, mut shares) = (0, 0, 0, 0.0, 0.0);
         for state in states() {
             match state {
-                State::Ended { has_jumped, seconds: of_run } => {
+                RunState::Ended { has_jumped, seconds: of_run, .. } => {
                     n_ended += 1;
                     n_jumped += usize::from(has_jumped);
                     seconds += of_run;
                 }
-                State::Running(share) => {
+                RunState::Running { share } => {
                     n_running += 1;
                     shares += share;
                 }
-                State::Waiting => {}
+                RunState::Waiting | RunState::Left => {}
             }
         }
         let to_do = (n - n_ended) as f64 - shares;
@@ -78,37 +66,20 @@ impl Sweep {
     }
 }
 
-fn look_at(run_dir: &RunDir) -> Result<State, LabError> {
-    if !run_dir.spec_path().is_file() {
-        return Ok(State::Waiting);
-    }
-    let spec = run_dir.spec()?;
-    if let Some(manifest) = run_dir.manifest(&spec)? {
-        let has_jumped = manifest.transition.is_some();
-        return Ok(State::Ended { has_jumped, seconds: manifest.seconds });
-    }
-    if !run_dir.is_being_written() {
-        return Ok(State::Waiting);
-    }
-    let rows = log::read(&run_dir.log_path(), &spec.hash())?.entries;
-    let step = rows.last().map_or(0, |entry| entry.row.step);
-    Ok(State::Running(step as f64 / spec.train.steps.max(1) as f64))
-}
-
 impl Watched for Sweep {
     fn look(&mut self) -> Result<bool, LabError> {
         self.enter()?;
         for (run_dir, state) in &mut self.runs {
-            if !matches!(state, State::Ended { .. }) {
-                *state = look_at(run_dir)?;
+            if !matches!(state, RunState::Ended { .. }) {
+                *state = RunState::of(run_dir)?;
             }
         }
-        Ok(!self.runs.iter().all(|(_, state)| matches!(state, State::Ended { .. })))
+        Ok(!self.runs.iter().all(|(_, state)| matches!(state, RunState::Ended { .. })))
     }
 
     fn ending(&self) -> Vec<String> {
-        let is_left = self.runs.iter().all(|(_, state)| !matches!(state, State::Running(_)));
-        let is_whole = self.runs.iter().all(|(_, state)| matches!(state, State::Ended { .. }));
+        let is_left = self.runs.iter().all(|(_, state)| !matches!(state, RunState::Running { .. }));
+        let is_whole = self.runs.iter().all(|(_, state)| matches!(state, RunState::Ended { .. }));
         match is_left && !is_whole {
             true => vec!["runs are left to make; the command that began the sweep goes on".to_owned()],
             false => Vec::new(),
