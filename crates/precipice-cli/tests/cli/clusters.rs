@@ -223,7 +223,10 @@ fn scripts_say_what_was_typed() {
     }
     let worker = script.lines().find(|line| line.contains(" sweep copying-small ")).unwrap();
     let folder = format!("--out '{}' --workers 2 --quiet", scratch.path("a folder").display());
-    assert!(worker.contains("-s 'probes.ablations=[]' --steps 300 --seeds 0..3") && worker.contains(&folder), "{worker}");
+    assert!(
+        worker.contains("-s 'probes.ablations=[]' --steps 300 --seeds 0..3") && worker.contains(&folder),
+        "{worker}"
+    );
     assert!(!worker.contains("--script") && !worker.contains("02:30"), "{worker}");
     fs::write(scratch.path("job.sh"), &script).unwrap();
     assert!(Command::new("bash").args(["-n".as_ref(), scratch.path("job.sh").as_os_str()]).status().unwrap().success());

@@ -200,7 +200,7 @@ mod tests {
         let pack = |run: &str, text: &[u8]| {
             let mut builder = Builder::default();
             builder.add(&format!("{run}/log.jsonl"), text).unwrap();
-            builder.add(&format!("{run}/checkpoints/step-1"), &[0; 100]).unwrap();
+            builder.add(&format!("{run}/checkpoints/step-1"), &[7; 100]).unwrap();
             builder.write(root).unwrap().0
         };
         let first = pack("a", b"one");
@@ -215,7 +215,7 @@ mod tests {
         (0..2 * OPEN_MAX).for_each(|i| drop(pack(&format!("more-{i}"), b"more")));
         assert!((0..2 * OPEN_MAX).all(|i| has_file(&root.join(format!("more-{i}/log.jsonl")))));
         let mut bytes = fs::read(&first).unwrap();
-        let at = bytes.windows(5).position(|window| window == [0; 5]).unwrap();
+        let at = bytes.windows(5).position(|window| window == [7; 5]).unwrap();
         bytes[at] = 1;
         fs::write(&first, bytes).unwrap();
         pack("c", b"");

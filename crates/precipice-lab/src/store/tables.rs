@@ -1,8 +1,6 @@
 //! Rows as tables for other tools: Parquet, CSV and npz.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
@@ -10,7 +8,6 @@ use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Ty
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 use precipice::record::Row;
@@ -145,13 +142,6 @@ impl Table {
     }
 }
 
-/// An entry of the metadata of a Parquet file; none where there is no such file or entry.
-pub fn entry_of(path: &Path, key: &str) -> Option<String> {
-    let reader = SerializedFileReader::new(File::open(path).ok()?).ok()?;
-    let entries = reader.metadata().file_metadata().key_value_metadata()?;
-    entries.iter().find(|entry| entry.key == key)?.value.clone()
-}
-
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Column {
@@ -198,6 +188,10 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
     use super::*;
 
     fn table() -> Table {
@@ -218,10 +212,11 @@ mod tests {
     fn a_table_of_a_run_says_of_which() {
         let spec = RunSpec { name: "mine".to_owned(), ..RunSpec::default() };
         let row = Row { step: 0, sequences: 0, columns: vec![("loss".to_owned(), 0.5)] };
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.parquet");
-        std::fs::write(&path, Table::of_run(&spec, &[row]).parquet().unwrap()).unwrap();
-        let value = |key: &str| entry_of(&path, key);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&Table::of_run(&spec, &[row]).parquet().unwrap()).unwrap();
+        let reader = SerializedFileReader::new(file).unwrap();
+        let entries = reader.metadata().file_metadata().key_value_metadata().unwrap();
+        let value = |key: &str| entries.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.clone());
         assert_eq!(value("precipice.spec_hash"), Some(spec.hash()));
         assert_eq!(value("precipice.spec"), Some(spec_file::to_toml(&spec)));
         assert!(value("precipice.seeds").unwrap().contains("\"init\":0"));

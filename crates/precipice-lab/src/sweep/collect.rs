@@ -10,7 +10,7 @@ use super::report::{SweepReport, SweepRow};
 use super::tables::table;
 use crate::error::{LabError, RunDirProblem};
 use crate::run_figures;
-use crate::store::{RunDir, atomic, output, seal, tables};
+use crate::store::{RunDir, atomic, output, seal};
 
 /// The table of all runs.
 pub(super) const TABLE: &str = output::OF_SWEEPS[1];
@@ -44,20 +44,17 @@ pub fn collect(
     let record = Record::read(folder)?;
     let mut collected = Collected { table: path.clone(), ..Collected::default() };
     let check = check(name, &record, report);
-    if !is_asked_for && tables::entry_of(&path, CHECK).as_deref() == Some(&check) {
+    let mark = folder.join(MARK);
+    if !is_asked_for && path.is_file() && atomic::read(&mark).is_ok_and(|written| written == check.as_bytes()) {
         let figures = output::OF_SWEEPS[2..].iter().map(|figure| folder.join(figure));
         collected.figures = figures.filter(|figure| figure.is_file()).collect();
         return Ok(collected);
     }
     let rows = record.ended(folder)?;
-    let mut of_all = table(&rows);
-    // Of some of the runs it is nobody's last word.
-    if rows.len() == record.n_runs() {
-        of_all.metadata.push((CHECK.to_owned(), check));
-    }
     let problem = |e: parquet::errors::ParquetError| RunDirProblem::Table { cause: e.to_string() };
-    let bytes = of_all.parquet().map_err(|e| LabError::run_dir(&path, problem(e)))?;
+    let bytes = table(&rows).parquet().map_err(|e| LabError::run_dir(&path, problem(e)))?;
     atomic::write(&path, &bytes)?;
+    let is_whole = rows.len() == record.n_runs();
     let shown = report.with_more_seeds(rows);
     let title = format!("{name} · {} runs", precipice_figures::thousands(shown.runs.len() as f64));
     let drawn = draw(&title, axes, &shown).and_then(|drawn| {
@@ -75,11 +72,15 @@ pub fn collect(
     if let Err(e) = drawn {
         collected.notes.push(format!("warning: no figure: {e}"));
     }
+    // Of some of the runs it is nobody's last word.
+    if is_whole {
+        atomic::write(&mark, check.as_bytes())?;
+    }
     Ok(collected)
 }
 
-/// Where a table says which runs it is of, and for which sweep the figures beside it were drawn.
-const CHECK: &str = "precipice.sweep";
+/// Where it says of which runs the table is, and for which sweep the figures beside it were drawn.
+const MARK: &str = ".precipice-collected";
 
 fn check(name: &str, record: &Record, report: &SweepReport) -> String {
     let shown: Vec<&str> = report.runs.iter().map(|row| row.spec_hash.as_str()).collect();

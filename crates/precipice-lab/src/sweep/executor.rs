@@ -17,6 +17,7 @@ use super::shard::Shard;
 use crate::error::{LabError, RunDirProblem};
 use crate::runs::threads::THREADS_MAX;
 use crate::runs::{Keep, Options, Training, memory, train};
+use crate::store::spec_text::Header;
 use crate::store::{Manifest, RunDir, RunOutcome};
 
 /// Someone who is told of every run that ends, and may stop the sweep.
@@ -230,8 +231,9 @@ fn run_one(job: &Job, folder: &Path, threads: usize, options: &SweepOptions, wat
     };
     // Most of what is looked at in a folder that many share has ended: that is told without a network.
     let agrees = |manifest: &Manifest| arithmetic.is_none_or(|asked| asked.name() == manifest.arithmetic);
+    let is_of_this = || Header::read(&run_dir.spec_path()).is_some_and(|header| header.spec_hash == spec_hash);
     match run_dir.manifest(&spec) {
-        Ok(Some(manifest)) if agrees(&manifest) => return ended(manifest, true),
+        Ok(Some(manifest)) if agrees(&manifest) && is_of_this() => return ended(manifest, true),
         _ if run_dir.is_being_written() => return Ending::Held,
         _ => {}
     }
