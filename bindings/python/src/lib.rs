@@ -34,7 +34,7 @@ mod _native {
     #[pymodule_export]
     use super::store::train;
     #[pymodule_export]
-    use super::sweep::{Sweep, load_sweep, sweep};
+    use super::sweep::{Sweep, load_sweep, sweep, sweep_progress};
     #[pymodule_export]
     use super::task::Task;
     #[pymodule_export]

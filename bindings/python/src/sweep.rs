@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use precipice_lab::store::RunDir;
 use precipice_lab::sweep::{
-    self as lab_sweep, Axis, FailedRun, Plan, Record, StoredSweep, SweepKind, SweepOptions, SweepReport, SweepRow, SweepWatcher,
+    self as lab_sweep, Axis, FailedRun, Plan, Record, StoredSweep, SweepKind, SweepOptions, SweepReport, SweepRow, SweepStatus, SweepWatcher,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -86,9 +86,10 @@ impl Sweep {
 }
 
 /// Makes all runs of a grid. `grid` has for each axis its key, or keys with commas, and its values as JSON; `tick` is told
-/// how many runs have ended, and of how many.
+/// how many runs have ended, and of how many. With `collect` nothing is made: the runs that others make are entered, and
+/// those that have ended are read.
 #[pyfunction]
-#[pyo3(signature = (spec, fast, changes, steps, grid, seeds, out, workers, arithmetic, tick))]
+#[pyo3(signature = (spec, fast, changes, steps, grid, seeds, out, workers, arithmetic, tick, collect))]
 #[expect(clippy::too_many_arguments, reason = "what Python gives by name")]
 pub(crate) fn sweep(
     py: Python<'_>,
@@ -102,6 +103,7 @@ pub(crate) fn sweep(
     workers: Option<usize>,
     arithmetic: Option<&str>,
     tick: Option<Py<PyAny>>,
+    collect: bool,
 ) -> PyResult<Sweep> {
     let mut plan = Plan::load(spec, fast).map_err(error::lab)?;
     plan.changes.overrides.extend(overrides(changes)?);
@@ -121,6 +123,14 @@ pub(crate) fn sweep(
     let name = if plan.is_of_one_spec { jobs[0].spec.name.clone() } else { plan.name };
     let folder = out.unwrap_or_else(|| PathBuf::from("runs").join(format!("sweep-{name}")));
     let folder = std::path::absolute(folder).map_err(error::other)?;
+    if collect {
+        return py.detach(|| {
+            lab_sweep::enter(&folder, &jobs)?;
+            let (report, missing) = lab_sweep::look(&jobs, &folder)?;
+            Ok(Sweep { folder, rows: report.runs, failed: Vec::new(), n_missing: missing.len(), is_stopped: false })
+        })
+        .map_err(error::lab);
+    }
     let (stop, n_ended, n_runs) = (AtomicBool::new(false), AtomicUsize::new(0), jobs.len());
     let mut show = |py: Python<'_>| {
         let told = (n_ended.load(Ordering::Relaxed), n_runs);
@@ -152,6 +162,18 @@ pub(crate) fn load_sweep(py: Python<'_>, path: PathBuf) -> PyResult<Sweep> {
         let damaged = stored.others.iter().filter_map(|run| run.problem.as_ref());
         let failed = damaged.map(|problem| (String::new(), problem.to_string())).collect();
         Ok(Sweep { folder: path, rows: stored.ended, failed, n_missing, is_stopped: false })
+    })
+}
+
+/// How many runs of a folder have ended, and of how many; none where there is no sweep yet.
+#[pyfunction]
+pub(crate) fn sweep_progress(py: Python<'_>, path: PathBuf) -> PyResult<Option<(usize, usize)>> {
+    py.detach(|| {
+        if !Record::is_in(&path) {
+            return Ok(None);
+        }
+        let status = SweepStatus::of(&path).map_err(error::lab)?;
+        Ok(Some((status.n_ended, status.n_runs)))
     })
 }
 

@@ -1,5 +1,9 @@
 """Sweeps, and tables in the hands of others."""
 
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +110,63 @@ def test_wrong_sweeps() -> None:
         pp.load_sweep("nowhere")
     with pytest.raises(pp.SpecError, match="ensemble"):
         pp.sweep("copying-small", seeds=[0], steps=20, out="one", progress=False).figure("ensembles")
+
+
+class Submitted:
+    """Work that is done where it is handed over."""
+
+    def __init__(self, function: Callable[..., object], *args: object) -> None:
+        self.error: Exception | None = None
+        try:
+            self.value = function(*args)
+        except Exception as e:
+            self.error = e
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> object:
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class Here:
+    """The least that an executor is."""
+
+    def submit(self, function: Callable[..., object], /, *args: object) -> Submitted:
+        return Submitted(*pickle.loads(pickle.dumps((function, *args))))
+
+
+def test_other_processes_share_the_work(tmp_path: Path) -> None:
+    grid = {"task.copying.n_labels": (n for n in (8, 16))}
+    spec = pp.Spec("copying-small", changes={"eval.sequences": 64, "probes.enabled": False, "probes.ablations": []})
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        shared = pp.sweep(spec, grid=grid, seeds=range(3), steps=20, out=tmp_path / "a", executor=executor, tasks=2)
+    alone = pp.sweep(spec, grid={"task.copying.n_labels": [8, 16]}, seeds=range(3), steps=20, out=tmp_path / "b")
+    assert len(shared) == 6 and shared.n_missing == 0 and not shared.failed
+    for name, column in alone.rows.items():
+        np.testing.assert_array_equal(column, shared.rows[name])
+    assert [run.digest for run in shared] == [run.digest for run in alone]
+
+
+def test_any_executor_will_do(tmp_path: Path) -> None:
+    made = pp.sweep("copying-small", seeds=range(2), steps=5, out=tmp_path / "a", executor=Here(), progress=True)
+    assert len(made) == 2
+    with pytest.raises(pp.SpecError, match="executor"):
+        pp.sweep("copying-small", seeds=range(2), steps=5, out=tmp_path / "b", executor=3)  # type: ignore[arg-type]
+
+
+def test_workers_that_fail(tmp_path: Path) -> None:
+    class Failing(Here):
+        n_left = 1
+
+        def submit(self, function: Callable[..., object], /, *args: object) -> Submitted:
+            if self.n_left > 0:
+                self.n_left -= 1
+                return Submitted(int, "no number")
+            return super().submit(function, *args)
+
+    assert len(pp.sweep("copying-small", seeds=range(2), steps=5, out=tmp_path / "a", executor=Failing(), tasks=2)) == 2
+    with pytest.raises(ValueError, match="no number"):
+        pp.sweep("copying-small", seeds=range(2), steps=5, out=tmp_path / "b", executor=Failing(), tasks=1)

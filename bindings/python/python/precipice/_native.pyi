@@ -21,6 +21,7 @@ __all__ = [
     "resolve",
     "specs",
     "sweep",
+    "sweep_progress",
     "train",
 ]
 
@@ -133,7 +134,9 @@ def sweep(
     workers: int | None,
     arithmetic: str | None,
     tick: Callable[[int, int], None] | None,
+    collect: bool,
 ) -> Sweep: ...
+def sweep_progress(path: str) -> tuple[int, int] | None: ...
 def load_sweep(path: str) -> Sweep: ...
 @final
 class Task:

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from precipice import _native, progress as _progress
 from precipice.errors import Interrupted, SpecError, place, whole, whole_or_none, wrong
+from precipice.executor import Executor, attend
 from precipice.figure import Figure
 from precipice.run import Rows, Run, load
 from precipice.spec import Spec, SpecLike, _changes, _json, is_toml
@@ -115,6 +116,8 @@ def sweep(
     workers: int | None = None,
     fast: bool = False,
     arithmetic: str | None = None,
+    executor: Executor | None = None,
+    tasks: int = 4,
     progress: bool | None = None,
 ) -> Sweep:
     """Makes all runs of a grid, and returns them. What is there is not made again; an interrupted sweep goes on.
@@ -126,6 +129,9 @@ def sweep(
     out      the folder; by default runs/sweep-NAME
     workers  runs at a time; by default one for each core
     fast     the fast form of a sweep file
+    executor of `concurrent.futures` or what looks like one (Dask, Ray, submitit; docs/clusters.md): it is given `tasks`
+             equal workers that share the folder, which all of them must see; each makes `workers` runs at a time, by
+             default one. Runs that no worker came to are missing, and the same call goes on with them
 
     Raises SpecError; Interrupted on Ctrl-C, with all that was made.
 
@@ -137,15 +143,22 @@ def sweep(
     """
     typed = None if seeds is None else seeds if isinstance(seeds, str) else ",".join(str(whole("seeds", seed)) for seed in seeds)
     steps, workers = whole_or_none("steps", steps), whole_or_none("workers", workers, 1)
-    axes = [(key, _values(key, values)) for key, values in (grid or {}).items()]
+    points = {key: _points(key, values) for key, values in (grid or {}).items()}
+    axes = [(key, [_json(key, value) for value in values]) for key, values in points.items()]
     path = None if out is None else place("out", out)
+    collect = executor is not None
+    tasks = whole("tasks", tasks, 1)
     with tempfile.TemporaryDirectory() as folder:
         source = _source(spec, folder)
         with _progress.of_sweep(progress, "sweep") as tick:
+            asked = (source, fast, _changes(changes), steps, axes, typed)
             try:
-                made = Sweep(
-                    _native.sweep(source, fast, _changes(changes), steps, axes, typed, path, workers, arithmetic, tick)
-                )
+                if executor is not None:
+                    path = _native.sweep(*asked, path, workers, arithmetic, None, collect).path
+                    options = dict(seeds=typed, steps=steps, changes=changes, out=path, workers=workers or 1)
+                    options |= dict(grid=points, fast=fast, arithmetic=arithmetic)
+                    attend(executor, tasks, _sent(spec), options, path, tick)
+                made = Sweep(_native.sweep(*asked, path, workers, arithmetic, tick, collect))
             except SpecError as e:
                 # Nobody knows the file that the spec was written to.
                 message = str(e).replace(f"{source}: ", "") if source.startswith(folder) else str(e)
@@ -166,10 +179,17 @@ def _source(spec: SpecLike, folder: str) -> str:
     return source
 
 
-def _values(key: str, values: object) -> list[str]:
+def _sent(spec: SpecLike) -> SpecLike:
+    """What another process, on another machine perhaps, makes the same of."""
+    if isinstance(spec, (Spec, Mapping)) or is_toml(spec):
+        return Spec(spec)
+    return os.path.abspath(spec) if os.path.isfile(spec) else os.fspath(spec)
+
+
+def _points(key: str, values: object) -> list[Any]:
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise wrong(key, values, "must be values, one for each point of the grid")
-    return [_json(key, value) for value in values]
+    return list(values)
 
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
