@@ -37,16 +37,12 @@ impl Run {
         let (own, rule) = (self.state(), &self.spec.train.optimizer);
         let layout = &own.params.layout;
         let changes = changes(branch, layout)?;
-        let is_changed = |tensor: &TensorInfo| {
-            changes.iter().any(|(_, named)| named.is_whole() && named.tensor.name == tensor.name)
-        };
+        let is_changed =
+            |tensor: &TensorInfo| changes.iter().any(|(_, named)| named.is_whole() && named.tensor.name == tensor.name);
         let (mut params, mut optimizer) = (own.params.clone(), OptimizerState::new(rule, &own.params));
-        let is_same_rule =
-            std::mem::discriminant(rule) == std::mem::discriminant(&branch.parent.train.optimizer);
-        let moments = [
-            (&mut optimizer.first, &parent.optimizer.first),
-            (&mut optimizer.second, &parent.optimizer.second),
-        ];
+        let is_same_rule = std::mem::discriminant(rule) == std::mem::discriminant(&branch.parent.train.optimizer);
+        let moments =
+            [(&mut optimizer.first, &parent.optimizer.first), (&mut optimizer.second, &parent.optimizer.second)];
         let mut moments: Vec<(&mut Params<f32>, &Params<f32>)> = moments
             .into_iter()
             .filter(|_| is_same_rule)
@@ -123,8 +119,7 @@ fn changes<'a>(branch: &BranchSpec, layout: &'a Layout) -> Result<Vec<(Change, N
 /// What a name means: a tensor, those of a dotted prefix, or one head of them.
 fn named<'a>(field: &str, name: &str, layout: &'a Layout) -> Result<Vec<Named<'a>>, SpecError> {
     let (group, head) = split_head(name);
-    let of_group: Vec<&TensorInfo> =
-        layout.tensors().iter().filter(|tensor| is_in(group, &tensor.name)).collect();
+    let of_group: Vec<&TensorInfo> = layout.tensors().iter().filter(|tensor| is_in(group, &tensor.name)).collect();
     if of_group.is_empty() {
         return Err(error(field, format!("{name:?}"), no_such_group(group, layout)));
     }
