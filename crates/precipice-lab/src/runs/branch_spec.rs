@@ -80,10 +80,13 @@ fn name_of(parent: &RunSpec, divergence: &Divergence) -> String {
     let head = format!("-at-{}", divergence.step);
     let mut name: String = parent.name.chars().take(NAME_MAX - head.len()).collect();
     name += &head;
-    for change in words_of(divergence, |field| field.rsplit('.').next().unwrap_or(field).to_owned()) {
-        let letters = change.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' });
-        let letters: String = letters.collect();
-        let change = format!("-{}", letters.trim_end_matches('-'));
+    // A branch that is made longer keeps its name.
+    let named = Divergence { changes: Changes { steps: None, ..divergence.changes.clone() }, ..divergence.clone() };
+    let named = words_of(&named, |field| field.rsplit('.').next().unwrap_or(field).to_owned());
+    for change in named.filter(|change| !change.starts_with("steps=")) {
+        let letters = |c: char| c.is_ascii_alphanumeric() || "_.".contains(c);
+        let parts: Vec<&str> = change.split(|c| !letters(c)).filter(|part| !part.is_empty()).collect();
+        let change = format!("-{}", parts.join("-"));
         if name.len() + change.len() <= NAME_MAX {
             name += &change;
         }
