@@ -1,5 +1,6 @@
 //! The binary as its users meet it.
 
+mod branch;
 mod common;
 #[cfg(unix)]
 mod extend;
