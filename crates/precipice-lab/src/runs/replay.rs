@@ -6,7 +6,7 @@ use precipice::spec::RunSpec;
 use precipice::task::ItemBank;
 use precipice::train::{Diverged, TrainState, Trainer};
 use precipice::workers::Workers;
-use precipice_num::{Arithmetic, Kernels};
+use precipice_num::Kernels;
 
 use super::branch::{Beginning, restored, unbegun};
 use super::memory;
@@ -15,7 +15,7 @@ use super::threads::available;
 use super::trainer::Build;
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::{Manifest, RunDir, checkpoint, log};
+use crate::store::{RunDir, checkpoint, log};
 
 /// A stored run that is gone through, upwards best: what lies between two steps is made once.
 ///
@@ -67,9 +67,16 @@ impl<'a> Replay<'a> {
                 stored.last().copied().unwrap_or(0).max(measured)
             }
         };
-        let detected = Kernels::detect();
-        let run = unbegun(&spec, bank.clone(), build, detected)?;
-        let kernels = Kernels::with_arithmetic(arithmetic(run_dir, &spec, manifest.as_ref(), &stored, &run)?);
+        let arithmetic = match &manifest {
+            Some(manifest) => manifest.known_arithmetic(&run_dir.manifest_path())?,
+            None => {
+                let no_checkpoints = || LabError::run_dir(&run_dir.checkpoints(), RunDirProblem::NoCheckpoints);
+                let first = *stored.first().ok_or_else(no_checkpoints)?;
+                let run = unbegun(&spec, bank.clone(), build, Kernels::detect())?;
+                run_dir.checkpoint(&spec, first, run.trainer().model().layout())?.1.arithmetic
+            }
+        };
+        let kernels = Kernels::with_arithmetic(arithmetic);
         Ok(Self { run_dir, spec, bank, build, kernels, stored, last_step, trainer: None })
     }
 
@@ -188,22 +195,6 @@ impl<'a> Replay<'a> {
         let beginning = Beginning { build, kernels, workers, known: &[], root };
         Ok(beginning.of(run, &self.spec, &mut |_, _| precipice::record::Next::Continue)?.into_trainer())
     }
-}
-
-/// The arithmetic of a stored run.
-fn arithmetic(
-    run_dir: &RunDir,
-    spec: &RunSpec,
-    manifest: Option<&Manifest>,
-    stored: &[u64],
-    run: &Run,
-) -> Result<Arithmetic, LabError> {
-    if let Some(manifest) = manifest {
-        return manifest.known_arithmetic(&run_dir.manifest_path());
-    }
-    let no_checkpoints = || LabError::run_dir(&run_dir.checkpoints(), RunDirProblem::NoCheckpoints);
-    let first = *stored.first().ok_or_else(no_checkpoints)?;
-    Ok(run_dir.checkpoint(spec, first, run.trainer().model().layout())?.1.arithmetic)
 }
 
 /// The network of a stored run at a step, in the arithmetic that it was trained in, on the calling thread: from its
