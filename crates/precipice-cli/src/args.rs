@@ -17,8 +17,8 @@ use precipice_lab::runs::threads;
 use precipice_num::Arithmetic;
 use values::{SpecName, arithmetics, themes};
 
-pub use look::{ExportArgs, ExportFormat, FigureArgs, ProbeArgs, ShowArgs, SpecsArgs, VerifyArgs, WatchArgs};
-pub use make::{BenchArgs, ReproduceArgs, RunArgs};
+pub use look::{AtArgs, ExportArgs, ExportFormat, FigureArgs, ProbeArgs, ShowArgs, SpecsArgs, VerifyArgs, WatchArgs};
+pub use make::{BenchArgs, BranchArgs, ReproduceArgs, RunArgs};
 pub use page::{PageArgs, ServeArgs};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use sweep::{ClusterArgs, PackArgs, StatusArgs, SweepArgs, SweepCommand};
@@ -26,7 +26,7 @@ pub use theory::{
     ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, RegressionArgs,
     ScalingArgs, TheoryCommand,
 };
-pub use values::{Drawn, Steps};
+pub use values::{Drawn, GraftName, StepRange, Steps};
 
 /// A laboratory for the abrupt emergence of in-context learning.
 #[derive(Debug, Parser)]
@@ -63,6 +63,10 @@ pub enum Command {
     Figure(FigureArgs),
     /// Write a run's rows or tensors for other tools
     Export(ExportArgs),
+    /// Write a run as it was at any step, or a film of many: state, gradients, attention, losses
+    At(AtArgs),
+    /// Train a copy of a run from any of its steps on, under another spec
+    Branch(BranchArgs),
     /// Run a finished run again and compare bits
     Verify(VerifyArgs),
     /// Train many networks: a grid over any fields times seeds, resumable run by run

@@ -60,6 +60,8 @@ fn main() -> ExitCode {
         Some(Command::Watch(args)) => cmd::watch::watch(&args),
         Some(Command::Figure(args)) => cmd::figure::figure(args),
         Some(Command::Export(args)) => cmd::export::export(args),
+        Some(Command::At(args)) => cmd::at::at(args),
+        Some(Command::Branch(args)) => cmd::branch::branch(args),
         Some(Command::Verify(args)) => cmd::verify::verify(args),
         Some(Command::Sweep(args)) => cmd::sweep::sweep(args),
         Some(Command::Reproduce(args)) => cmd::reproduce::reproduce(args),

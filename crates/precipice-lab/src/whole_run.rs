@@ -2,13 +2,14 @@
 //! or a whole one.
 
 use precipice::record::Recorder;
+use precipice::run::Run;
 use precipice::spec::RunSpec;
 
 use crate::error::LabError;
 use crate::run_figures;
 use crate::runs::threads::Pool;
 use crate::runs::{self, Build, Keep, Options, Report, StoredRun, Training, companion};
-use crate::store::RunOutcome;
+use crate::store::{RunDir, RunOutcome};
 
 /// Trains the network of a spec into its run directory and draws what the run shows. A figure that
 /// cannot be drawn is a warning: it is not worth losing a run for.
@@ -46,6 +47,19 @@ pub fn train_and_draw_run(
     watch: &mut dyn Recorder,
 ) -> Result<Report, LabError> {
     drawn(runs::train_run(spec, build, options, watch)?, options)
+}
+
+/// The same for a branch of runs that are at hand.
+///
+/// # Errors
+/// As [`runs::train_near`].
+pub fn branch_and_draw(
+    spec: RunSpec,
+    known: &[RunDir],
+    options: &Options,
+    watch: &mut dyn Recorder,
+) -> Result<Report, LabError> {
+    drawn(runs::train_near(spec, &Run::new, known, options, watch)?, options)
 }
 
 /// Draws what was trained, and seals it.

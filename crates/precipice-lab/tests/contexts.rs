@@ -3,9 +3,9 @@
 use precipice::measure::metric;
 use precipice::record::MemoryRecorder;
 use precipice::task::Set;
+use precipice::workers::Sequential;
 use precipice_lab::error::LabError;
 use precipice_lab::input::spec_file::{self, Changes};
-use precipice_lab::meter::Meter;
 use precipice_lab::reports::contexts::{Shown, arrays};
 use precipice_lab::runs::{Keep, Options, StoredRun, train};
 use precipice_lab::store::arrays::{Array, Values};
@@ -22,7 +22,7 @@ fn run(name: &str, steps: u64, more: &[&str]) -> (tempfile::TempDir, StoredRun) 
 }
 
 fn shown(run: &StoredRun, steps: &[u64], n_sequences: usize, set: Set) -> Vec<Array> {
-    arrays(&run.run_dir, &run.spec, &Shown { steps: steps.to_vec(), n_sequences, set }, &Meter::default()).unwrap()
+    arrays(&run.run_dir, &run.spec, &Shown { steps: steps.to_vec(), n_sequences, set }, &Sequential).unwrap()
 }
 
 #[track_caller]
@@ -114,10 +114,10 @@ fn a_minimal_head_has_contexts_too() {
 fn what_does_not_fit_and_what_is_not_there_is_refused() {
     let (_folder, run) = run("copying-small", 2, &[]);
     let refused = |steps: Vec<u64>, n_sequences| {
-        arrays(&run.run_dir, &run.spec, &Shown { steps, n_sequences, set: Set::MAIN }, &Meter::default()).unwrap_err()
+        arrays(&run.run_dir, &run.spec, &Shown { steps, n_sequences, set: Set::MAIN }, &Sequential).unwrap_err()
     };
     let error = refused(vec![0; 1000], 1 << 24);
     assert!(matches!(error, LabError::Output { .. }), "{error}");
     let error = refused(vec![0, 7], 2).to_string();
-    assert!(error.contains("no checkpoint of step 7"), "{error}");
+    assert!(error.contains("did not make step 7: it went to step 2"), "{error}");
 }

@@ -69,7 +69,9 @@ fn states_of_a_run_directory() {
     let at = |name: &str| folder.path().join(name);
     assert_eq!(of(StoredRun::open(&at("nowhere")).map(drop)), RunDirProblem::NotARunDirectory);
     let stored = run(tiny(&[]).unwrap(), &at("run")).unwrap();
-    let no_checkpoint = stored.at_step(1).map(drop);
+    let not_made = stored.at_step(3).map(drop);
+    assert_eq!(of(not_made), RunDirProblem::StepNotMade { step: 3, first: 0, last: 2 });
+    let no_checkpoint = stored.run_at(1, &precipice::run::Run::new).map(drop);
     assert_eq!(of(no_checkpoint), RunDirProblem::NoCheckpoint { step: 1, there_are: vec![2] });
     let other = tiny(&["task.copying.n_labels=8"]).unwrap();
     assert!(matches!(of(run(other, &at("run")).map(drop)), RunDirProblem::AnotherSpec { .. }));

@@ -1,8 +1,10 @@
 //! One run from its spec: the loop that everyone reads first.
 
+mod branch;
+
 use precipice_num::Kernels;
 
-use crate::field::SpecError;
+use crate::field::{SpecError, error};
 use crate::measure::transition::{Learned, Transition, transition_of};
 use crate::measure::{Metric, Observer, Probe, Row};
 use crate::record::{Next, RecordError, Recorder};
@@ -86,10 +88,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run at step 0, of a built-in task.
+    /// A run at step 0, of a built-in task. A branch does not begin there: it is made of a run of
+    /// [`RunSpec::without_branch`] by [`Run::start_of`] and [`Run::branch_off`].
     ///
     /// # Errors
-    /// If the spec or its items cannot be run.
+    /// If the spec or its items cannot be run, or it is that of a branch.
     pub fn new(spec: &RunSpec, bank: Option<ItemBank>, kernels: Kernels) -> Result<Self, RunError> {
         spec.validate()?;
         Self::of(spec, spec.build_task(bank)?, kernels)
@@ -108,6 +111,10 @@ impl Run {
     }
 
     fn of(spec: &RunSpec, task: Box<dyn Task>, kernels: Kernels) -> Result<Self, RunError> {
+        if let Some(branch) = &spec.branch {
+            let expected = "begins with the state of its parent, which must be made first; `precipice run` does so";
+            return Err(error("branch", format!("step {} of {}", branch.step, branch.parent.name), expected).into());
+        }
         let trainer = Trainer::new(spec, task, kernels)?;
         let observer = Observer::new(spec, &trainer);
         let (spec, rows, due) = (spec.clone(), Vec::new(), Due::Row);
@@ -256,6 +263,11 @@ impl Run {
         &self.trainer
     }
 
+    /// The same, by value.
+    pub fn into_trainer(self) -> Trainer {
+        self.trainer
+    }
+
     /// Changes the peak learning rate from the next step on. The run is then no longer that of its spec.
     ///
     /// # Errors
@@ -265,9 +277,36 @@ impl Run {
     }
 }
 
-/// Step 0, every `eval.every` steps, and the last.
+/// Makes one step of a run of which nothing is measured: what it has measured before is taken for known. The states are
+/// those of the run; that of a step at which a row is due is the one before the row, which ends its mean of the losses.
+///
+/// # Errors
+/// If the loss is not finite.
+///
+/// ```
+/// use precipice::{run::{Run, pass}, spec::RunSpec, workers::Sequential};
+/// let mut spec = RunSpec { name: "example".to_owned(), ..RunSpec::default() };
+/// spec.train.steps = 2;
+/// spec.eval.sequences = 64;
+/// let new = || Run::new(&spec, None, precipice_num::Kernels::detect());
+/// let (mut run, mut trainer) = (new()?, new()?.into_trainer());
+/// while run.step() < 2 {
+///     run.advance(1, &Sequential);
+/// }
+/// (0..2).for_each(|_| drop(pass(&mut trainer, &spec, &Sequential)));
+/// assert_eq!(trainer.state(), run.state());
+/// # Ok::<(), precipice::run::RunError>(())
+/// ```
+pub fn pass(trainer: &mut Trainer, spec: &RunSpec, workers: &dyn Workers) -> Result<f64, Diverged> {
+    if is_row_due(spec, trainer.state().step) {
+        trainer.take_train_loss();
+    }
+    trainer.step(workers)
+}
+
+/// Step 0, every `eval.every` steps, and the last; of a branch those from its first step on.
 pub fn is_row_due(spec: &RunSpec, step: u64) -> bool {
-    step.is_multiple_of(spec.eval.every) || step == spec.train.steps
+    step >= spec.first_step() && (step.is_multiple_of(spec.eval.every) || step == spec.train.steps)
 }
 
 /// Rows that are due up to and with a step.
@@ -279,14 +318,19 @@ pub fn is_row_due(spec: &RunSpec, step: u64) -> bool {
 /// assert_eq!(n_rows_due(&spec, last), (0..=last).filter(|&step| is_row_due(&spec, step)).count() as u64);
 /// ```
 pub fn n_rows_due(spec: &RunSpec, step: u64) -> u64 {
-    let is_extra = step >= spec.train.steps && !spec.train.steps.is_multiple_of(spec.eval.every);
-    step.min(spec.train.steps) / spec.eval.every + 1 + u64::from(is_extra)
+    let (every, first, last) = (spec.eval.every, spec.first_step(), spec.train.steps);
+    if step < first {
+        return 0;
+    }
+    let is_extra = step >= last && !last.is_multiple_of(every);
+    step.min(last) / every + 1 - first.div_ceil(every) + u64::from(is_extra)
 }
 
-/// Steps 0, 1, 2, 4 ... 512, then every `checkpoint.every`, and the last.
+/// The first step, steps 1, 2, 4 ... 512, then every `checkpoint.every`, and the last; of a branch those from its first on.
 pub fn is_checkpoint_due(spec: &RunSpec, step: u64) -> bool {
-    let early = step == 0 || (step.is_power_of_two() && step <= EARLY_UNTIL);
-    early || (step > EARLY_UNTIL && step.is_multiple_of(spec.checkpoint.every)) || step == spec.train.steps
+    let early = step.is_power_of_two() && step <= EARLY_UNTIL;
+    let is_due = early || (step > EARLY_UNTIL && step.is_multiple_of(spec.checkpoint.every));
+    step == spec.first_step() || (step > spec.first_step() && (is_due || step == spec.train.steps))
 }
 
 /// The last of the steps whose checkpoints are dense.
@@ -300,8 +344,48 @@ const EARLY_UNTIL: u64 = 512;
 /// assert!(checkpoints_due(&spec).eq((0..=spec.train.steps).filter(|&step| is_checkpoint_due(&spec, step))));
 /// ```
 pub fn checkpoints_due(spec: &RunSpec) -> impl Iterator<Item = u64> {
-    let (every, last) = (spec.checkpoint.every, spec.train.steps);
-    let early = std::iter::once(0).chain((0..=EARLY_UNTIL.ilog2()).map(|exponent| 1 << exponent));
-    let later = (1..).map_while(move |n: u64| n.checked_mul(every)).skip((EARLY_UNTIL / every) as usize);
-    early.chain(later).take_while(move |&step| step < last).chain(std::iter::once(last))
+    let (every, first, last) = (spec.checkpoint.every, spec.first_step(), spec.train.steps);
+    let early = (0..=EARLY_UNTIL.ilog2()).map(|exponent| 1 << exponent);
+    let from = first.max(EARLY_UNTIL) / every;
+    let later = (from..).map_while(move |n: u64| n.checked_mul(every)).filter(|&step| step > EARLY_UNTIL);
+    let between = early.chain(later).skip_while(move |&step| step <= first).take_while(move |&step| step < last);
+    std::iter::once(first).chain(between).chain((last > first).then_some(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::BranchSpec;
+
+    /// Counted and listed, they are those that are due.
+    #[test]
+    fn what_is_due_is_counted_wherever_a_run_begins() {
+        for first in [0, 1, 5, 16, 20, 512, 513, 600, 640, 700] {
+            for (last, every) in [(700, 100), (700, 7), (701, 100), (1030, 513)] {
+                let mut spec = RunSpec { name: "due".to_owned(), ..RunSpec::default() };
+                (spec.eval.every, spec.checkpoint.every, spec.train.steps) = (every, every, last);
+                let parent = spec.clone();
+                if first > 0 {
+                    let (reset, zero, graft) = (Vec::new(), Vec::new(), Vec::new());
+                    spec.branch = Some(Box::new(BranchSpec { step: first, reset, zero, graft, parent }));
+                }
+                for step in 0..=last {
+                    let n = (0..=step).filter(|&step| is_row_due(&spec, step)).count() as u64;
+                    assert_eq!(n_rows_due(&spec, step), n, "{first} {last} {every}: {step}");
+                }
+                let due: Vec<u64> = (0..=last).filter(|&step| is_checkpoint_due(&spec, step)).collect();
+                assert_eq!(checkpoints_due(&spec).collect::<Vec<_>>(), due, "{first} {last} {every}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_branch_does_not_begin_by_itself() {
+        let parent = RunSpec { name: "parent".to_owned(), ..RunSpec::default() };
+        let (reset, zero, graft) = (Vec::new(), Vec::new(), Vec::new());
+        let branch = BranchSpec { step: 5, reset, zero, graft, parent: parent.clone() };
+        let spec = RunSpec { branch: Some(Box::new(branch)), ..parent };
+        let refused = Run::new(&spec, None, Kernels::detect()).unwrap_err().to_string();
+        assert!(refused.contains("step 5 of parent") && refused.contains("must be made first"), "{refused}");
+    }
 }

@@ -5,7 +5,7 @@
 use precipice::model::{Model, Params, Reads};
 use precipice::sequence::Batch;
 use precipice::spec::*;
-use precipice::train::{OptimizerState, loss, update};
+use precipice::train::{OptimizerState, Past, loss, update};
 use precipice::workers::Sequential;
 use precipice_num::{Kernels, Real};
 use safetensors::SafeTensors;
@@ -150,6 +150,7 @@ fn check<T: Real>(case: &str, reads: Reads, tolerance: f64) {
     let mut trace = model.trace(spec.train.batch_size, reads);
     let mut grads = Params::zeros(model.layout().clone());
     let mut optimizer = OptimizerState::new(&spec.train.optimizer, &params);
+    let past = Past::none(model.layout());
     let scale = 1.0 / spec.train.batch_size as f64;
     let losses = golden.floats("losses");
     for step in 0..10 {
@@ -173,7 +174,8 @@ fn check<T: Real>(case: &str, reads: Reads, tolerance: f64) {
             }
         }
         close(&[T::from_f64(loss)], &losses[step..=step], tolerance, "loss");
-        update(&Sequential, model.kernels(), &spec.train, step as u64, &mut params, &mut grads, &mut optimizer);
+        let rule = (&spec.train, &past);
+        update(&Sequential, model.kernels(), rule, step as u64, &mut params, &mut grads, &mut optimizer);
     }
     let want = golden.params::<f64>("final", &model_of(&golden, &spec));
     close(&params.values, &want.values, tolerance, "final parameters");

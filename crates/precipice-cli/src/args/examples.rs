@@ -33,6 +33,14 @@ examples! {
         "precipice export latest --to csv -o rows.csv"
         "precipice export latest --to safetensors --step 600 -o weights.safetensors"
         "precipice export latest --to npz --contexts --step all -o contexts.npz";
+    AT:
+        "precipice at latest --step 617"
+        "precipice at latest --steps 500..700:20 --sequences 10 -o film.npz";
+    BRANCH:
+        "precipice branch latest --at 500"
+        "precipice branch latest --at 500 -s train.batch_size=64 --out other-batch"
+        "precipice branch latest --at 500 --reset blocks.1.attn.W_Q --steps 1000"
+        "precipice branch latest --at 500 --graft latest:900:readout --steps 1000";
     VERIFY:
         "precipice verify latest";
     SWEEP:

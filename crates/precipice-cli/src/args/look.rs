@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::values::{Drawn, Steps, kinds, kinds_help, parse_head, parse_steps};
+use super::values::{Drawn, StepRange, Steps, kinds, kinds_help, parse_head, parse_range, parse_steps};
 use super::{MovedArgs, SaidArgs, SpecArgs, ThemeArgs, ThreadArgs, examples};
 
 /// `specs`
@@ -33,7 +33,7 @@ pub struct ShowArgs {
 pub struct ProbeArgs {
     /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
-    /// Checkpoint to look at [default: the last]
+    /// Step to look at, any that the run made; from one that is not stored it is replayed [default: the last stored]
     #[arg(long)]
     pub step: Option<u64>,
     /// Heads to take out, each by itself, numbered from 0: accuracy with the head's output replaced by nothing, and by
@@ -83,7 +83,7 @@ pub struct FigureArgs {
     /// eight, else the leading one of each layer]
     #[arg(long = "head", value_name = "LAYER.HEAD,...", value_delimiter = ',', value_parser = parse_head)]
     pub heads: Vec<(usize, usize)>,
-    /// Stored steps that attention and contexts show [default: before, in and after the jump]
+    /// Steps that attention and contexts show, any that the run made [default: stored ones before, in and after the jump]
     #[arg(long = "step", value_name = "STEP,...", value_delimiter = ',')]
     pub steps: Vec<u64>,
     #[command(flatten)]
@@ -106,7 +106,8 @@ pub struct ExportArgs {
     /// Rows as parquet, csv or npz; contexts as npz; parameters of a run as safetensors
     #[arg(long, value_enum)]
     pub to: ExportFormat,
-    /// Checkpoints whose parameters (one) or contexts (several, or `all`) to export [default: the last]
+    /// Steps whose parameters (one) or contexts (several, or `all` that are stored) to export; any that the run made
+    /// [default: the last stored]
     #[arg(long, value_name = "STEP,...", value_parser = parse_steps)]
     pub step: Option<Steps>,
     /// Instead of the rows: contexts of an evaluation set with items, labels, answers, and the logits and the attention
@@ -130,6 +131,44 @@ pub struct ExportArgs {
     /// Replace the file
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub moved: MovedArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `at`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::AT)]
+#[command(group = clap::ArgGroup::new("when").required(true).args(["step", "steps"]))]
+pub struct AtArgs {
+    /// Run directory, its name in runs/, or `latest`
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Any step that the run made: from the nearest one that is stored it is replayed
+    #[arg(long, value_name = "S")]
+    pub step: Option<u64>,
+    /// A film: steps A, A + K ... up to B, in one pass
+    #[arg(long, value_name = "A..B:K", value_parser = parse_range)]
+    pub steps: Option<StepRange>,
+    /// File to write, .npz or .safetensors, or - for npz on standard output [default: in the current folder
+    /// <name>-<hash8>-at-<step>.npz, of a film <name>-<hash8>-at-<first>-<last>.npz]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How many contexts the network is shown, the first of the set [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub sequences: Option<u32>,
+    /// Evaluation set of the contexts, named as its columns begin, or main [default: the set that `probe` looks at]
+    #[arg(long, value_name = "SET")]
+    pub on: Option<String>,
+    /// Replace the file
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
     #[command(flatten)]
     pub moved: MovedArgs,
     /// Print one JSON object instead of text

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::values::parse_seconds;
-use super::{ArithmeticArgs, SaidArgs, SpecArgs, ThreadArgs, examples};
+use super::values::{GraftName, parse_graft, parse_seconds};
+use super::{ArithmeticArgs, MovedArgs, SaidArgs, SpecArgs, ThreadArgs, examples};
 
 /// `run`
 #[derive(Debug, ClapArgs)]
@@ -27,6 +27,49 @@ pub struct RunArgs {
     pub force: bool,
     #[command(flatten)]
     pub how: ArithmeticArgs,
+    #[command(flatten)]
+    pub said: SaidArgs,
+}
+
+/// `branch`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::BRANCH)]
+pub struct BranchArgs {
+    /// The run that it begins as: run directory, its name in runs/, or `latest`
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Step of that run, any that it made
+    #[arg(long, value_name = "S")]
+    pub at: u64,
+    /// Change a field from there on, for example -s train.clip_norm=1
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Set train.steps, counted from step 0 of the first parent
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Begin a tensor afresh: its name, a dotted prefix of names (blocks.1.attn), or one head of these
+    /// (blocks.1.attn.W_Q[0])
+    #[arg(long, value_name = "TENSOR")]
+    pub reset: Vec<String>,
+    /// Set a tensor to 0, named likewise
+    #[arg(long, value_name = "TENSOR")]
+    pub zero: Vec<String>,
+    /// Take a tensor from a step of another run, named likewise
+    #[arg(long, value_name = "RUN:STEP:TENSOR", value_parser = parse_graft)]
+    pub graft: Vec<GraftName>,
+    /// Run directory [default: runs/<name>-<hash8>, the name that of the parent with step and change]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    /// Go on with an unfinished branch, or with a finished one that had fewer steps
+    #[arg(long)]
+    pub resume: bool,
+    /// Compute again what is already there
+    #[arg(long, conflicts_with = "resume")]
+    pub force: bool,
+    #[command(flatten)]
+    pub moved: MovedArgs,
     #[command(flatten)]
     pub said: SaidArgs,
 }

@@ -1,6 +1,7 @@
 //! Values of arguments: what is understood, and what a shell completes.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use precipice_figures::Theme;
@@ -89,7 +90,7 @@ pub(super) fn parse_time(text: &str) -> Result<String, String> {
     }
 }
 
-/// Checkpoints that are asked for.
+/// Steps that are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Steps {
     /// Every one that is stored.
@@ -104,6 +105,47 @@ pub(super) fn parse_steps(text: &str) -> Result<Steps, String> {
     }
     let steps: Option<Vec<u64>> = text.split(',').map(|step| step.trim().parse().ok()).collect();
     steps.map(Steps::These).ok_or_else(|| "expected steps, for example 0,600, or all".to_owned())
+}
+
+/// Steps from one to another, with both ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepRange {
+    /// The first.
+    pub first: u64,
+    /// The last, if it is met.
+    pub last: u64,
+    /// From one to the next.
+    pub every: u64,
+}
+
+pub(super) fn parse_range(text: &str) -> Result<StepRange, String> {
+    let (range, every) = text.split_once(':').unwrap_or((text, "1"));
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let range = range.split_once("..").and_then(|(first, last)| Some((number(first)?, number(last)?)));
+    match (range, number(every)) {
+        (Some((first, last)), Some(every)) if first <= last && every > 0 => Ok(StepRange { first, last, every }),
+        _ => Err("expected a rising range of steps with both ends, for example 500..700 or 0..4000:100".to_owned()),
+    }
+}
+
+/// Tensors of another run, as typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraftName {
+    /// Directory or name.
+    pub run: PathBuf,
+    /// Updates that it had done.
+    pub step: u64,
+    /// Tensor, dotted prefix, or one head of them.
+    pub tensor: String,
+}
+
+pub(super) fn parse_graft(text: &str) -> Result<GraftName, String> {
+    let parts = text.rsplit_once(':').and_then(|(run, tensor)| Some((run.rsplit_once(':')?, tensor)));
+    let graft = parts.and_then(|((run, step), tensor)| {
+        let is_whole = !run.is_empty() && !tensor.is_empty();
+        is_whole.then_some(GraftName { run: run.into(), step: step.parse().ok()?, tensor: tensor.to_owned() })
+    });
+    graft.ok_or_else(|| "expected RUN:STEP:TENSOR, for example latest:600:blocks.1.attn".to_owned())
 }
 
 /// Seeds of a sweep.

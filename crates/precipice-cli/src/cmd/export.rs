@@ -6,9 +6,11 @@ use anyhow::{Context, bail};
 use precipice::spec::RunSpec;
 use precipice::task::Set;
 use precipice_lab::error::{LabError, RunDirProblem};
+use precipice_lab::meter::Metered;
 use precipice_lab::reports::contexts::{self, Shown};
 use precipice_lab::reports::run::ExportReport;
 use precipice_lab::runs::checkpoint_bytes;
+use precipice_lab::runs::threads::Pool;
 use precipice_lab::store::RunDir;
 use precipice_lab::store::arrays::npz;
 use precipice_lab::store::tables::Table;
@@ -20,12 +22,12 @@ use crate::output::{check_place, is_stdout, note, put, run_named, say, say_json}
 use crate::progress::Working;
 
 /// Contexts that are written where no number is named.
-const N_CONTEXTS: u32 = 100;
+pub const N_CONTEXTS: u32 = 100;
 
 pub fn export(args: ExportArgs) -> anyhow::Result<Ending> {
     let is_of_networks = args.contexts || args.to == ExportFormat::Safetensors;
     if args.step.is_some() && !is_of_networks {
-        bail!("--step chooses checkpoints and goes with --to safetensors or --contexts; tables hold all steps");
+        bail!("--step chooses networks and goes with --to safetensors or --contexts; tables hold all steps");
     }
     if args.contexts && args.to != ExportFormat::Npz {
         bail!("--contexts are arrays of several axes; they go with --to npz");
@@ -55,18 +57,25 @@ fn of_run(args: &ExportArgs, root: &Path) -> anyhow::Result<(String, Vec<u8>)> {
         bail!("{}: is one run, whose table is its curve; --curves is for the folder of a sweep", root.display());
     }
     let stem = format!("{}-{}", spec.name, &spec.hash()[..8]);
+    let pool = Pool::new(args.threads.count())?;
     if args.to == ExportFormat::Safetensors {
         let [step] = steps(args, &run_dir, &spec)?[..] else {
             bail!("--to safetensors writes the parameters of one step; name one with --step");
         };
         // A checkpoint is already what other tools read; it is checked before it is handed out.
-        return Ok((format!("{stem}-step-{step:08}"), checkpoint_bytes(&run_dir, &spec, step)?));
+        let working = Working::on("replaying", args.json);
+        let workers = Metered { workers: &pool, meter: working.meter() };
+        let bytes = pool.with(|| checkpoint_bytes(&run_dir, &spec, step, &workers))?;
+        return Ok((format!("{stem}-step-{step:08}"), bytes));
     }
     if args.contexts {
         let n_sequences = args.sequences.unwrap_or(N_CONTEXTS) as usize;
-        let shown = Shown { steps: steps(args, &run_dir, &spec)?, n_sequences, set: set(args, &spec)? };
+        let set = set(args.on.as_deref(), &spec)?;
+        let shown = Shown { steps: steps(args, &run_dir, &spec)?, n_sequences, set };
         let working = Working::on("computing contexts", args.json);
-        return Ok((stem + "-contexts", npz(&contexts::arrays(&run_dir, &spec, &shown, working.meter())?)?));
+        let workers = Metered { workers: &pool, meter: working.meter() };
+        let arrays = pool.with(|| contexts::arrays(&run_dir, &spec, &shown, &workers))?;
+        return Ok((stem + "-contexts", npz(&arrays)?));
     }
     let rows = run_dir.rows()?;
     if rows.is_empty() {
@@ -75,7 +84,7 @@ fn of_run(args: &ExportArgs, root: &Path) -> anyhow::Result<(String, Vec<u8>)> {
     Ok((stem, encoded(&Table::of_run(&spec, &rows), args.to)?))
 }
 
-/// The checkpoints that were asked for, or the last.
+/// The steps that were asked for, or the last that is stored.
 fn steps(args: &ExportArgs, run_dir: &RunDir, spec: &RunSpec) -> anyhow::Result<Vec<u64>> {
     if let Some(Steps::These(steps)) = &args.step {
         return Ok(steps.clone());
@@ -86,14 +95,14 @@ fn steps(args: &ExportArgs, run_dir: &RunDir, spec: &RunSpec) -> anyhow::Result<
 }
 
 /// The evaluation set that was asked for, or that of probes.
-fn set(args: &ExportArgs, spec: &RunSpec) -> anyhow::Result<Set> {
+pub fn set(on: Option<&str>, spec: &RunSpec) -> anyhow::Result<Set> {
     let facts = spec.facts();
-    let Some(name) = &args.on else { return Ok(facts.probed_set) };
+    let Some(name) = on else { return Ok(facts.probed_set) };
     let name_of = |set: &Set| match facts.prefix(*set) {
         "" => "main".to_owned(),
         prefix => prefix.trim_end_matches('_').to_owned(),
     };
-    let found = facts.sets().find(|set| name_of(set) == *name);
+    let found = facts.sets().find(|set| name_of(set) == name);
     found.with_context(|| {
         let there_are: Vec<String> = facts.sets().map(|set| name_of(&set)).collect();
         format!("--on {name}: no such evaluation set; {} has {}", spec.name, there_are.join(", "))

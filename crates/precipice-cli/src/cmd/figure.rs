@@ -80,7 +80,7 @@ fn of_runs(args: &FigureArgs, kind: Kind, choice: &Choice) -> anyhow::Result<Vec
         let working = Working::on(kind.name(), args.said.quiet);
         let run = open(args, kind, root)?;
         let workers = Metered { workers: &pool, meter: working.meter() };
-        let figure = run_figures::draw_chosen(kind, &run, choice, &workers)?;
+        let figure = pool.with(|| run_figures::draw_chosen(kind, &run, choice, &workers))?;
         paths.extend(write(args, kind, &run, &figure)?);
     }
     Ok(paths)

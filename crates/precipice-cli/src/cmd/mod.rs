@@ -1,6 +1,8 @@
 //! One file a subcommand.
 
+pub mod at;
 pub mod bench;
+pub mod branch;
 pub mod export;
 pub mod figure;
 pub mod page;

@@ -8,7 +8,7 @@ use precipice::spec::{AblationMode, AblationSpec, ModelSpec, RunSpec, SpecError}
 use precipice_lab::meter::Metered;
 use precipice_lab::reports::network::{AblatedHead, Interaction, NetworkReport};
 use precipice_lab::reports::regression::RegressionReport;
-use precipice_lab::runs::at_step;
+use precipice_lab::runs::at_step_with;
 use precipice_lab::runs::threads::Pool;
 use precipice_lab::store::RunDir;
 
@@ -26,10 +26,11 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
         bail!("{}: has no checkpoints; `precipice run --resume` makes some", run_dir.root().display());
     };
     let working = Working::on("measuring the network", false);
-    let trainer = at_step(&run_dir, &spec, step)?;
+    let pool = Pool::new(args.threads.count())?;
+    let replaying = Metered { workers: &pool, meter: working.meter() };
+    let trainer = pool.with(|| at_step_with(&run_dir, &spec, step, &replaying))?;
     take_out(&args.ablate, &mut spec)?;
     if spec.task.regression().is_some() {
-        let pool = Pool::new(args.threads.count())?;
         let report = RegressionReport::new(&spec, &trainer, &Metered { workers: &pool, meter: working.meter() });
         drop(working);
         if args.json {
@@ -40,7 +41,6 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<Ending> {
         }
         return Ok(Ending::Done);
     }
-    let pool = Pool::new(args.threads.count())?;
     let report = NetworkReport::new(&spec, &trainer, &pool).context("probes are enabled, but gave no report")?;
     drop(working);
     if args.json {

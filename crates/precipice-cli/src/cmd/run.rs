@@ -9,11 +9,11 @@ use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::reports::run::RunReport;
 use precipice_lab::runs::{Keep, Options, Report};
 use precipice_lab::store::manifest::StoredTransition;
-use precipice_lab::store::{Manifest, RunOutcome, names};
-use precipice_lab::whole_run::train_and_draw;
+use precipice_lab::store::{Manifest, RunDir, RunOutcome, names};
+use precipice_lab::whole_run::branch_and_draw;
 use serde_json::Value;
 
-use crate::args::{RunArgs, SpecArgs};
+use crate::args::{RunArgs, SaidArgs, SpecArgs};
 use crate::numbers::{commas, duration, fixed, fraction, step};
 use crate::output::{note, say, say_json, say_text};
 use crate::progress::{Progress, progress_words};
@@ -26,8 +26,22 @@ pub fn changes(args: &SpecArgs) -> Changes {
 
 pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
     let spec = spec_file::load(&args.spec.spec, &changes(&args.spec))?;
+    let options = Options {
+        out: args.out,
+        threads: args.threads.count(),
+        resume: args.resume,
+        force: args.force,
+        keep: Keep::All,
+        arithmetic: args.how.arithmetic,
+    };
+    train(&spec, &[], &options, &args.said)
+}
+
+/// Trains the network of a spec while a person watches, and says what came of it; `known` are runs that a branch may take
+/// its beginning from.
+pub fn train(spec: &RunSpec, known: &[RunDir], options: &Options, said: &SaidArgs) -> anyhow::Result<Ending> {
     interrupt::listen();
-    let threads = args.threads.count();
+    let threads = options.threads;
     let label = format!(
         "{} · {} · {} steps · {threads} thread{}",
         spec.name,
@@ -35,26 +49,18 @@ pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
         commas(spec.train.steps),
         if threads == 1 { "" } else { "s" }
     );
-    let mut progress = Progress::new(&label, &spec, args.said.quiet).keep_curve();
-    let options = Options {
-        out: args.out,
-        threads,
-        resume: args.resume,
-        force: args.force,
-        keep: Keep::All,
-        arithmetic: args.how.arithmetic,
-    };
-    let report = train_and_draw(spec.clone(), &options, &mut progress);
+    let mut progress = Progress::new(&label, spec, said.quiet).keep_curve();
+    let report = branch_and_draw(spec.clone(), known, options, &mut progress);
     drop(progress);
     let report = report?;
     if report.was_stored {
         names::touch(&report.run_dir);
     }
     report.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
-    if args.said.json {
+    if said.json {
         say_json(&RunReport::from(&report))?;
     } else {
-        say_text(&verdict(&report, &spec))?;
+        say_text(&verdict(&report, spec))?;
         if report.manifest.outcome == RunOutcome::Stopped {
             // In one line, however long, so that it can be pasted.
             say(&format!("go on: {}", report.run_dir.resume_command()))?;

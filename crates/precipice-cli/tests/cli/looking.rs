@@ -66,9 +66,9 @@ fn contexts_are_exported() {
     assert!(all.json()["bytes"].as_u64().unwrap() > bytes.len() as u64);
     for (args, words) in [
         (&["--to", "csv", "--contexts"][..], "they go with --to npz"),
-        (&["--to", "csv", "--step", "0"], "--step chooses checkpoints"),
+        (&["--to", "csv", "--step", "0"], "--step chooses networks"),
         (&["--to", "safetensors", "--step", "0,60"], "one step"),
-        (&["--to", "npz", "--contexts", "--step", "7"], "no checkpoint of step 7"),
+        (&["--to", "npz", "--contexts", "--step", "61"], "did not make step 61: it went to step 60"),
         (&["--to", "npz", "--contexts", "--on", "ic"], "copying-small has main"),
         (&["--to", "npz", "--sequences", "3"], "--contexts"),
         (&["--to", "npz", "--contexts", "--step", "x"], "expected steps"),

@@ -1,5 +1,6 @@
 //! The binary as its users meet it.
 
+mod branch;
 #[cfg(unix)]
 mod clusters;
 mod common;

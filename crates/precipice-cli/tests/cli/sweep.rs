@@ -44,7 +44,11 @@ fn a_sweep_makes_every_run_once_and_a_larger_one_begins_with_it() {
     let points = told["points"].as_array().unwrap();
     assert_eq!(points.len(), 2);
     assert!(points.iter().all(|point| point["n_runs"] == 2 && point["n_jumped"] == 0 && point["t50_median"].is_null()));
-    assert_eq!(names(&scratch.path("out")).len(), 10, "four runs, their record, a lock, a table with a mark, two figures");
+    assert_eq!(
+        names(&scratch.path("out")).len(),
+        10,
+        "four runs, their record, a lock, a table with a mark, two figures"
+    );
     // Every run is the run that `run` makes, and the same bits.
     let hash = runs[3]["spec_hash"].as_str().unwrap();
     let spec = scratch.path(&format!("{}/spec.toml", runs[3]["run_dir"].as_str().unwrap()));

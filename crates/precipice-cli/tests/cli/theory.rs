@@ -249,7 +249,7 @@ fn the_formula_is_silent_about_other_networks() {
         (&["attention", "run", "--theme", "dark"], "say with -o where it goes"),
         (&["attention", "run", "-o", "x.svg", "--theme", "blue"], "light, dark, transparent"),
         (&["attention", "run", "-o", "x.svg", "--head", "2.0"], "layers are 0 to 1, heads 0 to 1"),
-        (&["attention", "run", "-o", "x.svg", "--step", "7"], "has no checkpoint of step 7"),
+        (&["attention", "run", "-o", "x.svg", "--step", "7000"], "did not make step 7000"),
         (&["attention", "run", "--head", "one"], "expected LAYER:HEAD"),
         (&["learning-curve", "run", "-o", "x.svg", "--step", "20"], "steps for attention and contexts"),
     ] {

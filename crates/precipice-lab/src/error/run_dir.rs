@@ -93,6 +93,30 @@ pub enum RunDirProblem {
         /// Those there are, rising.
         there_are: Vec<u64>,
     },
+    /// The run is not known at that step.
+    #[error("did not make step {step}: {}", made(*.first, *.last))]
+    StepNotMade {
+        /// The step that was asked for.
+        step: u64,
+        /// Where the run begins.
+        first: u64,
+        /// How far it went.
+        last: u64,
+    },
+    /// Its steps, made again, do not lead where it went.
+    #[error("diverges at step {step} where it is made again, and did not before; {}", ANEW)]
+    ReplayDiverged {
+        /// Updates done.
+        step: u64,
+    },
+    /// The run that a branch begins as does not come so far.
+    #[error("cannot begin: its parent {name} diverges at step {step}")]
+    ParentDiverged {
+        /// Of the parent.
+        name: String,
+        /// Updates done.
+        step: u64,
+    },
     /// There are no checkpoints at all.
     #[error("has no checkpoints")]
     NoCheckpoints,
@@ -278,6 +302,14 @@ fn folder_of(pack: &Path) -> String {
 
 fn what(name: Option<&str>) -> String {
     name.map_or(String::new(), |name| format!(" (it holds {name:?})"))
+}
+
+fn made(first: u64, last: u64) -> String {
+    if first > 0 {
+        format!("it is a branch from step {first}, and went to step {last}")
+    } else {
+        format!("it went to step {last}")
+    }
 }
 
 fn listed(steps: &[u64]) -> String {

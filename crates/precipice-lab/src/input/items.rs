@@ -19,6 +19,13 @@ const HAN_GLYPHS: &[u8] = include_bytes!("../../../../data/han-glyphs.npz");
 /// # Errors
 /// Naming the file, and the shape that was expected.
 pub fn load(spec: &mut RunSpec) -> Result<Option<ItemBank>, LabError> {
+    // The address of a branch covers the items of the runs that it begins with.
+    for origin in spec.branch.iter_mut().flat_map(|branch| branch.origins_mut()) {
+        let is_known = origin.task.family().items().is_none_or(|items| items.digest.is_some());
+        if !is_known || origin.branch.is_some() {
+            load(origin)?;
+        }
+    }
     load_from(spec, None)
 }
 

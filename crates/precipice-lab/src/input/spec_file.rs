@@ -85,6 +85,31 @@ pub fn of_text(origin: &str, text: &str, changes: &Changes) -> Result<RunSpec, L
     usable(origin, changed(origin, text, &changes.assignments()?)?)
 }
 
+/// A spec that is made of another one, with the changes, validated. Items that are named anew are found from the current
+/// folder, and are not held against the digest of those that were there.
+///
+/// # Errors
+/// As [`load`].
+///
+/// ```
+/// use precipice_lab::input::spec_file::{Changes, load, of_spec};
+/// let spec = load("copying-small", &Changes::default())?;
+/// let changes = Changes { overrides: vec!["train.batch_size=32".to_owned()], ..Changes::default() };
+/// assert_eq!(of_spec(&spec, &changes)?.train.batch_size, 32);
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub fn of_spec(spec: &RunSpec, changes: &Changes) -> Result<RunSpec, LabError> {
+    let (assignments, before) = (changes.assignments()?, spec.task.family().items().map(|items| items.file.clone()));
+    let mut spec = changed(&spec.name, &to_toml(spec), &assignments)?;
+    if let Some(items) = spec.task.family_mut().items_mut().filter(|items| before != Some(items.file.clone())) {
+        let is_digest = |assignment: &Assignment| assignment.path.last().is_some_and(|name| name == "digest");
+        items.digest = items.digest.take().filter(|_| assignments.iter().any(is_digest));
+        anchor_items(&mut spec, None, &assignments)?;
+    }
+    let name = spec.name.clone();
+    usable(&name, spec)
+}
+
 /// The same of a spec as JSON has it.
 ///
 /// # Errors
@@ -242,6 +267,10 @@ fn anchor_items(spec: &mut RunSpec, folder: Option<&Path>, assignments: &[Assign
         let file = ["task", &family, "items", "file"];
         path[..] == file || path[..] == file[..3] || path[..] == file[..2] || path[..] == file[..1]
     };
+    // Runs that a branch begins with are not changed from the command line.
+    for origin in spec.branch.iter_mut().flat_map(|branch| branch.origins_mut()) {
+        anchor_items(origin, folder, &[])?;
+    }
     let Some(items) = spec.task.family_mut().items_mut() else { return Ok(()) };
     if items.file.starts_with(crate::input::items::BUILT_IN_PREFIX) {
         return Ok(());

@@ -117,7 +117,9 @@ fn nearest_paths(unknown: &[String], known: &[Vec<String>], table: &Table) -> Ve
     if unknown.join(".").len() > NAME_MAX {
         return Vec::new();
     }
-    let scored = known.iter().filter_map(|path| {
+    // The runs that a branch begins with have all fields once more.
+    let is_meant = |path: &&Vec<String>| path[0] != "branch" || unknown.first() == path.first();
+    let scored = known.iter().filter(is_meant).filter_map(|path| {
         let of_last = strsim::jaro_winkler(last, path.last()?);
         let of_whole = strsim::jaro_winkler(&unknown.join("."), &path.join("."));
         (of_last > 0.8).then_some((2.0 * of_last + of_whole + if is_used(path) { 0.5 } else { 0.0 }, path))

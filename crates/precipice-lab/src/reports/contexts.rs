@@ -2,15 +2,16 @@
 
 use precipice::memory::Memory;
 use precipice::model::{Description, Reads, Trace};
+use precipice::run::Run;
 use precipice::sequence::Batch;
 use precipice::spec::RunSpec;
 use precipice::task::Set;
 use precipice::train::Trainer;
+use precipice::workers::Workers;
 
 use crate::error::{LabError, OutputProblem};
 use crate::machine;
-use crate::meter::Meter;
-use crate::runs::at_step;
+use crate::runs::Replay;
 use crate::store::RunDir;
 use crate::store::arrays::{Array, Values};
 
@@ -20,7 +21,7 @@ const CHUNK: usize = 64;
 /// Which contexts, and the networks of which steps are shown them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// Checkpoints, in the order of the arrays' first axis.
+    /// Any that the run made, in the order of the arrays' first axis.
     pub steps: Vec<u64>,
     /// S, the first sequences of the set.
     pub n_sequences: usize,
@@ -44,13 +45,12 @@ pub struct Shown {
 /// ```
 ///
 /// # Errors
-/// If a checkpoint is missing or damaged, or the arrays would not fit into the memory.
+/// If the run did not make a step, a checkpoint is damaged, or the arrays would not fit into the memory.
 ///
 /// ```
 /// use precipice::record::MemoryRecorder;
-/// use precipice::task::Set;
+/// use precipice::{task::Set, workers::Sequential};
 /// use precipice_lab::input::spec_file::{self, Changes};
-/// use precipice_lab::meter::Meter;
 /// use precipice_lab::reports::contexts::{Shown, arrays};
 /// use precipice_lab::runs::{Keep, Options, StoredRun, train};
 /// # let folder = tempfile::tempdir()?;
@@ -61,24 +61,26 @@ pub struct Shown {
 /// #     Options { out: Some(root.clone()), threads: 1, resume: false, force: false, keep: Keep::All, arithmetic: None };
 /// # train(spec, &options, &mut MemoryRecorder::default())?.seal()?;
 /// let run = StoredRun::open(&root)?;
-/// let all = arrays(&run.run_dir, &run.spec, &Shown { steps: vec![0, 2], n_sequences: 5, set: Set::MAIN }, &Meter::default())?;
+/// let shown = Shown { steps: vec![0, 2], n_sequences: 5, set: Set::MAIN };
+/// let all = arrays(&run.run_dir, &run.spec, &shown, &Sequential)?;
 /// let pattern = all.iter().find(|array| array.name == "blocks.1.attn.pattern").unwrap();
 /// assert_eq!(pattern.shape, [2, 5, 1, 9, 9]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn arrays(run_dir: &RunDir, spec: &RunSpec, shown: &Shown, meter: &Meter) -> Result<Vec<Array>, LabError> {
+pub fn arrays(run_dir: &RunDir, spec: &RunSpec, shown: &Shown, workers: &dyn Workers) -> Result<Vec<Array>, LabError> {
     let Shown { steps, n_sequences, set } = shown;
     check_memory(run_dir, spec, shown)?;
-    meter.expect(steps.len() as u64);
+    workers.expect(steps.len() as u64);
     let mut contexts = Vec::new();
     let mut of_networks = OfNetworks::default();
+    let mut replay = Replay::open(run_dir, spec, &Run::new)?;
     for (idx, &step) in steps.iter().enumerate() {
-        let trainer = at_step(run_dir, spec, step)?;
+        let trainer = replay.to(step, workers)?;
         if idx == 0 {
             contexts = of_batch(&trainer.task().batch(*set, 0, *n_sequences));
         }
-        of_networks.add(&trainer, *set, *n_sequences);
-        meter.done(1);
+        of_networks.add(trainer, *set, *n_sequences);
+        workers.done(1);
     }
     let mut all =
         vec![Array::new("steps", &[steps.len()], Values::Int(steps.iter().map(|&step| step as i64).collect()))];
@@ -88,13 +90,22 @@ pub fn arrays(run_dir: &RunDir, spec: &RunSpec, shown: &Shown, meter: &Meter) ->
 }
 
 fn check_memory(run_dir: &RunDir, spec: &RunSpec, shown: &Shown) -> Result<(), LabError> {
+    check_floats(run_dir, spec, n_floats(spec, shown))
+}
+
+/// Numbers in the contexts and in what the networks make of them.
+pub(super) fn n_floats(spec: &RunSpec, shown: &Shown) -> f64 {
     let facts = spec.facts();
     let description = Description::of(spec);
     let t = spec.n_tokens() as f64;
     let patterns = (description.n_layers * description.n_heads) as f64 * t * t;
     let per_step = patterns + facts.targets.n_outputs() as f64;
     let context = ((facts.n_exemplars() + 1) * (facts.d_item + 4)) as f64;
-    let floats = shown.n_sequences as f64 * (shown.steps.len() as f64 * per_step + 2.0 * context);
+    shown.n_sequences as f64 * (shown.steps.len() as f64 * per_step + 2.0 * context)
+}
+
+/// Refuses arrays of more numbers than the memory holds.
+pub(super) fn check_floats(run_dir: &RunDir, spec: &RunSpec, floats: f64) -> Result<(), LabError> {
     // The arrays, one of them once more as bytes, and the archive.
     let need_bytes = 3.0 * 4.0 * floats + Memory::of(spec, 1).peak();
     let have = machine::memory();
@@ -105,7 +116,7 @@ fn check_memory(run_dir: &RunDir, spec: &RunSpec, shown: &Shown) -> Result<(), L
     Err(LabError::output(run_dir.root(), problem))
 }
 
-fn of_batch(batch: &Batch) -> Vec<Array> {
+pub(super) fn of_batch(batch: &Batch) -> Vec<Array> {
     let (s, n, d) = (batch.n_sequences, batch.n_exemplars, batch.d_item);
     let ints = |ids: &[u32]| Values::Int(ids.iter().map(|&id| i64::from(id)).collect());
     let mut arrays = vec![
@@ -125,14 +136,14 @@ fn of_batch(batch: &Batch) -> Vec<Array> {
 
 /// Outputs and patterns, step after step.
 #[derive(Default)]
-struct OfNetworks {
-    outputs: Vec<f32>,
+pub(super) struct OfNetworks {
+    pub(super) outputs: Vec<f32>,
     /// By layer.
-    patterns: Vec<Vec<f32>>,
+    pub(super) patterns: Vec<Vec<f32>>,
 }
 
 impl OfNetworks {
-    fn add(&mut self, trainer: &Trainer, set: Set, n_sequences: usize) {
+    pub(super) fn add(&mut self, trainer: &Trainer, set: Set, n_sequences: usize) {
         let (model, task) = (trainer.model(), trainer.task());
         let capacity = CHUNK.min(n_sequences);
         let mut batch = task.workspace(capacity);

@@ -71,7 +71,7 @@ impl StoredRun {
         let accuracy = Column::of_accuracy(&facts);
         let steps = self.chosen_moments(choice)?;
         let looks = steps.iter().map(|step| {
-            let trainer = self.at_step(*step)?;
+            let trainer = self.at_step_with(*step, workers)?;
             let look = look(&trainer, facts.probed_set, LOOKED_AT);
             Ok((*step, self.column_at(&trainer, &accuracy, workers), look))
         });
@@ -143,7 +143,7 @@ impl StoredRun {
         let mut rows: Vec<figure::ContextRow> = Vec::new();
         let mut moment_names = Vec::new();
         for &step in &steps {
-            let trainer = self.at_step(step)?;
+            let trainer = self.at_step_with(step, workers)?;
             let (batch, trace, heads) = look(&trainer, set, LOOKED_AT);
             let head = heads.last().copied().unwrap_or(0);
             let accuracy = self.column_at(&trainer, &column, workers);

@@ -83,7 +83,7 @@ impl Kind {
 pub struct Choice {
     /// Heads as (layer, head), from 0: rows of the attention figure.
     pub heads: Vec<(usize, usize)>,
-    /// Stored steps: columns of the figures that look into checkpoints.
+    /// Steps that the run made: columns of the figures that look into networks.
     pub steps: Vec<u64>,
 }
 
@@ -115,7 +115,7 @@ pub fn draw(kind: Kind, run: &StoredRun, workers: &dyn Workers) -> Result<Figure
 /// The same with a choice of heads and steps.
 ///
 /// # Errors
-/// As for [`draw`], or if the figure leaves no such choice, or the run has no such head or checkpoint.
+/// As for [`draw`], or if the figure leaves no such choice, or the run has no such head or step.
 pub fn draw_chosen(kind: Kind, run: &StoredRun, choice: &Choice, workers: &dyn Workers) -> Result<Figure, LabError> {
     let lacks = |why: String| LabError::figure(kind.name(), FigureProblem::NotForThisRun { why });
     let has_no_choice = (!choice.heads.is_empty() && kind != Kind::Attention)

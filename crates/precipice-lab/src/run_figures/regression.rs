@@ -77,7 +77,7 @@ impl StoredRun {
     /// Measures the last checkpoint.
     fn report(&self, workers: &dyn Workers) -> Result<RegressionReport, LabError> {
         let last = self.rows.last().map_or(0, |row| row.step);
-        Ok(RegressionReport::new(&self.spec, &self.at_step(last)?, workers))
+        Ok(RegressionReport::new(&self.spec, &self.at_step_with(last, workers)?, workers))
     }
 
     /// Losses with inputs and labels scaled, beside the closed forms.

@@ -17,7 +17,12 @@ pub const PROGRAM: f64 = 22e6;
 /// If the file of its items cannot be read.
 pub fn need(spec: &RunSpec, is_drawn: bool, n_threads: usize) -> Result<f64, LabError> {
     let memory = Memory::of(spec, n_threads);
-    Ok(of_items(spec)? + if is_drawn { memory.peak() } else { memory.running() })
+    let mut most = of_items(spec)? + if is_drawn { memory.peak() } else { memory.running() };
+    // What a branch begins with is made before it, one after the other.
+    for (origin, _) in spec.branch.iter().flat_map(|branch| branch.origins()) {
+        most = most.max(need(origin, false, n_threads)? + memory.state + memory.world);
+    }
+    Ok(most)
 }
 
 fn of_items(spec: &RunSpec) -> Result<f64, LabError> {

@@ -1,13 +1,16 @@
 //! One run: trained into its directory, opened again, repeated, and its companion.
 //!
-//! Reading order: `options`, `session` (train), `writer` (what is kept), `resume` (where it goes on), `stored` (what
-//! is there afterwards), `verify`, `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
+//! Reading order: `options`, `session` (train), `writer` (what is kept), `resume` (where it goes on), `branch` (how a
+//! branch begins), `stored` (what is there afterwards), `replay` (at any step), `verify`, `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
 
+mod branch;
+mod branch_spec;
 mod companion;
 mod extend;
 mod lighter;
 pub mod memory;
 mod options;
+mod replay;
 mod resume;
 mod session;
 mod stored;
@@ -16,9 +19,11 @@ mod trainer;
 mod verify;
 mod writer;
 
+pub use branch_spec::{Divergence, Graft, branch_spec};
 pub use companion::{Companion, companion};
 pub use options::{Keep, Options};
-pub use session::{Report, Training, Unsealed, train, train_run};
-pub use stored::{StoredRun, at_step, checkpoint_bytes};
+pub use replay::{Replay, at_step, at_step_with, checkpoint_bytes};
+pub use session::{Report, Training, Unsealed, train, train_near, train_run};
+pub use stored::StoredRun;
 pub use trainer::{Build, new_trainer};
 pub use verify::{Verification, verify, verify_run};

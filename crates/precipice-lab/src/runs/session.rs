@@ -8,15 +8,16 @@ use precipice::run::{Outcome, Run, RunError};
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
 
+use super::branch::{self, Beginning, restored, unbegun};
 use super::options::{Keep, Options};
 use super::stored::StoredRun;
 use super::threads::Pool;
-use super::trainer::{Build, explained};
+use super::trainer::Build;
 use super::writer::Writer;
 use super::{extend, memory};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::{Manifest, RunDir, Standing, manifest};
+use crate::store::{Manifest, RunDir, Standing, files, manifest};
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -154,17 +155,32 @@ pub fn train(spec: RunSpec, options: &Options, watch: &mut dyn Recorder) -> Resu
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn train_run(
+    spec: RunSpec,
+    build: &Build<'_>,
+    options: &Options,
+    watch: &mut dyn Recorder,
+) -> Result<Training, LabError> {
+    train_near(spec, build, &[], options, watch)
+}
+
+/// The same for a branch of runs that are at hand: where their states are stored, they need not be made again.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_near(
     mut spec: RunSpec,
     build: &Build<'_>,
+    known: &[RunDir],
     options: &Options,
     watch: &mut dyn Recorder,
 ) -> Result<Training, LabError> {
     memory::check_run(&spec, options.keep == Keep::All, options.threads)?;
     let bank = items::load(&mut spec)?;
-    let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
+    let make = |kernels| unbegun(&spec, bank.clone(), build, kernels);
     // Shapes and groups are checked here, before anything is created.
     let detected = options.kernels();
     let mut run = make(detected)?;
+    branch::check(&run, &spec, build)?;
     let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
     if options.resume {
         extend::extend(&run_dir, options, &spec, &make)?;
@@ -182,12 +198,16 @@ pub fn train_run(
     if kernels != detected {
         run = make(kernels)?;
     }
-    if let Some(state) = writer.start.take() {
-        run.restore(state, writer.rows.clone());
-    }
+    let pool = Pool::for_work_at(options.threads, run_dir.root())?;
+    run = match writer.start.take() {
+        Some(state) => restored(run, &spec, state, writer.rows.clone()),
+        None => {
+            let beginning = Beginning { build, kernels, workers: &pool, known, root: run_dir.root() };
+            pool.with(|| beginning.of(run, &spec, &mut |step, loss| watch.step(step, loss)))?
+        }
+    };
     let first_step = run.step();
     let (started, clock) = (SystemTime::now(), Instant::now());
-    let pool = Pool::for_work_at(options.threads, run_dir.root())?;
     let mut recorder = Both { store: &mut writer, watch };
     let outcome = pool.with(|| run.record(&pool, &mut recorder)).map_err(unwrap_record)?;
     let session = manifest::Session {
@@ -220,7 +240,7 @@ fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Res
             options.agrees(&manifest.arithmetic).map_err(|problem| LabError::run_dir(run_dir.root(), problem))?;
             let figures = manifest.files.keys().filter(|file| file.starts_with("figures/"));
             let (figures, gone): (Vec<_>, Vec<_>) =
-                figures.map(|file| run_dir.root().join(file)).partition(|path| path.is_file());
+                figures.map(|file| run_dir.root().join(file)).partition(|path| files::is_file(path));
             let told = |path: &PathBuf| format!("{}: is missing; `precipice figure` draws it again", path.display());
             let (run_dir, warnings) = (run_dir.clone(), gone.iter().map(told).collect());
             Ok(Some(Report { run_dir, manifest, was_stored: true, warnings, figures }))

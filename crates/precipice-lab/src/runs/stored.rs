@@ -1,17 +1,20 @@
-//! A run that is stored: what was measured, and the network at its checkpoints.
+//! A run that is stored: what was measured, and the network at any step.
 
 use std::path::Path;
 
 use precipice::measure::Metric;
-use precipice::record::Row;
+use precipice::record::{Next, Row};
 use precipice::run::Run;
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
+use precipice::workers::{Sequential, Workers};
 use precipice_num::Kernels;
 
+use super::branch::{Beginning, restored, unbegun};
 use super::memory;
+use super::replay::{at_step, at_step_with};
 use super::threads::available;
-use super::trainer::{Build, explained, new_trainer};
+use super::trainer::Build;
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 use crate::store::RunDir;
@@ -67,7 +70,7 @@ impl StoredRun {
         Ok(Self { rows: run_dir.rows()?, spec, own_metrics, run_dir })
     }
 
-    /// The network at a checkpoint.
+    /// The network at a step that the run made.
     ///
     /// # Errors
     /// As [`at_step`].
@@ -75,16 +78,24 @@ impl StoredRun {
         at_step(&self.run_dir, &self.spec, step)
     }
 
-    /// The network of a run that is made by the caller, with a task or probes of its own; it can be driven on from there.
+    /// The same with threads that are lent.
     ///
     /// # Errors
     /// As [`at_step`].
+    pub fn at_step_with(&self, step: u64, workers: &dyn Workers) -> Result<Trainer, LabError> {
+        at_step_with(&self.run_dir, &self.spec, step, workers)
+    }
+
+    /// The run at a checkpoint, made by the caller, with a task or probes of its own; it can be driven on from there.
+    ///
+    /// # Errors
+    /// If there is no such checkpoint, listing those there are.
     pub fn run_at(&self, step: u64, build: &Build<'_>) -> Result<Run, LabError> {
         let mut spec = self.spec.clone();
         memory::check_run(&spec, false, available())?;
         // The digest of items is part of the address.
         let bank = items::load(&mut spec)?;
-        let make = |kernels| build(&spec, bank.clone(), kernels).map_err(|e| explained(&spec, e));
+        let make = |kernels| unbegun(&spec, bank.clone(), build, kernels);
         let detected = Kernels::detect();
         let mut run = make(detected)?;
         let (_, saved) = self.run_dir.checkpoint(&spec, step, run.trainer().model().layout())?;
@@ -93,8 +104,7 @@ impl StoredRun {
             run = make(kernels)?;
         }
         let rows = self.rows.iter().filter(|row| row.step <= step).cloned().collect();
-        run.restore(saved.state, rows);
-        Ok(run)
+        Ok(restored(run, &spec, saved.state, rows))
     }
 }
 
@@ -116,44 +126,16 @@ impl StoredRun {
         }
     }
 
-    /// A run at step 0 in the arithmetic of the checkpoint that there is.
+    /// A run at its first step in the arithmetic of the checkpoint that there is.
     fn at_the_start(&self, kept: u64, build: &Build<'_>) -> Result<Run, LabError> {
-        let arithmetic = self.run_at(kept, build)?.trainer().model().kernels();
+        let kernels = self.run_at(kept, build)?.trainer().model().kernels();
         let mut spec = self.spec.clone();
         let bank = items::load(&mut spec)?;
-        build(&spec, bank, arithmetic).map_err(|e| explained(&spec, e))
+        let run = unbegun(&spec, bank, build, kernels)?;
+        let (workers, root) = (&Sequential, self.run_dir.root());
+        let beginning = Beginning { build, kernels, workers, known: &[], root };
+        beginning.of(run, &spec, &mut |_, _| Next::Continue)
     }
-}
-
-/// The network of a stored run at a checkpoint, in the arithmetic that it was trained in.
-///
-/// # Errors
-/// If there is no such checkpoint, listing those there are.
-pub fn at_step(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Trainer, LabError> {
-    let mut spec = spec.clone();
-    memory::check_run(&spec, false, available())?;
-    let bank = items::load(&mut spec)?;
-    let detected = Kernels::detect();
-    let mut trainer = new_trainer(&spec, bank.clone(), detected)?;
-    let (_, saved) = run_dir.checkpoint(&spec, step, trainer.model().layout())?;
-    // What another machine began in portable arithmetic is portable for whoever looks at it, too.
-    let kernels = Kernels::with_arithmetic(saved.arithmetic);
-    if kernels != detected {
-        trainer = new_trainer(&spec, bank, kernels)?;
-    }
-    trainer.restore(saved.state);
-    Ok(trainer)
-}
-
-/// The bytes of a checkpoint, which other tools read.
-///
-/// # Errors
-/// As [`at_step`].
-pub fn checkpoint_bytes(run_dir: &RunDir, spec: &RunSpec, step: u64) -> Result<Vec<u8>, LabError> {
-    let mut spec = spec.clone();
-    let bank = items::load(&mut spec)?;
-    let trainer = new_trainer(&spec, bank, Kernels::detect())?;
-    Ok(run_dir.checkpoint(&spec, step, trainer.model().layout())?.0)
 }
 
 #[cfg(test)]
@@ -161,6 +143,7 @@ mod tests {
     use precipice_num::Arithmetic;
 
     use super::*;
+    use crate::runs::new_trainer;
     use crate::store::checkpoint;
 
     #[test]

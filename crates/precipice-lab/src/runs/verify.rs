@@ -8,13 +8,14 @@ use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::run::{Outcome, Run};
 use precipice::spec::RunSpec;
 use precipice::train::{TrainState, Trainer};
-use precipice_num::{Arithmetic, Kernels};
+use precipice_num::Kernels;
 
+use super::branch::{Beginning, unbegun};
 use super::memory;
 use super::session::{Both, unwrap_record};
 use super::threads::Pool;
-use super::trainer::{Build, explained};
-use crate::error::{LabError, RunDirProblem};
+use super::trainer::Build;
+use crate::error::LabError;
 use crate::input::items;
 use crate::store::{Manifest, RunDir, RunOutcome, checkpoint, log, manifest};
 
@@ -87,11 +88,12 @@ fn compare(
     manifest.check_all(run_dir.root())?;
     // The digest of items is part of the address.
     let bank = items::load(&mut spec)?;
-    let problem = || RunDirProblem::UnknownArithmetic { name: manifest.arithmetic.clone() };
-    let unknown = || LabError::run_dir(&run_dir.manifest_path(), problem());
-    let arithmetic = Arithmetic::from_name(&manifest.arithmetic).ok_or_else(unknown)?;
+    let kernels = Kernels::with_arithmetic(manifest.known_arithmetic(&run_dir.manifest_path())?);
     let pool = Pool::for_work_at(threads, run_dir.root())?;
-    let mut run = build(&spec, bank, Kernels::with_arithmetic(arithmetic)).map_err(|e| explained(&spec, e))?;
+    let run = unbegun(&spec, bank, build, kernels)?;
+    // A parent is made again, too: nothing that is stored is trusted.
+    let beginning = Beginning { build, kernels, workers: &pool, known: &[], root: run_dir.root() };
+    let mut run = pool.with(|| beginning.of(run, &spec, &mut |step, loss| watch.step(step, loss)))?;
     let mut beside = Beside::new(run_dir, &spec, &manifest, run.trainer().model().layout())?;
     let mut both = Both { store: &mut beside, watch };
     let outcome = pool.with(|| run.record(&pool, &mut both)).map_err(unwrap_record)?;

@@ -1,8 +1,11 @@
-//! Named arrays for NumPy: an npz archive.
+//! Named arrays for NumPy: an npz archive, or a safetensors file.
 
+use std::collections::HashMap;
 use std::io::{self, Cursor, Write};
 
 use npyz::WriterBuilder;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 
 /// Numbers of an array, in C order.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +53,16 @@ impl Array {
             Values::Text(values) => Ok(npy_text(values, &self.shape)),
         }
     }
+
+    fn little_endian(&self) -> io::Result<(Dtype, Vec<u8>)> {
+        Ok(match &self.values {
+            Values::Int(values) => (Dtype::I64, values.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Values::Bool(values) => (Dtype::BOOL, values.iter().map(|&is| u8::from(is)).collect()),
+            Values::Single(values) => (Dtype::F32, values.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Values::Real(values) => (Dtype::F64, values.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Values::Text(_) => return Err(io::Error::other(format!("{}: safetensors has no text", self.name))),
+        })
+    }
 }
 
 impl Values {
@@ -84,6 +97,28 @@ pub fn npz(arrays: &[Array]) -> io::Result<Vec<u8>> {
         archive.write_all(&bytes)?;
     }
     Ok(archive.finish().map_err(io::Error::other)?.into_inner())
+}
+
+/// The same as a safetensors file, with one entry of metadata, the program's; the same arrays give the same bytes.
+///
+/// # Errors
+/// If one of them is text, for which the format has no type.
+///
+/// ```
+/// use precipice_lab::store::arrays::{Array, Values, safetensors};
+/// let bytes = safetensors(&[Array::new("steps", &[2], Values::Int(vec![0, 100]))], "{}")?;
+/// assert!(bytes.ends_with(&100_u64.to_le_bytes()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn safetensors(arrays: &[Array], metadata: &str) -> io::Result<Vec<u8>> {
+    let data = arrays.iter().map(Array::little_endian).collect::<io::Result<Vec<_>>>()?;
+    let views = arrays.iter().zip(&data).map(|(array, (dtype, bytes))| {
+        let view = TensorView::new(*dtype, array.shape.clone(), bytes).map_err(io::Error::other)?;
+        Ok((array.name.as_str(), view))
+    });
+    let views = views.collect::<io::Result<Vec<_>>>()?;
+    let metadata = HashMap::from([("precipice".to_owned(), metadata.to_owned())]);
+    safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)
 }
 
 fn npy<T: npyz::AutoSerialize + Copy>(values: &[T], shape: &[usize]) -> io::Result<Vec<u8>> {

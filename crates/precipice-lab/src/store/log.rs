@@ -79,9 +79,17 @@ impl Reading {
     /// # Errors
     /// Naming the damaged line.
     pub fn rows(self, path: &Path) -> Result<Vec<Row>, LabError> {
+        Ok(self.whole(path)?.into_iter().map(|entry| entry.row).collect())
+    }
+
+    /// The lines, if nothing is damaged.
+    ///
+    /// # Errors
+    /// Naming the damaged line.
+    pub fn whole(self, path: &Path) -> Result<Vec<Entry>, LabError> {
         match self.damaged_line {
             Some(line) => Err(LabError::run_dir(path, RunDirProblem::DamagedLog { line })),
-            None => Ok(self.entries.into_iter().map(|entry| entry.row).collect()),
+            None => Ok(self.entries),
         }
     }
 }

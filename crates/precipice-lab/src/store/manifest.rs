@@ -9,6 +9,7 @@ use precipice::measure::Metric;
 use precipice::measure::transition::{Learned, Transition};
 use precipice::record::Row;
 use precipice::run::{Outcome, Run};
+use precipice_num::Arithmetic;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -249,6 +250,16 @@ impl Manifest {
         let error = |problem| LabError::run_dir(&root.join(name), problem);
         let digest = self.files.get(name).ok_or_else(|| error(RunDirProblem::NotOfThisRun))?;
         if *digest == digest_of(bytes) { Ok(()) } else { Err(error(RunDirProblem::OtherContent)) }
+    }
+
+    /// Its arithmetic, where this version knows it.
+    ///
+    /// # Errors
+    /// Naming the manifest.
+    pub fn known_arithmetic(&self, path: &Path) -> Result<Arithmetic, LabError> {
+        let problem = || RunDirProblem::UnknownArithmetic { name: self.arithmetic.clone() };
+        let unknown = || LabError::run_dir(path, problem());
+        Arithmetic::from_name(&self.arithmetic).ok_or_else(unknown)
     }
 
     /// Steps that have a checkpoint, rising.

@@ -8,10 +8,12 @@ use precipice::record::Row;
 use precipice::run;
 use precipice::spec::RunSpec;
 
+use super::atomic;
 use super::checkpoint::{self, Saved};
+use super::log::{self, Entry};
 use super::manifest::{self, Manifest};
 use super::spec_text::{self, Header};
-use super::{atomic, files, log, pack};
+use super::{files, pack};
 use crate::error::{LabError, RunDirProblem};
 
 /// Places in a run directory.
@@ -144,6 +146,9 @@ impl RunDir {
             let items = spec.task.family_mut().items_mut().ok_or_else(no_items)?;
             let absolute = std::path::absolute(moved).map_err(LabError::io("find", moved))?;
             items.file = absolute.display().to_string();
+            // What a branch begins with has the same items, or others that were not moved.
+            let (file, digest) = (items.file.clone(), items.digest.clone());
+            move_items(&mut spec, &file, digest.as_deref());
         }
         Ok(spec)
     }
@@ -182,20 +187,28 @@ impl RunDir {
     /// # Errors
     /// If the log is damaged, or lacks rows that were measured.
     pub fn rows(&self) -> Result<Vec<Row>, LabError> {
-        let (spec, path) = (self.spec()?, self.log_path());
-        if let Some(manifest) = self.manifest(&spec)? {
+        Ok(self.entries(&self.spec()?)?.into_iter().map(|entry| entry.row).collect())
+    }
+
+    /// The same with the check of each.
+    ///
+    /// # Errors
+    /// As [`RunDir::rows`].
+    pub fn entries(&self, spec: &RunSpec) -> Result<Vec<Entry>, LabError> {
+        let path = self.log_path();
+        if let Some(manifest) = self.manifest(spec)? {
             let bytes = manifest::read_named(&self.root, "log.jsonl")?;
             manifest.check_file(&self.root, "log.jsonl", &bytes)?;
-            return log::parse(&bytes, &spec.hash()).rows(&path);
+            return log::parse(&bytes, &spec.hash()).whole(&path);
         }
         // Looked at first, because the run may be going on.
         let saved = checkpoint::steps(&self.checkpoints())?.into_iter().rfind(|&step| step <= spec.train.steps);
-        let rows = log::read(&path, &spec.hash())?.rows(&path)?;
+        let entries = log::read(&path, &spec.hash())?.whole(&path)?;
         match saved {
-            Some(step) if (rows.len() as u64) < run::n_rows_due(&spec, step) => {
+            Some(step) if (entries.len() as u64) < run::n_rows_due(spec, step) => {
                 Err(LabError::run_dir(&path, RunDirProblem::LostRows { step }))
             }
-            _ => Ok(rows),
+            _ => Ok(entries),
         }
     }
 
@@ -220,6 +233,15 @@ impl RunDir {
             Some(step) => Err(LabError::run_dir(&self.root.join(named(step)), RunDirProblem::MissingCheckpoint)),
             None => Ok(steps),
         }
+    }
+
+    /// Whether there is a checkpoint of a step, or should be.
+    ///
+    /// # Errors
+    /// If the manifest is damaged, or that of another run.
+    pub fn has_checkpoint(&self, spec: &RunSpec, step: u64) -> Result<bool, LabError> {
+        let is_named = |manifest: Manifest| manifest.files.contains_key(&named(step));
+        Ok(self.checkpoint_path(step).is_file() || self.manifest(spec)?.is_some_and(is_named))
     }
 
     /// The bytes of a checkpoint, and what they hold.
@@ -288,6 +310,16 @@ impl RunDir {
     /// If the system refuses.
     pub fn write_spec(&self, spec: &RunSpec) -> Result<(), LabError> {
         atomic::write(&self.spec_path(), spec_text::to_text(spec).as_bytes())
+    }
+}
+
+/// Names the place of items with this digest in all runs that a branch begins with.
+fn move_items(spec: &mut RunSpec, file: &str, digest: Option<&str>) {
+    for origin in spec.branch.iter_mut().flat_map(|branch| branch.origins_mut()) {
+        if let Some(items) = origin.task.family_mut().items_mut().filter(|items| items.digest.as_deref() == digest) {
+            file.clone_into(&mut items.file);
+        }
+        move_items(origin, file, digest);
     }
 }
 

@@ -72,6 +72,11 @@ fn fields_of(spec: &RunSpec) -> Map<String, Value> {
     let mut spec = spec.clone();
     spec.unresolve();
     let mut fields = Map::new();
+    // Where a branch begins is one thing, of which its parent's fields tell nothing.
+    if let Some(branch) = spec.branch.take() {
+        let parent = format!("{}-{}", branch.parent.name, &branch.parent.hash()[..8]);
+        fields.insert("branch".to_owned(), Value::String(format!("{parent} at {}", branch.step)));
+    }
     flatten("", Table::try_from(&spec).expect("a spec is plain data"), &mut fields);
     fields.retain(|name, _| name != "description" && !name.starts_with("seeds."));
     fields

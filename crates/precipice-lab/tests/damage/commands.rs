@@ -71,7 +71,7 @@ pub const READINGS: [(&str, Reading); 9] = [
     ("probe --step 8", |root| probe(root, 8)),
     ("export safetensors --step 16", |root| {
         let run_dir = RunDir::new(root);
-        Ok(format!("{:?}", checkpoint_bytes(&run_dir, &run_dir.spec()?, 16)?))
+        Ok(format!("{:?}", checkpoint_bytes(&run_dir, &run_dir.spec()?, 16, &Sequential)?))
     }),
 ];
 

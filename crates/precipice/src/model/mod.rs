@@ -20,6 +20,7 @@ pub use layers::attention::{Ablation, Attention, AttentionTrace, PatternTrace};
 pub use layers::embed::EmbedDims;
 pub use layers::minimal::{MinimalHead, MinimalScalars};
 pub use params::{Init, Layout, Params, TensorInfo};
+pub(crate) use params::{has_heads, is_in};
 pub use trace::{BlockTrace, Reads, Trace};
 
 use std::sync::Arc;

@@ -70,10 +70,18 @@ impl Layout {
 
     /// The tensors that a group names: one name, or a dotted prefix of names.
     pub fn group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a TensorInfo> {
-        self.tensors.iter().filter(move |tensor| {
-            tensor.name.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
+        self.tensors.iter().filter(move |tensor| is_in(group, &tensor.name))
     }
+}
+
+/// Whether a tensor belongs to a group: its name, or a dotted prefix.
+pub(crate) fn is_in(group: &str, name: &str) -> bool {
+    name.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Whether the first axis of a tensor is that of heads.
+pub(crate) fn has_heads(name: &str) -> bool {
+    name.contains(".attn.")
 }
 
 /// Values for every tensor of a layout.

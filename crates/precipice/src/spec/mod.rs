@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod branch;
 mod model;
 mod train;
 mod validate;
@@ -13,6 +14,7 @@ pub use crate::field::SpecError;
 pub use crate::sequence::Tokens;
 pub use crate::task::regression::{Covariance, FunctionKind, InputKind, SineDraws};
 pub use crate::task::{ClassificationSpec, CopyingSpec, ItemsSpec, OwnSpec, RegressionSpec, Seeds, TaskSpec};
+pub use branch::{BranchSpec, GraftSpec, split_head};
 pub use model::{
     Activation, AttentionKind, ClampPattern, ClampSpec, Construction, EmbeddingSpec, MinimalSpec, ModelSpec, Positions,
     Readout,
@@ -54,6 +56,9 @@ pub struct RunSpec {
     pub checkpoint: CheckpointSpec,
     /// The four independent seeds.
     pub seeds: Seeds,
+    /// Where it begins, if not at a step 0 of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Box<BranchSpec>>,
 }
 
 /// Evaluation on sequences that training never sees.
@@ -251,6 +256,9 @@ impl RunSpec {
         self.model.d_pos = has_maps.then(|| self.d_pos()).or(self.model.d_pos);
         self.model.n_positions = Some(self.n_positions());
         self.model.d_head = has_maps.then(|| self.d_head());
+        if let Some(branch) = &mut self.branch {
+            branch.origins_mut().for_each(Self::resolve);
+        }
     }
 
     /// Leaves out every field that [`Self::resolve`] fills in as it is, so that it follows when others are changed.
@@ -281,7 +289,8 @@ impl RunSpec {
     /// The canonical form: JSON of what differs from the defaults, without the description.
     ///
     /// A field that a later version adds does not change the address of runs that leave it at its
-    /// default. Items with a digest are addressed by their content, wherever the file lies.
+    /// default. Items with a digest are addressed by their content, wherever the file lies; runs that a branch begins with
+    /// by their addresses.
     pub fn canonical(&self) -> String {
         let mut spec = self.clone();
         spec.resolve();
@@ -292,8 +301,12 @@ impl RunSpec {
         let mut default = RunSpec::default();
         default.resolve();
         let json = |spec: &RunSpec| serde_json::to_value(spec).expect("a spec is plain data");
+        let branch = spec.branch.take();
         let mut value = json(&spec);
         drop_defaults(&mut value, &json(&default));
+        if let (Some(branch), Some(fields)) = (branch, value.as_object_mut()) {
+            fields.insert("branch".to_owned(), branch.address());
+        }
         // The default task is another one, so that this one keeps its name.
         let family_default = spec.task.default_of_family().filter(|task| !matches!(task, TaskSpec::Copying(_)));
         if let Some(task) = family_default {

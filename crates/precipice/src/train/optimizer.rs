@@ -2,6 +2,7 @@
 
 use precipice_num::{Kernels, Real};
 
+use super::past::{Past, freeze_end};
 use super::schedule::rate_factor;
 use crate::model::{Params, TensorInfo};
 use crate::spec::{AdamSpec, OptimizerSpec, TrainSpec};
@@ -30,11 +31,12 @@ impl<T: Real> OptimizerState<T> {
 /// Parameters from which on several threads are faster: what they share they take from each other's caches.
 const WORTH_SHARING: usize = 1 << 18;
 
-/// One update, step counted from 0. Frozen tensors and their moments stand still.
+/// One update, step counted from 0; `past` is what the moments had behind them where the run began. Frozen tensors and
+/// their moments stand still. The gradient is left as it was applied: 0 for frozen tensors, and clipped.
 pub fn update<T: Real>(
     workers: &dyn Workers,
     kernels: Kernels,
-    train: &TrainSpec,
+    (train, past): (&TrainSpec, &Past),
     step: u64,
     params: &mut Params<T>,
     grads: &mut Params<T>,
@@ -59,11 +61,11 @@ pub fn update<T: Real>(
     let base = train.optimizer.learning_rate() * rate_factor(&train.schedule, step, train.steps);
     // Tensor by tensor, so that threads may share the work: all of one vector, then all of the next.
     let workers = if layout.len() < WORTH_SHARING { &Sequential } else { workers };
-    let each = |values: &mut [T], job: &(dyn Fn(&TensorInfo, &mut [T]) + Sync)| {
+    let each = |values: &mut [T], job: &(dyn Fn(usize, &TensorInfo, &mut [T]) + Sync)| {
         workers.run_parts(values, layout.ends(), &|idx, values| {
             let tensor = &layout.tensors()[idx];
             if !(has_freezes && frozen(&tensor.name)) {
-                job(tensor, values);
+                job(idx, tensor, values);
             }
         });
     };
@@ -75,14 +77,14 @@ pub fn update<T: Real>(
             let direction = match &mut state.first {
                 None => g,
                 Some(velocity) => {
-                    each(&mut velocity.values, &|tensor, v| {
+                    each(&mut velocity.values, &|_, tensor, v| {
                         T::axpby(kernels, T::ONE, &g[tensor.range.clone()], T::from_f64(spec.momentum), v);
                     });
                     &velocity.values
                 }
             };
             let keep = T::from_f64(1.0 - spec.decay);
-            each(&mut params.values, &|tensor, p| {
+            each(&mut params.values, &|_, tensor, p| {
                 let rate = T::from_f64(rate_of(tensor));
                 T::axpby(kernels, -rate, &direction[tensor.range.clone()], keep, p);
             });
@@ -93,17 +95,21 @@ pub fn update<T: Real>(
             };
             // m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2
             let (b1, b2) = (spec.adam_beta1, spec.adam_beta2);
-            each(&mut first.values, &|tensor, m| {
+            each(&mut first.values, &|_, tensor, m| {
                 T::axpby(kernels, T::from_f64(1.0 - b1), &g[tensor.range.clone()], T::from_f64(b1), m);
             });
-            each(&mut second.values, &|tensor, v| {
+            each(&mut second.values, &|_, tensor, v| {
                 T::add_squares(kernels, T::from_f64(b2), T::from_f64(1.0 - b2), &g[tensor.range.clone()], v);
             });
-            each(&mut params.values, &|tensor, p| {
-                let age = step - freeze_end(train, &tensor.name, &layout).min(step);
-                let range = || tensor.range.clone();
-                let factors = adam_factors(spec, rate_of(tensor), age).map(T::from_f64);
-                T::adam(kernels, factors, &first.values[range()], &second.values[range()], p);
+            each(&mut params.values, &|idx, tensor, p| {
+                let ages = past.ages(idx, freeze_end(train, &tensor.name), step);
+                let size = p.len() / ages.len();
+                for (part, age) in ages.enumerate() {
+                    let (here, all) = (part * size..(part + 1) * size, tensor.range.start + part * size);
+                    let factors = adam_factors(spec, rate_of(tensor), age).map(T::from_f64);
+                    let (m, v) = (&first.values[all..all + size], &second.values[all..all + size]);
+                    T::adam(kernels, factors, m, v, &mut p[here]);
+                }
             });
         }
     }
@@ -116,16 +122,6 @@ fn rate_factor_of(train: &TrainSpec, name: &str, layout: &crate::model::Layout) 
         .filter(|(group, _)| layout.group(group).any(|tensor| tensor.name == name))
         .max_by_key(|(group, _)| group.len())
         .map_or(1.0, |(_, &factor)| factor)
-}
-
-/// The step at which a tensor began to move: Adam's bias correction counts from there.
-fn freeze_end(train: &TrainSpec, name: &str, layout: &crate::model::Layout) -> u64 {
-    let groups = train.freeze_until.iter();
-    groups
-        .filter(|(group, _)| layout.group(group).any(|tensor| tensor.name == name))
-        .map(|(_, &until)| until)
-        .max()
-        .unwrap_or(0)
 }
 
 /// Scales the gradient down to the norm where it is longer.
@@ -162,7 +158,8 @@ mod tests {
     }
 
     fn step(train: &TrainSpec, step: u64, params: &mut Params<f64>, state: &mut OptimizerState<f64>, grads: [f64; 2]) {
-        update(&Sequential, Kernels::detect(), train, step, params, &mut two_tensors(grads), state);
+        let past = Past::none(&params.layout);
+        update(&Sequential, Kernels::detect(), (train, &past), step, params, &mut two_tensors(grads), state);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use precipice_num::{Kernels, profile};
 
 use super::engine::{Engine, Lane, Sink, Step};
 use super::optimizer::{OptimizerState, update};
+use super::past::Past;
 use crate::field::{SpecError, positive};
 use crate::model::plan::FormKind;
 use crate::model::{Model, Params};
@@ -41,6 +42,7 @@ pub struct TrainState {
 #[derive(Debug)]
 pub struct Trainer {
     train: TrainSpec,
+    past: Past,
     task: Box<dyn Task>,
     model: Model<f32>,
     state: TrainState,
@@ -56,7 +58,7 @@ pub struct Diverged {
 }
 
 impl Trainer {
-    /// A trainer at step 0.
+    /// A trainer at step 0; that of a branch has its own first weights until it is given a state.
     ///
     /// # Errors
     /// If `freeze_until` or `rate_factors` names a group that the network does not have.
@@ -73,7 +75,8 @@ impl Trainer {
         let engine = super::engine(&model, spec.train.batch_size);
         let grads = Params::zeros(model.layout().clone());
         let state = TrainState { step: 0, params, optimizer, loss_sum: 0.0, loss_count: 0 };
-        Ok(Self { train: spec.train.clone(), task, model, state, grads, engine })
+        let past = Past::of(spec, model.layout());
+        Ok(Self { train: spec.train.clone(), past, task, model, state, grads, engine })
     }
 
     /// Continues from a saved state.
@@ -83,6 +86,21 @@ impl Trainer {
     pub fn restore(&mut self, state: TrainState) {
         assert_eq!(state.params.layout, self.state.params.layout, "state of another network");
         self.state = state;
+    }
+
+    /// Becomes that of a branch, whose spec differs in nothing else, in a state of it.
+    ///
+    /// # Panics
+    /// If the state belongs to another network.
+    pub(crate) fn branch_off(&mut self, spec: &RunSpec, state: TrainState) {
+        self.past = Past::of(spec, self.model.layout());
+        self.restore(state);
+    }
+
+    /// The gradient of the last step as its update took it: of the mean loss over the batch, 0 for frozen tensors, and
+    /// clipped. Zeros before the first step.
+    pub fn grads(&self) -> &Params<f32> {
+        &self.grads
     }
 
     /// What a checkpoint holds.
@@ -137,7 +155,7 @@ impl Trainer {
     /// # Errors
     /// If the loss is not finite; nothing is updated then.
     pub fn step(&mut self, workers: &dyn Workers) -> Result<f64, Diverged> {
-        let Self { train, task, model, state, grads, engine } = self;
+        let Self { train, past, task, model, state, grads, engine } = self;
         let lane = Lane { model, task: &**task, params: &state.params };
         let mut run = [Step { lane, step: state.step, grads, loss_sum: 0.0 }];
         engine.gradients(&mut run, workers);
@@ -148,7 +166,7 @@ impl Trainer {
         }
         let TrainState { step, params, optimizer, loss_sum, loss_count } = state;
         profile::stage("update");
-        update(workers, model.kernels(), train, *step, params, grads, optimizer);
+        update(workers, model.kernels(), (train, past), *step, params, grads, optimizer);
         *step += 1;
         *loss_sum += loss;
         *loss_count += 1;

@@ -32,7 +32,7 @@ impl RunSpec {
         ] {
             within(field, seed, 0, SEED_MAX)?;
         }
-        Ok(())
+        self.validate_branch()
     }
 
     fn validate_model(&self) -> Result<(), SpecError> {

@@ -1,0 +1,116 @@
+//! How a branch begins: its parent is made again up to the step where they part, from its spec alone, or from the states
+//! of a run that is at hand.
+
+use std::path::Path;
+
+use precipice::model::Params;
+use precipice::record::{Next, Row};
+use precipice::run::{Run, RunError, pass};
+use precipice::spec::{BranchSpec, RunSpec};
+use precipice::task::ItemBank;
+use precipice::train::{Diverged, TrainState};
+use precipice::workers::Workers;
+use precipice_num::Kernels;
+
+use super::replay::Replay;
+use super::trainer::{Build, explained};
+use crate::error::{LabError, RunDirProblem};
+use crate::input::items;
+use crate::store::RunDir;
+
+/// A run at step 0 with the fields of a spec: a branch still has to begin, or to be restored.
+pub(super) fn unbegun(
+    spec: &RunSpec,
+    bank: Option<ItemBank>,
+    build: &Build<'_>,
+    kernels: Kernels,
+) -> Result<Run, LabError> {
+    spec.validate().map_err(|e| LabError::Run(RunError::Spec(e)))?;
+    build(&spec.without_branch(), bank, kernels).map_err(|e| explained(spec, e))
+}
+
+/// Such a run in a saved state, with the rows that were measured before it.
+pub(super) fn restored(mut run: Run, spec: &RunSpec, state: TrainState, rows: Vec<Row>) -> Run {
+    match &spec.branch {
+        None => run.restore(state, rows),
+        Some(branch) => run.branch_off((**branch).clone(), state, rows),
+    }
+    run
+}
+
+/// Refuses a branch whose network does not fit that of its parent, before anything is computed.
+///
+/// # Errors
+/// Naming the tensor, or the name that means none.
+pub(super) fn check(run: &Run, spec: &RunSpec, build: &Build<'_>) -> Result<(), LabError> {
+    let Some(branch) = &spec.branch else { return Ok(()) };
+    let fresh = |origin: &RunSpec| {
+        let mut origin = origin.clone();
+        let bank = items::load(&mut origin)?;
+        let run = unbegun(&origin, bank, build, Kernels::detect())?;
+        check(&run, &origin, build)?;
+        Ok(run.into_trainer().into_state())
+    };
+    let states = branch.origins().map(|(origin, _)| fresh(origin)).collect::<Result<Vec<_>, LabError>>()?;
+    started(run, spec, branch, &states).map(drop)
+}
+
+/// The first state of a branch, of those of its parent and the other runs.
+fn started(run: &Run, spec: &RunSpec, branch: &BranchSpec, states: &[TrainState]) -> Result<TrainState, LabError> {
+    let grafts: Vec<&Params<f32>> = states[1..].iter().map(|state| &state.params).collect();
+    run.start_of(branch, &states[0], &grafts).map_err(|e| LabError::spec(&spec.name, e.into()))
+}
+
+/// How beginnings are made.
+pub(super) struct Beginning<'a> {
+    pub build: &'a Build<'a>,
+    pub kernels: Kernels,
+    pub workers: &'a dyn Workers,
+    /// Runs whose stored states may be used.
+    pub known: &'a [RunDir],
+    /// The run that it is for.
+    pub root: &'a Path,
+}
+
+/// Told of every step of other runs, with its loss.
+type Told<'a> = dyn FnMut(u64, f64) -> Next + Send + 'a;
+
+impl Beginning<'_> {
+    /// A run of [`unbegun`] at the first step of its spec.
+    ///
+    /// # Errors
+    /// If the parent cannot be made up to there, or whoever is told asks to stop.
+    pub fn of(&self, run: Run, spec: &RunSpec, told: &mut Told<'_>) -> Result<Run, LabError> {
+        let Some(branch) = &spec.branch else { return Ok(run) };
+        let reached = branch.origins().map(|(origin, step)| self.state_at(origin, step, told));
+        let states = reached.collect::<Result<Vec<_>, _>>()?;
+        let state = started(&run, spec, branch, &states)?;
+        Ok(restored(run, spec, state, Vec::new()))
+    }
+
+    /// The state of a run before anything is measured at a step.
+    fn state_at(&self, spec: &RunSpec, step: u64, told: &mut Told<'_>) -> Result<TrainState, LabError> {
+        let hash = spec.hash();
+        for run_dir in self.known {
+            if run_dir.spec().is_ok_and(|stored| stored.hash() == hash) {
+                let mut replay = Replay::open(run_dir, spec, self.build)?;
+                if replay.kernels() == self.kernels && step <= replay.last_step() {
+                    return replay.before_the_row(step, self.workers);
+                }
+            }
+        }
+        let mut spec = spec.clone();
+        let bank = items::load(&mut spec)?;
+        let run = unbegun(&spec, bank, self.build, self.kernels)?;
+        let mut trainer = self.of(run, &spec, told)?.into_trainer();
+        while trainer.state().step < step {
+            let loss = pass(&mut trainer, &spec, self.workers).map_err(|Diverged { step }| {
+                LabError::run_dir(self.root, RunDirProblem::ParentDiverged { name: spec.name.clone(), step })
+            })?;
+            if told(trainer.state().step, loss) == Next::Stop {
+                return Err(LabError::Stopped { path: self.root.to_owned() });
+            }
+        }
+        Ok(trainer.into_state())
+    }
+}
