@@ -1,9 +1,11 @@
 //! One run: trained into its directory, opened again, repeated, and its companion.
 //!
 //! Reading order: `options`, `session` (train), `writer` (what is kept), `resume` (where it goes on), `stored` (what
-//! is there afterwards), `verify`, `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
+//! is there afterwards), `verify`, `differences` (of two specs), `diff` (of two runs), `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
 
 mod companion;
+mod diff;
+mod differences;
 mod extend;
 mod lighter;
 pub mod memory;
@@ -17,6 +19,11 @@ mod verify;
 mod writer;
 
 pub use companion::{Companion, companion};
+pub use diff::{
+    ColumnDifference, Distance, OnlyTensor, OtherShape, Outside, Parted, RowDifference, RowsDifference, RunsDifference,
+    Side, StatesDifference, TensorDifference, diff,
+};
+pub use differences::{FieldDifference, differences};
 pub use options::{Keep, Options};
 pub use session::{Report, Training, Unsealed, train, train_run};
 pub use stored::{StoredRun, at_step, checkpoint_bytes};

@@ -7,7 +7,7 @@
 //! tells runs of several sweeps apart), `executor` (who runs them), `pace` (how long it will take), `report` (what
 //! became of them), `summary` (what they say together), `tables`; `words` (fields and values as figures say them), `dependence` (one swept field), `phases`
 //! (two), `diagrams` (which figures a sweep has), `stored` (the same of a folder), `overlay` (several runs in one
-//! figure); `catalog` (all that is built in).
+//! figure), `twins` (two and their difference); `catalog` (all that is built in).
 
 mod apart;
 mod catalog;
@@ -26,6 +26,7 @@ mod summary;
 mod tables;
 #[cfg(test)]
 mod testing;
+mod twins;
 mod words;
 
 pub use catalog::{Experiment, ExperimentKind, catalog};
@@ -42,3 +43,4 @@ pub use report::{FailedRun, SweepReport, SweepRow};
 pub use stored::{StoredFigure, StoredSweep, draw_stored, folder_name};
 pub use summary::{PointSummary, SEEDS_OF_INTERVAL, SweepSummary, has_jumped, observations, summarize};
 pub use tables::{curves, table};
+pub use twins::{TWINS, draw_twins};
