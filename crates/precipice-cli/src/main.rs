@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         Some(Command::Figure(args)) => cmd::figure::figure(args),
         Some(Command::Export(args)) => cmd::export::export(args),
         Some(Command::Verify(args)) => cmd::verify::verify(args),
+        Some(Command::Diff(args)) => cmd::diff::diff(args),
         Some(Command::Sweep(args)) => cmd::sweep::sweep(args),
         Some(Command::Reproduce(args)) => cmd::reproduce::reproduce(args),
         Some(Command::Bench(args)) => cmd::bench::bench(args),

@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod bench;
+pub mod diff;
 pub mod export;
 pub mod figure;
 pub mod page;

@@ -1,6 +1,7 @@
 //! The binary as its users meet it.
 
 mod common;
+mod diff;
 #[cfg(unix)]
 mod extend;
 #[cfg(unix)]

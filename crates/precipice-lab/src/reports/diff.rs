@@ -79,7 +79,7 @@ fn verdict(found: &RunsDifference) -> String {
         return words + &in_log;
     }
     if let Some(parted) = &states.parted {
-        return parted_words(parted) + &in_log;
+        return parted_words(parted, has_all(states)) + &in_log;
     }
     if states.tensors == 0 {
         return format!("different networks: no tensor has the same name and shape in both{in_log}");
@@ -89,7 +89,7 @@ fn verdict(found: &RunsDifference) -> String {
     if let Some(first) = &rows.first {
         return format!("{same}, but the logs differ from step {} on", first.step);
     }
-    if !states.only_a.is_empty() || !states.only_b.is_empty() || !states.other_shapes.is_empty() {
+    if !has_all(states) {
         return "the same bits in the tensors and columns that both have, but not all are in both".to_owned();
     }
     if !rows.columns_only_a.is_empty() || !rows.columns_only_b.is_empty() {
@@ -105,11 +105,17 @@ fn verdict(found: &RunsDifference) -> String {
     }
 }
 
-fn parted_words(parted: &Parted) -> String {
+/// Whether both have the same tensors.
+fn has_all(states: &StatesDifference) -> bool {
+    states.only_a.is_empty() && states.only_b.is_empty() && states.other_shapes.is_empty()
+}
+
+fn parted_words(parted: &Parted, has_all: bool) -> String {
+    let all = if has_all { "all" } else { "all that both have" };
     let what = if parted.in_parameters { "the parameters" } else { "the optimizer's moments, not the parameters," };
     match (parted.same_until, parted.step) {
         (Some(same), step) if same + 1 == step => {
-            format!("they part at step {step}: until step {same} all is the same, then {what} differ")
+            format!("they part at step {step}: until step {same} {all} is the same, then {what} differ")
         }
         (Some(same), step) => format!("they part between steps {same} and {step}: {what} differ"),
         (None, 0) => format!("they differ from the start: {what} differ at step 0"),
