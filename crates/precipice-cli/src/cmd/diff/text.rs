@@ -83,10 +83,10 @@ fn rows(rows: &RowsDifference, lines: &mut Vec<String>) {
                 "\nlog: of {compared} the first that differs is that of step {}, in {n}",
                 commas(first.step)
             ));
-            lines.push(format!("  {:<34} {:>13} {:>13} {:>13}", "column", "A", "B", "B - A"));
+            lines.push(format!("  {:<40} {:>12} {:>12} {:>10}", "column", "A", "B", "B - A"));
             let row = |one: &ColumnDifference| {
                 let [a, b] = [one.a, one.b].map(|x| number(x, 6));
-                format!("  {:<34} {a:>13} {b:>13} {:>13}", one.column, number(one.difference, 2))
+                format!("  {:<40} {a:>12} {b:>12} {:>10}", one.column, number(one.difference, 2))
             };
             listed(first.columns.iter().map(row), lines);
         }
@@ -95,7 +95,7 @@ fn rows(rows: &RowsDifference, lines: &mut Vec<String>) {
     {
         if let [first, .., last] | [first @ last] = &steps[..] {
             let n = counted(steps.len(), "row");
-            lines.push(format!("  only {side} has {n}, of steps {} to {}", commas(*first), commas(*last)));
+            lines.push(format!("  only {side} has {n}, from step {} to {}", commas(*first), commas(*last)));
         }
         if !columns.is_empty() {
             lines.push(format!("  only {side} has {}: {}", counted(columns.len(), "column"), cut(&columns.join(", "))));

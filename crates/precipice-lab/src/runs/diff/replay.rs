@@ -11,6 +11,8 @@ use crate::runs::trainer::Build;
 
 /// What two runs came to that were replayed side by side.
 pub(super) struct Replayed<T> {
+    /// The first step that was looked at.
+    pub from: u64,
     /// What was found, and the step before it if that was looked at, too.
     pub found: Option<(T, Option<u64>)>,
     /// Where both are.
@@ -20,7 +22,7 @@ pub(super) struct Replayed<T> {
 }
 
 /// Makes both runs again from the last state at or before `from` that each can be begun at, until `look` finds something,
-/// `until` is reached, or one of them ends.
+/// `until` is reached, or one of them ends. None if one of them begins only after that.
 ///
 /// # Errors
 /// If a run cannot be made here, or what is stored of it is damaged.
@@ -30,15 +32,19 @@ pub(super) fn side_by_side<T: Send>(
     (from, until): (u64, u64),
     (pool, meter): (&Pool, &Meter),
     look: impl Fn(&TrainState, &TrainState) -> Option<T> + Sync,
-) -> Result<Replayed<T>, LabError> {
+) -> Result<Option<Replayed<T>>, LabError> {
     let mut runs = [stored[0].run_before(from, build)?, stored[1].run_before(from, build)?];
-    // One may begin later than the other.
-    let from = runs.iter().map(Run::step).fold(from, u64::max);
-    meter.expect(until.saturating_sub(from));
+    let [earlier, later] = [u64::min, u64::max].map(|of| of(runs[0].step(), runs[1].step()));
+    if later > until {
+        return Ok(None);
+    }
+    meter.expect(until - earlier);
     let mut ended = None;
     let found = pool.with(|| {
-        for run in &mut runs {
-            while run.step() < from && makes_a_step(run, pool) {}
+        // The one that begins later is waited for.
+        ended = runs.iter_mut().position(|run| !comes_to(run, later, pool, meter));
+        if ended.is_some() {
+            return None;
         }
         let mut before = None;
         loop {
@@ -57,7 +63,18 @@ pub(super) fn side_by_side<T: Send>(
             meter.done(1);
         }
     });
-    Ok(Replayed { found, runs, ended })
+    Ok(Some(Replayed { from: later, found, runs, ended }))
+}
+
+/// Makes all steps before this one, unless the run ends before it.
+fn comes_to(run: &mut Run, step: u64, pool: &Pool, meter: &Meter) -> bool {
+    while run.step() < step {
+        if !makes_a_step(run, pool) {
+            return false;
+        }
+        meter.done(1);
+    }
+    true
 }
 
 /// Makes one step, unless the run has ended.

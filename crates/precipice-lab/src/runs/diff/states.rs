@@ -96,7 +96,7 @@ impl<'a> States<'a> {
     /// What the stored states say, and the last step at which all that was compared until then was the same.
     pub fn stored(&self, meter: &Meter) -> Result<(StatesDifference, Option<u64>), LabError> {
         let (pairing, [of_a, of_b]) = (&self.pairing, &self.kept);
-        let common: Vec<u64> = of_a.iter().filter(|step| of_b.contains(step)).copied().collect();
+        let common: Vec<u64> = of_a.iter().filter(|step| of_b.binary_search(step).is_ok()).copied().collect();
         let mut found = StatesDifference {
             compared: common.len(),
             last_a: of_a.last().copied(),
@@ -162,7 +162,8 @@ impl<'a> States<'a> {
         let from = same_until.unwrap_or(0);
         let look = |a: &TrainState, b: &TrainState| parted(&self.pairing, a, b, None);
         let replayed = side_by_side([a, b], build, (from, until), (&pool, meter), look)?;
-        found.replayed = Some([from, replayed.runs[0].step()]);
+        let Some(replayed) = replayed else { return Ok(()) };
+        found.replayed = Some([replayed.from, replayed.runs[0].step()]);
         match replayed.found {
             Some((parted, before)) => found.parted = Some(Parted { same_until: before, ..parted }),
             None => found.not_reproduced = self.not_reproduced(&replayed)?,
