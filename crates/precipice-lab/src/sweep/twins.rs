@@ -101,10 +101,9 @@ mod tests {
         let (copying, regression) = (run("copying-small", &[], &JUMPS), run("regression", &[], &JUMPS));
         let told = draw_twins(&copying, &regression).unwrap_err().to_string();
         assert!(told.contains("share of gradient descent") && told.contains("by accuracy"), "{told}");
-        let han = run("han", &[], &JUMPS);
-        assert_ne!(han.spec.facts().progress.column, copying.spec.facts().progress.column);
-        let svg = draw_twins(&copying, &han).unwrap().svg().to_owned();
-        assert!(svg.contains("(accuracy) ·") && svg.contains(&format!("({}) ·", han.spec.facts().progress.column)));
+        let classification = run("classification-fast", &[], &JUMPS);
+        let svg = draw_twins(&copying, &classification).unwrap().svg().to_owned();
+        assert!(svg.contains("(accuracy) · jump") && svg.contains("(ic_accuracy) · jump"), "{svg}");
         let told = draw_twins(&copying, &copying).unwrap_err().to_string();
         assert!(told.contains("named twice"), "{told}");
         let empty = run("copying-small", &["seeds.data=3"], &[]);
