@@ -17,7 +17,9 @@ use precipice_lab::runs::threads;
 use precipice_num::Arithmetic;
 use values::{SpecName, arithmetics, themes};
 
-pub use look::{AtArgs, ExportArgs, ExportFormat, FigureArgs, ProbeArgs, ShowArgs, SpecsArgs, VerifyArgs, WatchArgs};
+pub use look::{
+    AtArgs, DiffArgs, ExportArgs, ExportFormat, FigureArgs, ProbeArgs, ShowArgs, SpecsArgs, VerifyArgs, WatchArgs,
+};
 pub use make::{BenchArgs, BranchArgs, ReproduceArgs, RunArgs};
 pub use page::{PageArgs, ServeArgs};
 pub use shell::{CompletionsArgs, ManArgs};
@@ -69,6 +71,8 @@ pub enum Command {
     Branch(BranchArgs),
     /// Run a finished run again and compare bits
     Verify(VerifyArgs),
+    /// Compare two runs: where they part, by how much, in which tensor
+    Diff(DiffArgs),
     /// Train many networks: a grid over any fields times seeds, resumable run by run
     Sweep(SweepArgs),
     /// Check claims of the literature by running them

@@ -64,6 +64,7 @@ mod theme;
 mod theory_over_measurement;
 mod thumbnail;
 mod tokens;
+mod twins;
 
 pub use attention::{AttentionGrid, AttentionMoment, attention};
 pub use bands::{BandPanel, BandSeries, Bands, bands};
@@ -83,6 +84,7 @@ pub use text::{moment_name, thousands};
 pub use theme::Theme;
 pub use theory_over_measurement::{TheoryOverMeasurement, theory_over_measurement};
 pub use thumbnail::Thumbnail;
+pub use twins::{Twin, Twins, twins};
 
 /// A finished figure: [`style::PRINT_WIDTH_INCHES`] wide in print, on an opaque white page unless
 /// [`Figure::in_theme`] gives it another one.

@@ -72,10 +72,15 @@ impl Panel {
 
     /// A dashed vertical line.
     pub fn mark(&mut self, x: f64) {
+        self.mark_in(x, style::JUMP, style::REFERENCE_DASH);
+    }
+
+    /// A vertical line of a color, with dashes or "none".
+    pub fn mark_in(&mut self, x: f64, color: &str, dashes: &str) {
         let line = ReferenceLine::vertical(x)
-            .with_color(style::JUMP)
+            .with_color(color)
             .with_stroke_width(style::REFERENCE_WIDTH)
-            .with_dasharray(style::REFERENCE_DASH);
+            .with_dasharray(dashes);
         self.references.push(line);
     }
 

@@ -6,6 +6,7 @@ use precipice::workers::Sequential;
 use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::meter::Meter;
 use precipice_lab::reports::closed_forms::ClosedForms;
+use precipice_lab::reports::diff::DiffReport;
 use precipice_lab::reports::formula::{DescentReport, FlowReport, PointReport};
 use precipice_lab::reports::landscape::{Landscape, Request};
 use precipice_lab::reports::network::NetworkReport;
@@ -13,7 +14,7 @@ use precipice_lab::reports::regression::RegressionReport;
 use precipice_lab::reports::run::{ExportReport, FiguresReport, RunReport, VerifyReport};
 use precipice_lab::reports::scaling::ScalingReport;
 use precipice_lab::reports::surface::SurfaceReport;
-use precipice_lab::runs::{Keep, Options, StoredRun, train, verify};
+use precipice_lab::runs::{Keep, Options, StoredRun, diff, train, verify};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -77,6 +78,20 @@ fn of_a_run_that_answers_with_labels() {
     let path = std::path::PathBuf::from("a.csv");
     assert_eq!(is_documented(&ExportReport::new(&path, b"step\n"))["bytes"], 5);
     assert_eq!(is_documented(&FiguresReport::new(&[path]))["figures"][0], "a.csv");
+}
+
+#[test]
+fn of_two_runs() {
+    let ((_one, a, _), (_other, b, _)) = (short_run("copying-small"), short_run("minimal-head"));
+    let mut found = diff([&a, &b], &precipice::run::Run::new, 1, &Meter::default()).unwrap();
+    // Tables have the keys of specs.
+    found.specs.retain(|one| ![&one.a, &one.b].into_iter().flatten().any(Value::is_object));
+    let report = DiffReport::new([&a, &b], found).unwrap();
+    let value = is_documented(&report);
+    let first: Vec<&String> = value.as_object().unwrap().keys().take(4).collect();
+    assert_eq!(first, ["same", "verdict", "a", "b"]);
+    assert!(value["same"] == false && value["figure"].is_null());
+    assert!(!value["specs"].as_array().unwrap().is_empty() && value["states"]["only_a"][0]["shape"].is_array());
 }
 
 #[test]

@@ -90,6 +90,7 @@ const HOUSES: [(&str, &[&str]); 6] = [
             "phase_diagram",
             "scaling",
             "growth",
+            "twins",
         ],
     ),
     (

@@ -43,6 +43,11 @@ examples! {
         "precipice branch latest --at 500 --graft latest:900:readout --steps 1000";
     VERIFY:
         "precipice verify latest";
+    DIFF:
+        "precipice run copying-small --threads 1 --out again"
+        "precipice run copying-small"
+        "precipice diff latest again"
+        "precipice diff latest again -o twins.svg --json";
     SWEEP:
         "precipice sweep copying-small --seeds 0..3"
         "precipice sweep copying-small -g task.copying.n_labels=8,16 --seeds 0..1"

@@ -69,7 +69,7 @@ pub struct FigureArgs {
     pub kind: Drawn,
     /// Run directories, their names in runs/, or `latest`; of ensemble, phase-diagram and dependence the folder of a
     /// sweep. `argument` takes one run and trains its companion with L = N beside it, or both; `learning-curve` with -o
-    /// draws up to six in one figure
+    /// draws up to six in one figure; `twins` takes two and needs -o
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// File to write, .svg, .png or .pdf, or - for SVG on standard output [default: RUN/figures/KIND.svg, of a sweep
@@ -207,6 +207,30 @@ impl ExportFormat {
 pub struct VerifyArgs {
     /// Run directory, its name in runs/, or `latest`
     pub run: PathBuf,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub moved: MovedArgs,
+    #[command(flatten)]
+    pub said: SaidArgs,
+}
+
+/// `diff`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::DIFF)]
+pub struct DiffArgs {
+    /// Run directory, its name in runs/, or `latest`; finished or not
+    #[arg(value_name = "A")]
+    pub a: PathBuf,
+    /// The run that is held against it
+    #[arg(value_name = "B")]
+    pub b: PathBuf,
+    /// Draw both progress curves, and below their difference, into this file, .svg, .png or .pdf (as `figure twins` does)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace the file that -o names
+    #[arg(long)]
+    pub force: bool,
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]

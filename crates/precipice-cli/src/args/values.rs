@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, Type
 use precipice_figures::Theme;
 use precipice_lab::input::built_in::{BUILT_IN_SWEEPS, BUILT_INS};
 use precipice_lab::run_figures::Kind;
-use precipice_lab::sweep::{self, SweepKind, System};
+use precipice_lab::sweep::{self, SweepKind, System, TWINS};
 use precipice_num::Arithmetic;
 
 pub(super) fn parse_head(text: &str) -> Result<(usize, usize), String> {
@@ -22,11 +22,13 @@ pub enum Drawn {
     Run(Kind),
     /// Of a sweep.
     Sweep(SweepKind),
+    /// Of two runs.
+    Twins,
 }
 
 pub(super) fn kinds_help() -> String {
     let (runs, sweeps) = (Kind::ALL.map(Kind::name).join(", "), SweepKind::ALL.map(SweepKind::name).join(", "));
-    format!("What to draw: {runs}; of the folder of a sweep {sweeps}")
+    format!("What to draw: {runs}; of two runs {TWINS}; of the folder of a sweep {sweeps}")
 }
 
 /// The name of a spec, of which a shell completes those that are built in, or a path.
@@ -62,7 +64,7 @@ pub(super) fn one_of<T: Copy + Send + Sync + 'static>(
 pub(super) fn kinds() -> impl TypedValueParser<Value = Drawn> {
     let runs = Kind::ALL.map(|kind| (kind.name(), Drawn::Run(kind)));
     let sweeps = SweepKind::ALL.map(|kind| (kind.name(), Drawn::Sweep(kind)));
-    one_of(runs.into_iter().chain(sweeps).collect())
+    one_of(runs.into_iter().chain(sweeps).chain([(TWINS, Drawn::Twins)]).collect())
 }
 
 pub(super) fn themes() -> impl TypedValueParser<Value = Theme> {

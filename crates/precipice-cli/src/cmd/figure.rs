@@ -34,6 +34,8 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
     let paths = match args.kind {
         Drawn::Sweep(kind) if has_choice => bail!("{} has no choice of heads or steps", kind.name()),
         Drawn::Sweep(kind) => of_sweeps(&args, kind)?,
+        Drawn::Twins if has_choice => bail!("{} has no choice of heads or steps", sweep::TWINS),
+        Drawn::Twins => of_two_runs(&args)?,
         Drawn::Run(Kind::Argument) if has_choice => bail!("argument has no choice of heads or steps"),
         Drawn::Run(kind) => of_runs(&args, kind, &choice)?,
     };
@@ -48,7 +50,7 @@ pub fn figure(args: FigureArgs) -> anyhow::Result<Ending> {
 
 fn of_runs(args: &FigureArgs, kind: Kind, choice: &Choice) -> anyhow::Result<Vec<PathBuf>> {
     if kind == Kind::Argument {
-        let run = open(args, kind, &args.runs[0])?;
+        let run = open(args, kind.name(), &args.runs[0])?;
         let figure = argument(args, &run)?;
         return Ok(write(args, kind, &run, &figure)?.into_iter().collect());
     }
@@ -71,19 +73,27 @@ fn of_runs(args: &FigureArgs, kind: Kind, choice: &Choice) -> anyhow::Result<Vec
                 sweep::OVERLAY_MAX
             );
         }
-        let runs = args.runs.iter().map(|root| open(args, kind, root)).collect::<anyhow::Result<Vec<_>>>()?;
+        let runs = args.runs.iter().map(|root| open(args, kind.name(), root)).collect::<anyhow::Result<Vec<_>>>()?;
         return Ok(put(args, path, &sweep::draw_overlay(&runs)?)?.into_iter().collect());
     }
     let pool = Pool::new(args.threads.count())?;
     let mut paths = Vec::new();
     for root in &args.runs {
         let working = Working::on(kind.name(), args.said.quiet);
-        let run = open(args, kind, root)?;
+        let run = open(args, kind.name(), root)?;
         let workers = Metered { workers: &pool, meter: working.meter() };
         let figure = pool.with(|| run_figures::draw_chosen(kind, &run, choice, &workers))?;
         paths.extend(write(args, kind, &run, &figure)?);
     }
     Ok(paths)
+}
+
+/// Both curves and their difference belong to neither of the two.
+fn of_two_runs(args: &FigureArgs) -> anyhow::Result<Vec<PathBuf>> {
+    let [a, b] = &args.runs[..] else { bail!("{} takes two runs, not {}", sweep::TWINS, args.runs.len()) };
+    let Some(path) = &args.output else { bail!("{} is of two runs; say with -o where it goes", sweep::TWINS) };
+    let [a, b] = [open(args, sweep::TWINS, a)?, open(args, sweep::TWINS, b)?];
+    Ok(put(args, path, &sweep::draw_twins(&a, &b)?)?.into_iter().collect())
 }
 
 fn of_sweeps(args: &FigureArgs, kind: SweepKind) -> anyhow::Result<Vec<PathBuf>> {
@@ -125,13 +135,12 @@ fn of_sweeps(args: &FigureArgs, kind: SweepKind) -> anyhow::Result<Vec<PathBuf>>
     Ok(paths)
 }
 
-fn open(args: &FigureArgs, kind: Kind, name: &Path) -> anyhow::Result<StoredRun> {
+fn open(args: &FigureArgs, kind: &str, name: &Path) -> anyhow::Result<StoredRun> {
     let root = run_named(name)?;
     if Record::is_in(&root) {
         bail!(
-            "{}: {} is drawn of a run, and this is the folder of a sweep; name one of the runs in it, or draw {}",
+            "{}: {kind} is drawn of a run, and this is the folder of a sweep; name one of the runs in it, or draw {}",
             root.display(),
-            kind.name(),
             SweepKind::ALL.map(SweepKind::name).join(", ")
         );
     }
@@ -168,7 +177,7 @@ fn argument(args: &FigureArgs, run: &StoredRun) -> anyhow::Result<Figure> {
             note(&format!("companion with L = N: {}", companion.run_dir.root().display()));
             companion
         }
-        [companion] => open(args, Kind::Argument, companion)?,
+        [companion] => open(args, Kind::Argument.name(), companion)?,
         more => bail!("argument takes a run and its companion with L = N, not {} runs", more.len() + 1),
     };
     Ok(run_figures::draw_argument(run, &companion)?)

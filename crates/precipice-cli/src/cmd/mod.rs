@@ -3,6 +3,7 @@
 pub mod at;
 pub mod bench;
 pub mod branch;
+pub mod diff;
 pub mod export;
 pub mod figure;
 pub mod page;

@@ -211,9 +211,10 @@ fn items_that_were_moved_are_named() {
     let args = [&["run", "han-small"], &small[..], &file[..]].concat();
     scratch.run(&args).ok();
     fs::rename(scratch.path("items.npz"), scratch.path("moved.npz")).unwrap();
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 5] = [
         &["probe", "r"],
         &["verify", "r", "-q"],
+        &["diff", "r", "r", "-q"],
         &["figure", "contexts", "r", "-o", "c.svg"],
         &["export", "r", "--to", "safetensors"],
     ];
@@ -228,6 +229,11 @@ fn items_that_were_moved_are_named() {
     scratch.run(&tiny("2", &["--out", "plain"])).ok();
     let refused = scratch.run(&["probe", "plain", "--items", "moved.npz"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("has no items from a file"), "{}", refused.stderr);
+    // Of two runs they are those of the one that has some.
+    for pair in [["r", "plain"], ["plain", "r"]] {
+        let compared = scratch.run(&[&["diff", "-q", "--items", "moved.npz"], &pair[..]].concat());
+        assert!(compared.code == Some(1) && compared.stdout.contains("task.copying.items"), "{}", compared.stderr);
+    }
     // A run goes on with them, too.
     fs::remove_file(scratch.path("r/manifest.json")).unwrap();
     let moved = args.iter().map(|arg| if *arg == file[1] { "task.copying.items.file=moved.npz" } else { arg });

@@ -4,6 +4,7 @@ mod branch;
 #[cfg(unix)]
 mod clusters;
 mod common;
+mod diff;
 #[cfg(unix)]
 mod extend;
 #[cfg(unix)]

@@ -11,6 +11,7 @@ use precipice::run::{Run, is_row_due};
 use precipice::spec::{RunSpec, ScheduleShape};
 use precipice_num::Kernels;
 
+use super::differences::differences;
 use super::options::Options;
 use super::resume::check_until;
 use crate::error::{LabError, RunDirProblem};
@@ -76,25 +77,9 @@ fn difference(stored: &RunSpec, spec: &RunSpec) -> Option<String> {
         .then(|| "its learning rate is a cosine over train.steps, so that every step would be another".to_owned())
 }
 
-/// Paths of the fields that differ, the number of steps excepted.
+/// Paths of the first fields that differ, the number of steps excepted.
 fn differing(stored: &RunSpec, spec: &RunSpec) -> Vec<String> {
-    fn compare(path: &str, a: &serde_json::Value, b: &serde_json::Value, found: &mut Vec<String>) {
-        let none = serde_json::Value::Null;
-        match (a.as_object(), b.as_object()) {
-            (Some(left), Some(right)) => {
-                let more = right.keys().filter(|key| !left.contains_key(*key));
-                for key in left.keys().chain(more) {
-                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                    compare(&path, left.get(key).unwrap_or(&none), right.get(key).unwrap_or(&none), found);
-                }
-            }
-            _ if a != b => found.push(path.to_owned()),
-            _ => {}
-        }
-    }
-    let json = |spec: &RunSpec| serde_json::to_value(spec).expect("a spec is plain data");
-    let mut found = Vec::new();
-    compare("", &json(stored), &json(spec), &mut found);
+    let mut found: Vec<String> = differences(stored, spec).into_iter().map(|one| one.field).collect();
     found.retain(|path| path != "train.steps" && path != "description");
     found.truncate(6);
     found

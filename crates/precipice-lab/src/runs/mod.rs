@@ -1,11 +1,14 @@
 //! One run: trained into its directory, opened again, repeated, and its companion.
 //!
 //! Reading order: `options`, `session` (train), `writer` (what is kept), `resume` (where it goes on), `branch` (how a
-//! branch begins), `stored` (what is there afterwards), `replay` (at any step), `verify`, `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
+//! branch begins), `stored` (what is there afterwards), `replay` (at any step), `verify`, `differences` (of two specs),
+//! `diff` (of two runs), `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
 
 mod branch;
 mod branch_spec;
 mod companion;
+mod diff;
+mod differences;
 mod extend;
 mod lighter;
 pub mod memory;
@@ -21,6 +24,11 @@ mod writer;
 
 pub use branch_spec::{Divergence, Graft, branch_spec};
 pub use companion::{Companion, companion};
+pub use diff::{
+    ColumnDifference, Distance, OnlyTensor, OtherShape, Outside, Parted, RowDifference, RowsDifference, RunsDifference,
+    Side, StatesDifference, TensorDifference, diff,
+};
+pub use differences::{FieldDifference, differences};
 pub use options::{Keep, Options};
 pub use replay::{Replay, at_step, at_step_with, checkpoint_bytes};
 pub use session::{Report, Training, Unsealed, train, train_near, train_run};

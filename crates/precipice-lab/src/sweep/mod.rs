@@ -8,7 +8,7 @@
 //! `executor` (who runs them), `report` (what
 //! became of them), `summary` (what they say together), `tables`, `collect` (table and figures of a folder), `status` (how far it is), `cluster` (jobs of many workers), `pack` (few files); `words` (fields and values as figures say them), `dependence` (one swept field), `phases`
 //! (two), `diagrams` (which figures a sweep has), `stored` (the same of a folder), `overlay` (several runs in one
-//! figure); `catalog` (all that is built in).
+//! figure), `twins` (two and their difference); `catalog` (all that is built in).
 
 mod apart;
 mod catalog;
@@ -33,6 +33,7 @@ mod summary;
 mod tables;
 #[cfg(test)]
 mod testing;
+mod twins;
 mod words;
 
 pub use catalog::{Experiment, ExperimentKind, catalog};
@@ -54,3 +55,4 @@ pub use status::{RunState, SweepStatus};
 pub use stored::{StoredFigure, StoredSweep, draw_stored, folder_name};
 pub use summary::{PointSummary, SEEDS_OF_INTERVAL, SweepSummary, has_jumped, observations, summarize};
 pub use tables::{curves, table};
+pub use twins::{TWINS, draw_twins};

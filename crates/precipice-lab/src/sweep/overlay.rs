@@ -83,7 +83,7 @@ fn measures_of(facts: &Facts) -> Vec<Measure> {
     success.chain([loss]).collect()
 }
 
-fn absolute(run: &StoredRun) -> PathBuf {
+pub(super) fn absolute(run: &StoredRun) -> PathBuf {
     let root = run.run_dir.root();
     root.canonicalize().unwrap_or_else(|_| root.to_owned())
 }
@@ -97,14 +97,14 @@ fn curve(name: &str, run: &StoredRun, column: &Column) -> BandSeries {
 }
 
 /// The guess without the context, where it is the same for all.
-fn floor_of(facts: &[Facts]) -> Vec<(String, f64)> {
+pub(super) fn floor_of(facts: &[Facts]) -> Vec<(String, f64)> {
     let progress = &facts[0].progress;
     let is_same = facts.iter().all(|facts| facts.progress.floor == progress.floor);
     if is_same { vec![(progress.floor_words.clone(), progress.floor)] } else { Vec::new() }
 }
 
 /// Names with the jumps: "N = 4 · jump at 640".
-fn with_jumps(names: Vec<String>, runs: &[&StoredRun], facts: &[Facts]) -> Vec<String> {
+pub(super) fn with_jumps(names: Vec<String>, runs: &[&StoredRun], facts: &[Facts]) -> Vec<String> {
     let one = |((name, run), facts): ((String, &&StoredRun), &Facts)| {
         let t50 = transition_of(facts, &run.rows).1.map(|jump| jump.t50).filter(|t50| t50.is_finite());
         let jump = t50.map_or_else(|| "no jump".to_owned(), |t50| format!("jump at {}", thousands(t50)));
@@ -114,7 +114,7 @@ fn with_jumps(names: Vec<String>, runs: &[&StoredRun], facts: &[Facts]) -> Vec<S
 }
 
 /// Names of the specs, and the sizes that all share.
-fn title_of(facts: &[Facts], runs: &[&StoredRun]) -> String {
+pub(super) fn title_of(facts: &[Facts], runs: &[&StoredRun]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for run in runs {
         if !names.contains(&run.spec.name.as_str()) {
@@ -155,7 +155,7 @@ fn seed_values(run: &StoredRun) -> Vec<i64> {
 }
 
 /// What tells each run from the others: the fields in which the specs differ, the seeds, or the folders.
-fn names_of(runs: &[&StoredRun]) -> Vec<String> {
+pub(super) fn names_of(runs: &[&StoredRun]) -> Vec<String> {
     let specs: Vec<_> = runs.iter().map(|run| &run.spec).collect();
     let different = differences(&specs);
     let n_fields = different[0].keys().filter(|key| *key != "name").count();
