@@ -4,6 +4,7 @@ mod examples;
 mod look;
 mod make;
 mod page;
+mod runs;
 mod shell;
 mod theory;
 mod values;
@@ -19,6 +20,7 @@ use values::{SpecName, arithmetics, themes};
 pub use look::{ExportArgs, ExportFormat, FigureArgs, ProbeArgs, ShowArgs, SpecsArgs, VerifyArgs, WatchArgs};
 pub use make::{BenchArgs, ReproduceArgs, RunArgs, SweepArgs};
 pub use page::{PageArgs, ServeArgs};
+pub use runs::{CertifyArgs, GcArgs, ListArgs, RmArgs, RunsArgs, RunsCommand};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use theory::{
     ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, RegressionArgs,
@@ -60,8 +62,12 @@ pub enum Command {
     Figure(FigureArgs),
     /// Write a run's rows or tensors for other tools
     Export(ExportArgs),
-    /// Run a finished run again and compare bits
+    /// Run a finished run, or what a certificate names, again and compare bits
     Verify(VerifyArgs),
+    /// List the runs that there are; remove some, or checkpoints that replay makes again
+    Runs(RunsArgs),
+    /// Write what runs came to into a small file, by which anyone can make them again and compare bits
+    Certify(CertifyArgs),
     /// Train many networks: a grid over any fields times seeds, resumable run by run
     Sweep(SweepArgs),
     /// Check claims of the literature by running them

@@ -34,7 +34,22 @@ examples! {
         "precipice export latest --to safetensors --step 600 -o weights.safetensors"
         "precipice export latest --to npz --contexts --step all -o contexts.npz";
     VERIFY:
-        "precipice verify latest";
+        "precipice verify latest"
+        "precipice certify latest -o verified.json --force"
+        "precipice verify verified.json";
+    RUNS:
+        "precipice runs"
+        "precipice runs --where 't50<3000' --where final.accuracy>.9 --sort t50"
+        "precipice runs --where train.steps=1600 --json";
+    RUNS_RM:
+        "precipice runs rm --where outcome=none --where 'age>30days' --dry-run"
+        "precipice runs rm latest";
+    RUNS_GC:
+        "precipice runs gc --dry-run"
+        "precipice runs gc latest";
+    CERTIFY:
+        "precipice certify latest -o run.json --force"
+        "precipice certify latest -o steps.json --steps 0,600,700 --force";
     SWEEP:
         "precipice sweep copying-small --seeds 0..3"
         "precipice sweep copying-small -g task.copying.n_labels=8,16 --seeds 0..1";

@@ -1,12 +1,14 @@
 //! One file a subcommand.
 
 pub mod bench;
+pub mod certify;
 pub mod export;
 pub mod figure;
 pub mod page;
 pub mod probe;
 pub mod reproduce;
 pub mod run;
+pub mod runs;
 pub mod shell;
 pub mod specs;
 pub mod sweep;
