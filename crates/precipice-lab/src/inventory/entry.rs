@@ -118,8 +118,10 @@ impl RunEntry {
     }
 
     fn unknown(found: &Found) -> Self {
+        // Of the current folder nobody types the name.
+        let root = found.root.strip_prefix(".").ok().filter(|root| *root != Path::new("")).unwrap_or(&found.root);
         Self {
-            path: found.root.display().to_string(),
+            path: root.display().to_string(),
             name: None,
             hash: None,
             outcome: Standing::Other(Other::Stopped),

@@ -32,6 +32,9 @@ pub const COLUMNS: [&str; 17] = [
 /// What a column of the last row is called here begins so.
 const FINAL: &str = "final.";
 
+/// Columns of the last row that an error lists, at most: a run with probes has a hundred.
+const LISTED_MAX: usize = 12;
+
 /// What is asked of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Field {
@@ -94,7 +97,9 @@ impl Field {
             }
         }
         let nearest = told::nearest(column, known.iter().map(String::as_str)).map(|name| format!("{FINAL}{name}"));
-        let known = known.iter().map(|name| format!("{FINAL}{name}")).collect();
+        let n_more = known.len().saturating_sub(LISTED_MAX);
+        let mut known: Vec<String> = known.iter().take(LISTED_MAX).map(|name| format!("{FINAL}{name}")).collect();
+        known.extend((n_more > 0).then(|| format!("{n_more} more as --json has them")));
         Err(unknown(&format!("{FINAL}{column}"), nearest.as_deref(), known))
     }
 
