@@ -1,5 +1,6 @@
 //! The binary as its users meet it.
 
+mod certify;
 mod common;
 #[cfg(unix)]
 mod extend;
@@ -12,6 +13,8 @@ mod looking;
 mod page;
 mod progress;
 mod refusals;
+#[cfg(unix)]
+mod runs;
 mod stored;
 mod sweep;
 mod theory;

@@ -53,7 +53,7 @@ pub fn certify(run_dir: &RunDir, steps: Option<&[u64]>, threads: usize) -> Resul
     }
     let run = StoredRun::of(run_dir.clone())?;
     let states = states(&run, &manifest, &steps, threads)?;
-    Ok(Certified {
+    let certified = Certified {
         name: spec.name.clone(),
         spec_hash: manifest.spec_hash.clone(),
         spec: of_spec(&spec),
@@ -64,7 +64,10 @@ pub fn certify(run_dir: &RunDir, steps: Option<&[u64]>, threads: usize) -> Resul
         steps: manifest.steps,
         rows: run.rows.len(),
         states,
-    })
+    };
+    // What is left out must be what it is by default.
+    certified.spec(run_dir.root())?;
+    Ok(certified)
 }
 
 /// The start, and states that are due before, in and after the jump: those that most runs have stored, whichever of them

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use precipice::spec::RunSpec;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{CertificateProblem, LabError};
 use crate::input::file;
@@ -131,13 +131,97 @@ impl Certified {
     }
 }
 
-/// What of a spec is not as it is by default. Items of a file are known by their digest; those that are built in have
-/// their name, too.
+/// What of a spec is not as it is by default, fields that follow from others left out. Items of a file are known by
+/// their digest; those that are built in by their name, too.
 pub(super) fn of_spec(spec: &RunSpec) -> Value {
-    let mut value: Value = serde_json::from_str(&spec.canonical()).expect("the canonical form is JSON");
-    let built_in = spec.task.family().items().filter(|items| items.file.starts_with(BUILT_IN_PREFIX));
-    if let Some(items) = built_in {
-        value["task"][&spec.facts().family]["items"]["file"] = items.file.clone().into();
+    let mut spec = spec.clone();
+    spec.unresolve();
+    spec.description.clear();
+    let items = spec.task.family_mut().items_mut().filter(|items| items.digest.is_some());
+    if let Some(items) = items.filter(|items| !items.file.starts_with(BUILT_IN_PREFIX)) {
+        items.file.clear();
+    }
+    let json = |spec: &RunSpec| serde_json::to_value(spec).expect("a spec is plain data");
+    let mut default = RunSpec::default();
+    if let Some(task) = spec.task.default_of_family() {
+        default.task = task;
+    }
+    let mut value = json(&spec);
+    let is_of_another_family = json(&default)["task"] == value["task"] && default.task != RunSpec::default().task;
+    drop_defaults(&mut value, &json(&default));
+    if is_of_another_family {
+        // Which task it is would be lost with its fields.
+        let family = spec.facts().family;
+        value["task"] = Value::Object([(family, Value::Object(Map::new()))].into_iter().collect());
     }
     value
+}
+
+/// Removes what is absent or equal to the default's.
+fn drop_defaults(value: &mut Value, default: &Value) {
+    let Some(fields) = value.as_object_mut() else { return };
+    fields.retain(|name, field| !field.is_null() && default.get(name) != Some(field));
+    // Of an optimizer not every field has a default.
+    for (name, field) in fields.iter_mut().filter(|(name, _)| *name != "optimizer") {
+        drop_defaults(field, default.get(name).unwrap_or(&Value::Null));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::spec_file::{BUILT_INS, Changes, load};
+
+    fn certified(spec: &RunSpec) -> Certified {
+        Certified {
+            name: spec.name.clone(),
+            spec_hash: spec.hash(),
+            spec: of_spec(spec),
+            arithmetic: "portable".to_owned(),
+            version: "0".to_owned(),
+            outcome: RunOutcome::None,
+            t50: None,
+            steps: 0,
+            rows: 0,
+            states: Vec::new(),
+        }
+    }
+
+    /// Fields that are left out, those that follow from others among them, come back as they were.
+    #[test]
+    fn every_built_in_spec_is_found_again() {
+        let path = Path::new("certificate");
+        for (name, _) in BUILT_INS {
+            let spec = load(name, &Changes::default()).unwrap();
+            let again = certified(&spec);
+            let length = again.spec.to_string().len();
+            assert!(length < 900, "{name}: {length}");
+            assert_eq!(again.spec(path).unwrap_or_else(|e| panic!("{e}: {}", again.spec)).hash(), spec.hash());
+        }
+        for task in ["copying", "classification", "regression", "relation"] {
+            let text = format!("name = 'default'\n[task.{task}]\n[probes]\nenabled = false");
+            let text = if task == "regression" { text + "\n[model]\nattention = ['linear']\nd_buffer = 0\noutput_projection = true" } else { text };
+            let spec = crate::input::spec_file::of_text("default", &text, &Changes::default()).unwrap();
+            assert_eq!(certified(&spec).spec(path).unwrap().hash(), spec.hash(), "{task}");
+        }
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let spec = RunSpec { name: "mine".to_owned(), ..RunSpec::default() };
+        let certificate = Certificate::of(vec![certified(&spec)]);
+        let (path, text) = (Path::new("certificate"), certificate.to_text());
+        assert_eq!(Certificate::parse(path, &text).unwrap(), certificate);
+        // A file that went through a mail or another system's editor.
+        assert_eq!(Certificate::parse(path, &(text.trim_end().to_owned() + "\r\n")).unwrap(), certificate);
+        for at in 0..text.len() - 1 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            assert!(Certificate::parse(path, &String::from_utf8(bytes).unwrap()).is_err(), "byte {at}");
+        }
+        let told = |certified: Certified| certified.spec(path).unwrap_err().to_string();
+        assert!(told(Certified { spec_hash: "0".repeat(64), ..certified(&spec) }).contains("has changed since version 0"));
+        let unknown = serde_json::json!({ "name": "mine", "task": { "reading": {} } });
+        assert!(told(Certified { spec: unknown, ..certified(&spec) }).contains("damaged or edited: mine"));
+    }
 }
