@@ -34,9 +34,7 @@ examples! {
         "precipice export latest --to safetensors --step 600 -o weights.safetensors"
         "precipice export latest --to npz --contexts --step all -o contexts.npz";
     VERIFY:
-        "precipice verify latest"
-        "precipice certify latest -o verified.json --force"
-        "precipice verify verified.json";
+        "precipice verify latest";
     RUNS:
         "precipice runs"
         "precipice runs --where 't50<3000' --where final.accuracy>.9 --sort t50"

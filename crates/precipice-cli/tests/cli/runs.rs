@@ -69,7 +69,8 @@ fn all_that_is_there_is_listed() {
 
     let all = listed(&scratch, &[]);
     let expected = ["a", "b", "branch", "edited", "headless"].map(|name| format!("runs/{name}"));
-    let mut expected: Vec<String> = expected.into_iter().chain(of_sweep).chain(["runs/unfinished".to_owned()]).collect();
+    let mut expected: Vec<String> =
+        expected.into_iter().chain(of_sweep).chain(["runs/unfinished".to_owned()]).collect();
     expected.sort();
     assert_eq!(paths(&all), expected);
     let run = |name: &str| all.iter().find(|run| run["path"] == name).unwrap();
@@ -123,7 +124,10 @@ fn conditions_choose_and_fields_sort() {
     assert_eq!(choose(&["outcome=stopped"]), ["lost"]);
     assert_eq!(choose(&["final.accuracy>=0"]), ["long", "short"], "nothing is true of what is not there");
     assert_eq!(choose(&["t50<1e9"]), [""; 0]);
-    assert_eq!(choose(&["name~copying", "train.optimizer.sgd.learning_rate=.3", "age<1day"]), ["long", "lost", "short"]);
+    assert_eq!(
+        choose(&["name~copying", "train.optimizer.sgd.learning_rate=.3", "age<1day"]),
+        ["long", "lost", "short"]
+    );
     let sorted = |args: &[&str]| {
         let runs = listed(&scratch, args);
         paths(&runs).iter().map(|path| path.trim_start_matches("runs/").to_owned()).collect::<Vec<_>>()
@@ -160,7 +164,11 @@ fn rm_removes_runs_and_nothing_else() {
     let lock = fs::metadata(scratch.path("runs/a/lock")).map_or(0, |file| file.len());
     assert_eq!(dry["runs"][0]["bytes"].as_u64().unwrap() + lock, sizes[0]["size"].as_u64().unwrap());
     // One that is refused stops all.
-    for (run, reason) in [(of_sweep[0].as_str(), "sweep-s"), ("runs/sweep-s", "is the folder of a sweep"), ("runs", "is not a run directory")] {
+    for (run, reason) in [
+        (of_sweep[0].as_str(), "sweep-s"),
+        ("runs/sweep-s", "is the folder of a sweep"),
+        ("runs", "is not a run directory"),
+    ] {
         let refused = scratch.run(&["runs", "rm", "a", run]);
         assert!(refused.code == Some(2) && refused.stderr.contains(reason), "{run}: {}", refused.stderr);
     }
@@ -168,7 +176,10 @@ fn rm_removes_runs_and_nothing_else() {
     let told = scratch.run(&["runs", "rm", "a", "runs/b"]).ok().stdout;
     assert!(told.contains("figures/mine.svg stays") && told.contains("freed"), "{told}");
     assert!(!scratch.path("runs/a").exists());
-    assert_eq!((names(&scratch.path("runs/b")), names(&scratch.path("runs/b/figures"))), (vec!["figures".to_owned()], vec!["mine.svg".to_owned()]));
+    assert_eq!(
+        (names(&scratch.path("runs/b")), names(&scratch.path("runs/b/figures"))),
+        (vec!["figures".to_owned()], vec!["mine.svg".to_owned()])
+    );
     scratch.run(&["runs", "rm", &of_sweep[0], "--force"]).ok();
     assert!(!scratch.path(&of_sweep[0]).exists() && scratch.path(&of_sweep[1]).exists());
     // By condition, and a damaged run too.
@@ -186,7 +197,8 @@ fn rm_removes_runs_and_nothing_else() {
 #[test]
 fn rm_can_be_killed_anywhere_and_leaves_what_is_written() {
     let scratch = Scratch::new();
-    let mut training = scratch.command(&["run", "copying-small", "--out", "busy", "--steps", "100000", "-q"]).spawn().unwrap();
+    let mut training =
+        scratch.command(&["run", "copying-small", "--out", "busy", "--steps", "100000", "-q"]).spawn().unwrap();
     while !scratch.path("busy/log.jsonl").exists() {
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -253,7 +265,10 @@ fn gc_removes_what_replay_makes_again() {
     scratch.write("runs/a/checkpoints/.precipice-tmp-host.4294967295.0", "half");
     scratch.write("runs/a/checkpoints/notes.txt", "mine");
     assert!(scratch.run(&["verify", "runs/a", "-q"]).ok().stdout.starts_with("same bits"));
-    assert_eq!(scratch.run(&["runs", "gc", "a", "--json"]).ok().json()["runs"][0]["removed"], serde_json::json!([2, 8]));
+    assert_eq!(
+        scratch.run(&["runs", "gc", "a", "--json"]).ok().json()["runs"][0]["removed"],
+        serde_json::json!([2, 8])
+    );
     assert!(checkpoints(&scratch, "runs/a").contains(&"notes.txt".to_owned()));
     // Nothing goes where what replay begins with is damaged.
     tiny(&scratch, "c", &[]);
@@ -280,7 +295,9 @@ fn a_run_without_its_checkpoints_goes_on() {
     assert!(told.contains("no longer has its checkpoint of step 1") && told.lines().count() == 1, "{told}");
     longer("whole");
     assert_eq!(checkpoints(&scratch, "r"), checkpoints(&scratch, "whole"));
-    for file in ["log.jsonl", "spec.toml", "checkpoints/step-00000090.safetensors", "checkpoints/step-00000032.safetensors"] {
+    for file in
+        ["log.jsonl", "spec.toml", "checkpoints/step-00000090.safetensors", "checkpoints/step-00000032.safetensors"]
+    {
         let read = |run: &str| fs::read(scratch.path(run).join(Path::new(file))).unwrap();
         assert!(read("r") == read("whole"), "{file}");
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::error::{CertificateProblem, LabError};
 use crate::input::file;
 use crate::input::items::BUILT_IN_PREFIX;
+use crate::input::spec_file::{self, Changes};
 use crate::store::{RunOutcome, seal};
 
 /// Version of the format.
@@ -116,17 +117,14 @@ impl Certified {
     /// # Errors
     /// If it cannot be read here, or means something else.
     pub fn spec(&self, path: &Path) -> Result<RunSpec, LabError> {
-        let damaged = |e: serde_json::Error| CertificateProblem::Damaged { what: format!("{}: {e}", self.name) };
-        let mut spec: RunSpec =
-            serde_json::from_value(self.spec.clone()).map_err(|e| LabError::certificate(path, damaged(e)))?;
-        spec.resolve();
+        let origin = format!("{}: {}", path.display(), self.name);
+        let spec = spec_file::of_json(&origin, &self.spec, &Changes::default())?;
         let found = spec.hash();
         if found != self.spec_hash {
             let (name, certified, version) = (self.name.clone(), self.spec_hash.clone(), self.version.clone());
             let problem = CertificateProblem::OtherMeaning { name, found, certified, version };
             return Err(LabError::certificate(path, problem));
         }
-        spec.validate().map_err(|e| LabError::spec(&self.name, e.into()))?;
         Ok(spec)
     }
 }
@@ -170,7 +168,7 @@ fn drop_defaults(value: &mut Value, default: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::spec_file::{BUILT_INS, Changes, load};
+    use crate::input::spec_file::{BUILT_INS, load};
 
     fn certified(spec: &RunSpec) -> Certified {
         Certified {
@@ -200,8 +198,12 @@ mod tests {
         }
         for task in ["copying", "classification", "regression", "relation"] {
             let text = format!("name = 'default'\n[task.{task}]\n[probes]\nenabled = false");
-            let text = if task == "regression" { text + "\n[model]\nattention = ['linear']\nd_buffer = 0\noutput_projection = true" } else { text };
-            let spec = crate::input::spec_file::of_text("default", &text, &Changes::default()).unwrap();
+            let text = if task == "regression" {
+                text + "\n[model]\nattention = ['linear']\nd_buffer = 0\noutput_projection = true"
+            } else {
+                text
+            };
+            let spec = spec_file::of_text("default", &text, &Changes::default()).unwrap();
             assert_eq!(certified(&spec).spec(path).unwrap().hash(), spec.hash(), "{task}");
         }
     }
@@ -220,8 +222,10 @@ mod tests {
             assert!(Certificate::parse(path, &String::from_utf8(bytes).unwrap()).is_err(), "byte {at}");
         }
         let told = |certified: Certified| certified.spec(path).unwrap_err().to_string();
-        assert!(told(Certified { spec_hash: "0".repeat(64), ..certified(&spec) }).contains("has changed since version 0"));
+        assert!(
+            told(Certified { spec_hash: "0".repeat(64), ..certified(&spec) }).contains("has changed since version 0")
+        );
         let unknown = serde_json::json!({ "name": "mine", "task": { "reading": {} } });
-        assert!(told(Certified { spec: unknown, ..certified(&spec) }).contains("damaged or edited: mine"));
+        assert!(told(Certified { spec: unknown, ..certified(&spec) }).contains("certificate: mine"));
     }
 }
