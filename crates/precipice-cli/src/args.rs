@@ -4,6 +4,7 @@ mod examples;
 mod look;
 mod make;
 mod page;
+mod runs;
 mod shell;
 mod sweep;
 mod theory;
@@ -22,6 +23,7 @@ pub use look::{
 };
 pub use make::{BenchArgs, BranchArgs, ReproduceArgs, RunArgs};
 pub use page::{PageArgs, ServeArgs};
+pub use runs::{CertifyArgs, GcArgs, ListArgs, RmArgs, RunsArgs, RunsCommand};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use sweep::{ClusterArgs, PackArgs, StatusArgs, SweepArgs, SweepCommand};
 pub use theory::{
@@ -69,10 +71,14 @@ pub enum Command {
     At(AtArgs),
     /// Train a copy of a run from any of its steps on, under another spec
     Branch(BranchArgs),
-    /// Run a finished run again and compare bits
+    /// Run a finished run, or what a certificate names, again and compare bits
     Verify(VerifyArgs),
     /// Compare two runs: where they part, by how much, in which tensor
     Diff(DiffArgs),
+    /// List the runs that there are; remove some, or checkpoints that replay makes again
+    Runs(RunsArgs),
+    /// Write what runs came to into a small file, by which anyone can make them again and compare bits
+    Certify(CertifyArgs),
     /// Train many networks: a grid over any fields times seeds, resumable run by run
     Sweep(SweepArgs),
     /// Check claims of the literature by running them

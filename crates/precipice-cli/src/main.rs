@@ -64,6 +64,8 @@ fn main() -> ExitCode {
         Some(Command::Branch(args)) => cmd::branch::branch(args),
         Some(Command::Verify(args)) => cmd::verify::verify(args),
         Some(Command::Diff(args)) => cmd::diff::diff(args),
+        Some(Command::Runs(args)) => cmd::runs::runs(args),
+        Some(Command::Certify(args)) => cmd::certify::certify(args),
         Some(Command::Sweep(args)) => cmd::sweep::sweep(args),
         Some(Command::Reproduce(args)) => cmd::reproduce::reproduce(args),
         Some(Command::Bench(args)) => cmd::bench::bench(args),

@@ -4,8 +4,9 @@
 //!
 //! [`machine`] (how much memory is left), [`meter`] (how far a computation is), [`input`] (specs and items from files), [`store`] (the run directory), [`runs`] (train into one,
 //! open it again, verify), [`reports`] (what is said of a run and of the theory), [`run_figures`] (what
-//! is drawn of it), [`whole_run`] (train and draw), [`sweep`] (many runs), [`claims`] (the register that
-//! `precipice reproduce` runs), [`mod@bench`], [`error`].
+//! is drawn of it), [`whole_run`] (train and draw), [`certificate`] (what a run came to, for others to make again),
+//! [`sweep`] (many runs), [`inventory`] (what runs there are), [`claims`] (the register that `precipice reproduce` runs),
+//! [`mod@bench`], [`error`].
 //!
 //! No module knows one that comes after it in this list, [`error`] excepted, which all know. Nothing
 //! here prints or exits: whoever watches a run or a sweep is told of it.
@@ -30,9 +31,13 @@
 #[cfg(feature = "runs")]
 pub mod bench;
 #[cfg(feature = "runs")]
+pub mod certificate;
+#[cfg(feature = "runs")]
 pub mod claims;
 pub mod error;
 pub mod input;
+#[cfg(feature = "runs")]
+pub mod inventory;
 pub mod machine;
 pub mod meter;
 #[cfg(feature = "runs")]

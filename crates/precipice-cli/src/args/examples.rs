@@ -48,6 +48,19 @@ examples! {
         "precipice run copying-small"
         "precipice diff latest again"
         "precipice diff latest again -o twins.svg --json";
+    RUNS:
+        "precipice runs"
+        "precipice runs --where 't50<3000' --where final.accuracy>.9 --sort t50"
+        "precipice runs --where train.steps=1600 --json";
+    RUNS_RM:
+        "precipice runs rm --where outcome=none --where 'age>30days' --dry-run"
+        "precipice runs rm latest";
+    RUNS_GC:
+        "precipice runs gc --dry-run"
+        "precipice runs gc latest";
+    CERTIFY:
+        "precipice certify latest -o run.json --force"
+        "precipice certify latest -o steps.json --steps 0,600,700 --force";
     SWEEP:
         "precipice sweep copying-small --seeds 0..3"
         "precipice sweep copying-small -g task.copying.n_labels=8,16 --seeds 0..1"

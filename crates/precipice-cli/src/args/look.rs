@@ -205,8 +205,12 @@ impl ExportFormat {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = examples::VERIFY)]
 pub struct VerifyArgs {
-    /// Run directory, its name in runs/, or `latest`
-    pub run: PathBuf,
+    /// Run directories, their names in runs/, or `latest`; or files of certificates
+    #[arg(required = true, value_name = "RUN|FILE")]
+    pub runs: Vec<PathBuf>,
+    /// Of certificates only the runs of these names
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 pub mod at;
 pub mod bench;
 pub mod branch;
+pub mod certify;
 pub mod diff;
 pub mod export;
 pub mod figure;
@@ -10,6 +11,7 @@ pub mod page;
 pub mod probe;
 pub mod reproduce;
 pub mod run;
+pub mod runs;
 pub mod shell;
 pub mod specs;
 pub mod sweep;

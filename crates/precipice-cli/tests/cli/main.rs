@@ -1,6 +1,7 @@
 //! The binary as its users meet it.
 
 mod branch;
+mod certify;
 #[cfg(unix)]
 mod clusters;
 mod common;
@@ -16,6 +17,8 @@ mod looking;
 mod page;
 mod progress;
 mod refusals;
+#[cfg(unix)]
+mod runs;
 mod stored;
 mod sweep;
 mod theory;

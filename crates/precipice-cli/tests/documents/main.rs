@@ -227,5 +227,7 @@ fn subcommands(reader: &Reader, command: &str) -> Vec<String> {
     let Some((_, listed)) = help.split_once("Commands:\n") else { return vec![command.to_owned()] };
     let names = listed.lines().take_while(|line| !line.is_empty());
     let names = names.filter(|line| !line.starts_with("    ")).filter_map(|line| line.split_whitespace().next());
-    names.filter(|name| *name != "help").flat_map(|name| subcommands(reader, &format!("{command} {name}"))).collect()
+    let below = names.filter(|name| *name != "help").flat_map(|name| subcommands(reader, &format!("{command} {name}")));
+    // One that does something without a word after it, too.
+    help.contains("Examples:").then(|| command.to_owned()).into_iter().chain(below).collect()
 }

@@ -3,8 +3,12 @@
 //! Every kind is a variant with its values, so that a program can match it; what it prints says what was
 //! expected and what to do.
 
+#[cfg(feature = "runs")]
+mod certificate;
 mod figure;
 mod file;
+#[cfg(feature = "runs")]
+mod inventory;
 mod items;
 mod output;
 mod run_dir;
@@ -16,8 +20,12 @@ use std::path::{Path, PathBuf};
 
 use precipice::run::RunError;
 
+#[cfg(feature = "runs")]
+pub use certificate::CertificateProblem;
 pub use figure::{BenchProblem, FigureProblem};
 pub use file::FileProblem;
+#[cfg(feature = "runs")]
+pub use inventory::InventoryProblem;
 pub use items::{ArrayProblem, ItemsProblem, OtherValues};
 pub use output::OutputProblem;
 pub(crate) use precipice::field::excerpt;
@@ -106,6 +114,19 @@ pub enum LabError {
         /// Why.
         problem: FigureProblem,
     },
+    /// A run that is not certified, or a certificate that cannot be read.
+    #[cfg(feature = "runs")]
+    #[error("{path}: {problem}")]
+    Certificate {
+        /// The run or the file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: CertificateProblem,
+    },
+    /// A list of runs that cannot be made.
+    #[cfg(feature = "runs")]
+    #[error(transparent)]
+    Inventory(#[from] InventoryProblem),
     /// A task that cannot be timed.
     #[error("bench {task}: {problem}")]
     Bench {
@@ -163,6 +184,11 @@ impl LabError {
 
     pub(crate) fn spec(origin: &str, problem: SpecProblem) -> LabError {
         LabError::Spec { origin: excerpt(origin), problem }
+    }
+
+    #[cfg(feature = "runs")]
+    pub(crate) fn certificate(path: &Path, problem: CertificateProblem) -> LabError {
+        LabError::Certificate { path: path.to_owned(), problem }
     }
 
     #[cfg(feature = "runs")]

@@ -67,6 +67,15 @@ pub enum RunDirProblem {
         /// What the system says.
         cause: String,
     },
+    /// What is to be removed is being written.
+    #[error("is being written by another process, and stays; stop that, or wait for it")]
+    BeingWritten,
+    /// What is to be removed was asked for by a sweep.
+    #[error("is a run of the sweep {}, whose figures and table would lack it; --force removes it all the same", .sweep.display())]
+    OfASweep {
+        /// The sweep's folder.
+        sweep: PathBuf,
+    },
     /// It holds an unfinished run, and nobody said what to do with it.
     #[error("holds an unfinished run of this spec; go on with --resume, or start over with --force")]
     UnfinishedRun,

@@ -206,7 +206,22 @@ fn read(path: &str) -> Result<String, LabError> {
     }
     // The directory of a run stands for what was run.
     let of_run = place.join("spec.toml");
-    if of_run.is_file() { text_of(&of_run.display().to_string()) } else { text_of(path) }
+    let text = if of_run.is_file() { text_of(&of_run.display().to_string())? } else { text_of(path)? };
+    if text.starts_with('{') { of_certificate(path, &text) } else { Ok(text) }
+}
+
+/// A certificate of one run stands for what was run, too.
+fn of_certificate(path: &str, text: &str) -> Result<String, LabError> {
+    let syntax = |message: String| LabError::spec(path, SpecProblem::Syntax { message });
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|e| syntax(e.to_string()))?;
+    let runs = value.get("runs").and_then(serde_json::Value::as_array);
+    let spec = match runs.map(Vec::as_slice) {
+        Some([run]) => run.get("spec"),
+        Some(_) => return Err(syntax("is a certificate of several runs; expected one of a single run".to_owned())),
+        None => None,
+    };
+    let spec = spec.ok_or_else(|| syntax("is JSON; expected TOML, or the certificate of a run".to_owned()))?;
+    toml::to_string(spec).map_err(|e| syntax(e.to_string()))
 }
 
 /// The text of a spec or a sweep.

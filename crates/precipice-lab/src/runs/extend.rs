@@ -7,12 +7,12 @@
 use std::path::Path;
 
 use precipice::record::Row;
-use precipice::run::{Run, is_row_due};
+use precipice::run::{Run, checkpoints_due, is_row_due};
 use precipice::spec::{RunSpec, ScheduleShape};
 use precipice_num::Kernels;
 
 use super::differences::differences;
-use super::options::Options;
+use super::options::{Keep, Options};
 use super::resume::check_until;
 use crate::error::{LabError, RunDirProblem};
 use crate::store::log::Entry;
@@ -20,30 +20,36 @@ use crate::store::{FIGURES, RunDir, atomic, checkpoint, log};
 
 /// Makes the shorter run that stands in a directory, or beside it where it is the default one, the beginning of `spec`'s.
 /// Nothing is done where there is none, and nothing is written before all that is needed was read and found whole.
-/// `make` gives a run of `spec` at step 0.
+/// `make` gives a run of `spec` at step 0. Returns what is to be said where not all of its states are there.
 ///
 /// # Errors
 /// If a run of this name stands there whose beginning is another, saying why, or is damaged.
-pub(super) fn extend(run_dir: &RunDir, options: &Options, spec: &RunSpec, make: &Make<'_>) -> Result<(), LabError> {
+pub(super) fn extend(
+    run_dir: &RunDir,
+    options: &Options,
+    spec: &RunSpec,
+    make: &Make<'_>,
+) -> Result<Option<String>, LabError> {
     if !run_dir.spec_path().is_file() {
         let Some((shorter, stored)) = shorter_beside(run_dir, spec).filter(|_| options.out.is_none()) else {
-            return Ok(());
+            return Ok(None);
         };
         let beginning = Beginning::read(&shorter, &stored, spec, options, make)?;
         let _lock = run_dir.lock()?;
         run_dir.make_folders()?;
         run_dir.write_spec(spec)?;
-        return beginning.write(&shorter, run_dir, spec, make);
+        beginning.write(&shorter, run_dir, spec, make)?;
+        return Ok(beginning.gap);
     }
     // What cannot be read is told by whoever wants to write there.
     if run_dir.spec().map_or(true, |stored| stored.hash() == spec.hash()) {
-        return Ok(());
+        return Ok(None);
     }
     let _lock = run_dir.lock()?;
     // Another process may have made it longer meanwhile.
     let stored = run_dir.spec()?;
     if stored.hash() == spec.hash() {
-        return Ok(());
+        return Ok(None);
     }
     let cannot = |why| LabError::run_dir(run_dir.root(), RunDirProblem::CannotExtend { why });
     difference(&stored, spec).map_or(Ok(()), |why| Err(cannot(why)))?;
@@ -55,7 +61,8 @@ pub(super) fn extend(run_dir: &RunDir, options: &Options, spec: &RunSpec, make: 
     beginning.dropped.iter().try_for_each(|step| run_dir.remove_checkpoint(*step))?;
     let figures = FIGURES.iter().map(|name| run_dir.figures().join(name));
     std::iter::once(run_dir.parquet_path()).chain(figures).try_for_each(|path| remove(&path))?;
-    run_dir.write_spec(spec)
+    run_dir.write_spec(spec)?;
+    Ok(beginning.gap)
 }
 
 /// A run of the longer spec at step 0.
@@ -108,6 +115,8 @@ struct Beginning {
     dropped: Vec<u64>,
     /// The address of the shorter run.
     hash: String,
+    /// What is made again, if a finished run no longer has the states for it.
+    gap: Option<String>,
 }
 
 impl Beginning {
@@ -122,7 +131,8 @@ impl Beginning {
     ) -> Result<Self, LabError> {
         let (old, new) = (stored.hash(), spec.hash());
         let agrees = |name: &str| options.agrees(name).map_err(|problem| LabError::run_dir(from.root(), problem));
-        if let Some(manifest) = from.manifest(stored)? {
+        let manifest = from.manifest(stored)?;
+        if let Some(manifest) = &manifest {
             agrees(&manifest.arithmetic)?;
             manifest.check_those(from.root(), |name| name == "log.jsonl" || name.starts_with("checkpoints/"))?;
         }
@@ -154,7 +164,25 @@ impl Beginning {
             saved.push(step);
         }
         let rows = entries.into_iter().take(n_rows).map(|entry| entry.row).collect();
-        Ok(Self { rows, saved, dropped, hash: old })
+        let mut beginning = Self { rows, saved, dropped, hash: old, gap: None };
+        if let Some(manifest) = manifest.filter(|_| options.keep == Keep::All) {
+            beginning.close_gap(from, spec, end.min(manifest.steps + 1));
+        }
+        Ok(beginning)
+    }
+
+    /// The longer run has every state that is due. Where a finished one has not, because it was relieved of them or is one
+    /// of many, what comes after the first that is missing is made again.
+    fn close_gap(&mut self, from: &RunDir, spec: &RunSpec, end: u64) {
+        let missing = checkpoints_due(spec).take_while(|&step| step < end).find(|step| !self.saved.contains(step));
+        let Some(missing) = missing else { return };
+        self.dropped.extend(self.saved.extract_if(.., |step| *step > missing));
+        self.rows.retain(|row| self.saved.last().is_some_and(|&last| row.step <= last));
+        let last = self.saved.last().copied().unwrap_or(0);
+        self.gap = Some(format!(
+            "{}: no longer has its checkpoint of step {missing}; what follows step {last} is made again, to the same bits",
+            from.root().display()
+        ));
     }
 
     /// Under the address of the longer run: the states, then the log.

@@ -182,9 +182,7 @@ pub fn train_near(
     let mut run = make(detected)?;
     branch::check(&run, &spec, build)?;
     let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
-    if options.resume {
-        extend::extend(&run_dir, options, &spec, &make)?;
-    }
+    let gap = if options.resume { extend::extend(&run_dir, options, &spec, &make)? } else { None };
     if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {
         return Ok(Training::Ended(Box::new(report)));
     }
@@ -193,7 +191,7 @@ pub fn train_near(
         _ => run_dir.lock()?,
     };
     let mut writer = Writer::begin(&run_dir, &spec, run.trainer().model().layout(), options, lock)?;
-    writer.warnings.extend(items::warning(&spec, bank.as_ref()));
+    writer.warnings.extend(gap.into_iter().chain(items::warning(&spec, bank.as_ref())));
     let kernels = writer.kernels;
     if kernels != detected {
         run = make(kernels)?;

@@ -58,21 +58,27 @@ pub fn read(path: &Path) -> Result<Vec<u8>, LabError> {
 /// # Errors
 /// If the system refuses.
 pub fn sweep(folder: &Path) -> Result<(), LabError> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
-    for entry in entries.flatten() {
+    for path in left_over(folder) {
+        match fs::remove_file(&path) {
+            // Two may clean up at once.
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(LabError::io("remove", &path)(e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What [`sweep`] would remove.
+pub fn left_over(folder: &Path) -> Vec<PathBuf> {
+    let is_left_over = |entry: &fs::DirEntry| {
         let name = entry.file_name().to_string_lossy().into_owned();
         let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let age = age.and_then(|modified| SystemTime::now().duration_since(modified).ok());
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if is_file && is_stale(&name, age.unwrap_or_default()) {
-            match fs::remove_file(entry.path()) {
-                // Two may clean up at once.
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(LabError::io("remove", &entry.path())(e)),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
+        is_file && is_stale(&name, age.unwrap_or_default())
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(is_left_over).map(|entry| entry.path()).collect()
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), LabError> {

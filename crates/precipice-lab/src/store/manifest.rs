@@ -229,6 +229,12 @@ impl Manifest {
         let error = |problem| LabError::run_dir(path, problem);
         let damaged = |cause: String| error(RunDirProblem::DamagedManifest { cause });
         let text = String::from_utf8(files::read(path)?).map_err(|_| damaged("it is not text".to_owned()))?;
+        // What is whole is read once: a list has thousands of them.
+        let sealed = text.strip_suffix('\n').and_then(|text| seal::unseal(text, spec_hash));
+        let whole = sealed.and_then(|(object, _)| serde_json::from_str::<Self>(&object).ok());
+        if let Some(whole) = whole.filter(|whole| whole.format == FORMAT && whole.spec_hash == spec_hash) {
+            return Ok(whole);
+        }
         let value: Value = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
         let format = value.get("format").map_or_else(|| "none".to_owned(), Value::to_string);
         if format != FORMAT.to_string() {

@@ -63,22 +63,35 @@ impl Header {
 /// # Errors
 /// If it is damaged or was changed, or of another format.
 pub fn read(path: &Path) -> Result<RunSpec, LabError> {
-    let error = |problem| LabError::run_dir(path, problem);
-    let damaged = |what: &str| error(RunDirProblem::DamagedSpec { what: what.to_owned() });
-    let text = String::from_utf8(files::read(path)?).map_err(|_| damaged("it is not text"))?;
-    let header = Header::parse(&text).ok_or_else(|| damaged("its first line is not that of a run"))?;
+    let (header, body) = read_sealed(path)?;
+    let spec = spec_file::parse_stored(&path.display().to_string(), &body)?;
+    if spec.hash() != header.spec_hash {
+        return Err(damaged(path, "it has another address than its first line says"));
+    }
+    Ok(spec)
+}
+
+/// What the first line says, and the text below, which has its check: it is as it was written, but no spec yet.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_sealed(path: &Path) -> Result<(Header, String), LabError> {
+    let text = String::from_utf8(files::read(path)?).map_err(|_| damaged(path, "it is not text"))?;
+    let header = Header::parse(&text).ok_or_else(|| damaged(path, "its first line is not that of a run"))?;
     if header.format != FORMAT.to_string() {
-        return Err(error(RunDirProblem::OtherFormat { found: header.format, expected: FORMAT.to_string() }));
+        let problem = RunDirProblem::OtherFormat { found: header.format, expected: FORMAT.to_string() };
+        return Err(LabError::run_dir(path, problem));
     }
     let (first, body) = text.split_once('\n').unwrap_or((&text, ""));
     if first != header.line() || seal::check(&header.spec_hash, body) != header.check {
-        return Err(damaged("it is not what its first line says"));
+        return Err(damaged(path, "it is not what its first line says"));
     }
-    let spec = spec_file::parse_stored(&path.display().to_string(), body)?;
-    if spec.hash() != header.spec_hash {
-        return Err(damaged("it has another address than its first line says"));
-    }
-    Ok(spec)
+    let body = body.to_owned();
+    Ok((header, body))
+}
+
+fn damaged(path: &Path, what: &str) -> LabError {
+    LabError::run_dir(path, RunDirProblem::DamagedSpec { what: what.to_owned() })
 }
 
 #[cfg(test)]

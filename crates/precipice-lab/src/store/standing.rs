@@ -182,6 +182,48 @@ impl RunDir {
         Ok(())
     }
 
+    /// What the run wrote and is there, in the order in which it may go: the manifest first, so that nothing looks like
+    /// a finished run, and the spec last, by which it is known as a run. The lock is not among them.
+    ///
+    /// # Errors
+    /// If the folder of checkpoints cannot be read.
+    pub fn own_files(&self) -> Result<Vec<PathBuf>, LabError> {
+        let mut files = vec![self.manifest_path(), self.parquet_path()];
+        files.extend(FIGURES.iter().map(|name| self.figures().join(name)));
+        files.extend(checkpoint::steps(&self.checkpoints())?.into_iter().map(|step| self.checkpoint_path(step)));
+        files.push(self.log_path());
+        files.extend(self.left_over());
+        files.push(self.spec_path());
+        files.retain(|path| fs::symlink_metadata(path).is_ok());
+        Ok(files)
+    }
+
+    /// Removes the run: what it wrote, and its folders where nothing else is in them. Whenever it is interrupted, an
+    /// unfinished run or nothing is left.
+    ///
+    /// # Errors
+    /// If it is being written, or the system refuses.
+    pub fn remove(&self) -> Result<(), LabError> {
+        let lock = match self.lock() {
+            Err(LabError::RunDir { problem: RunDirProblem::LockedByAnother, .. }) => {
+                return Err(LabError::run_dir(self.root(), RunDirProblem::BeingWritten));
+            }
+            lock => lock?,
+        };
+        self.own_files()?.iter().try_for_each(|path| remove(path))?;
+        remove(&lock.path)?;
+        for folder in [self.figures(), self.checkpoints(), self.root().to_owned()] {
+            // A folder that holds something of someone else stays.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+
+    /// Temporary files that nobody writes any more.
+    pub fn left_over(&self) -> Vec<PathBuf> {
+        [self.root(), &self.checkpoints(), &self.figures()].into_iter().flat_map(atomic::left_over).collect()
+    }
+
     /// Removes the checkpoint of a step.
     ///
     /// # Errors
