@@ -94,21 +94,20 @@ fn states(run: &StoredRun, manifest: &Manifest, steps: &[u64], threads: usize) -
     let (mut found, mut replayed) = (Vec::new(), None::<Run>);
     for &step in steps {
         let log = check_until(rows, step, &manifest.spec_hash);
-        let params = if stored.contains(&step) {
-            run_dir.checkpoint(spec, step, &layout)?.1.state.params.digest()
-        } else {
-            // What was made for the state before is gone on with, unless a checkpoint is nearer.
-            let nearest = stored.iter().copied().rfind(|&kept| kept <= step).unwrap_or(0);
-            let mut again = match replayed.take().filter(|run| run.step() >= nearest) {
-                Some(run) => run,
-                None => run.run_before(step, &Run::new)?,
-            };
-            pool.with(|| advance_to(&mut again, step, &pool));
-            let digest = again.state().params.digest();
-            replayed = Some(again);
-            digest
+        if stored.contains(&step) {
+            let (_, saved) = run_dir.checkpoint(spec, step, &layout)?;
+            found.push(State::of(step, &saved.state.params, log));
+            continue;
+        }
+        // What was made for the state before is gone on with, unless a checkpoint is nearer.
+        let nearest = stored.iter().copied().rfind(|&kept| kept <= step).unwrap_or(0);
+        let mut again = match replayed.take().filter(|run| run.step() >= nearest) {
+            Some(run) => run,
+            None => run.run_before(step, &Run::new)?,
         };
-        found.push(State { step, params, log });
+        pool.with(|| advance_to(&mut again, step, &pool));
+        found.push(State::of(step, &again.state().params, log));
+        replayed = Some(again);
     }
     Ok(found)
 }

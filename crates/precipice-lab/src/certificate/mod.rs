@@ -8,4 +8,4 @@ mod text;
 
 pub use certify::certify;
 pub use repeat::{Repetition, repeat};
-pub use text::{Certificate, Certified, FORMAT, KIND, State};
+pub use text::{Certificate, Certified, FORMAT, KIND, N_DIGITS, State};

@@ -106,7 +106,8 @@ impl Beside<'_> {
     /// Holds the state of this step against the certificate, if it has one.
     fn compare(&mut self, run: &Run) {
         let Some((state, left)) = self.left.split_first().filter(|(state, _)| state.step == run.step()) else { return };
-        let what = match (state.log == self.log, state.params == run.state().params.digest()) {
+        let found = State::of(state.step, &run.state().params, self.log.clone());
+        let what = match (state.log == found.log, state.params == found.params) {
             (true, true) => {
                 (self.left, self.n_states, self.same_until) = (left, self.n_states + 1, Some(state.step));
                 return;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use precipice::model::Params;
 use precipice::spec::RunSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,6 +15,9 @@ use crate::store::{RunOutcome, seal};
 
 /// Version of the format.
 pub const FORMAT: u32 = 1;
+
+/// Hexadecimal digits of parameters' digests: as many as checks have.
+pub const N_DIGITS: usize = 32;
 
 /// What the file says that it is.
 pub const KIND: &str = "precipice certificate";
@@ -62,7 +66,7 @@ pub struct Certified {
 pub struct State {
     /// Updates done.
     pub step: u64,
-    /// BLAKE3 of the parameters' bits.
+    /// BLAKE3 of the parameters' bits: the first [`N_DIGITS`] digits.
     pub params: String,
     /// Check of all rows up to there, as the log has it.
     pub log: String,
@@ -76,8 +80,12 @@ impl Certificate {
 
     /// The text of the file.
     pub fn to_text(&self) -> String {
-        let text = serde_json::to_string_pretty(self).expect("a certificate is plain data");
-        seal::seal(&text, KIND).0 + "\n"
+        // Wider margins would take a quarter of the file.
+        let mut text = Vec::new();
+        let narrow = serde_json::ser::PrettyFormatter::with_indent(b" ");
+        let mut serializer = serde_json::Serializer::with_formatter(&mut text, narrow);
+        self.serialize(&mut serializer).expect("a certificate is plain data");
+        seal::seal(&String::from_utf8(text).expect("JSON is text"), KIND).0 + "\n"
     }
 
     /// Reads a file.
@@ -108,6 +116,15 @@ impl Certificate {
         let sealed = seal::unseal(text.trim_end_matches(['\n', '\r']), KIND);
         let (object, _) = sealed.ok_or_else(|| damaged("its check does not match its content"))?;
         serde_json::from_str(&object).map_err(|e| damaged(&e.to_string()))
+    }
+}
+
+impl State {
+    /// Of parameters, and the check of the rows before them.
+    pub(super) fn of(step: u64, params: &Params<f32>, log: String) -> Self {
+        let mut params = params.digest();
+        params.truncate(N_DIGITS);
+        Self { step, params, log }
     }
 }
 
