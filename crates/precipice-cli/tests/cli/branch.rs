@@ -182,3 +182,19 @@ fn a_branch_is_resumed_and_made_longer() {
             == read(&scratch, "whole/log.jsonl")
     );
 }
+
+/// A branch is held against its parent from where it begins.
+#[test]
+fn a_branch_is_compared_with_its_parent() {
+    let scratch = Scratch::new();
+    tiny(&scratch, &["--out", "r"]);
+    scratch.run(&["branch", "r", "--at", "37", "--out", "same", "-q"]).ok();
+    scratch.run(&["branch", "r", "--at", "37", "-s", "train.batch_size=16", "--out", "other", "-q"]).ok();
+    scratch.run(&["branch", "r", "--at", "37", "--reset", "readout", "--out", "reset", "-q"]).ok();
+    let parted = |branch: &str| {
+        let ran = scratch.run(&["diff", "r", branch, "--json"]);
+        (ran.code, ran.json()["states"]["parted"]["step"].as_u64())
+    };
+    assert_eq!([parted("same"), parted("other"), parted("reset")].map(|(_, step)| step), [None, Some(38), Some(37)]);
+    assert_eq!((parted("other").0, parted("reset").0), (Some(1), Some(1)));
+}

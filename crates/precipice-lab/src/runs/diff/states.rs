@@ -1,6 +1,5 @@
 //! The states of two runs: those that are stored, and those between by replay.
 
-use precipice::run::Run;
 use precipice::train::TrainState;
 use precipice_num::Kernels;
 use serde::Serialize;
@@ -11,9 +10,10 @@ use crate::error::LabError;
 use crate::input::items;
 use crate::meter::Meter;
 use crate::runs::StoredRun;
+use crate::runs::branch::unbegun;
 use crate::runs::memory;
 use crate::runs::threads::Pool;
-use crate::runs::trainer::{Build, explained};
+use crate::runs::trainer::Build;
 use crate::store::checkpoint::Saved;
 
 /// One of two runs.
@@ -207,7 +207,7 @@ impl<'a> Source<'a> {
         let mut spec = run.spec.clone();
         memory::check_run(&spec, false, threads)?;
         let bank = items::load(&mut spec)?;
-        let any: Run = build(&spec, bank, Kernels::detect()).map_err(|e| explained(&spec, e))?;
+        let any = unbegun(&spec, bank, build, Kernels::detect())?;
         Ok(Self { run, any: any.state().clone() })
     }
 
