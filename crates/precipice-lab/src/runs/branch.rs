@@ -12,11 +12,9 @@ use precipice::train::{Diverged, TrainState};
 use precipice::workers::Workers;
 use precipice_num::Kernels;
 
-use super::replay::Replay;
 use super::trainer::{Build, explained};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::RunDir;
 
 /// A run at step 0 with the fields of a spec: a branch still has to begin, or to be restored.
 pub(super) fn unbegun(
@@ -61,13 +59,19 @@ fn started(run: &Run, spec: &RunSpec, branch: &BranchSpec, states: &[TrainState]
     run.start_of(branch, &states[0], &grafts).map_err(|e| LabError::spec(&spec.name, e.into()))
 }
 
+/// The state of a run before anything is measured at a step, where it can be had from what is stored.
+pub(super) type Near<'a> = dyn Fn(&RunSpec, u64) -> Result<Option<TrainState>, LabError> + Sync + 'a;
+
+/// Nothing that is stored is used.
+pub(super) const FROM_SPECS: &Near<'static> = &|_, _| Ok(None);
+
 /// How beginnings are made.
 pub(super) struct Beginning<'a> {
     pub build: &'a Build<'a>,
     pub kernels: Kernels,
     pub workers: &'a dyn Workers,
-    /// Runs whose stored states may be used.
-    pub known: &'a [RunDir],
+    /// States that are at hand.
+    pub near: &'a Near<'a>,
     /// The run that it is for.
     pub root: &'a Path,
 }
@@ -90,14 +94,8 @@ impl Beginning<'_> {
 
     /// The state of a run before anything is measured at a step.
     fn state_at(&self, spec: &RunSpec, step: u64, told: &mut Told<'_>) -> Result<TrainState, LabError> {
-        let hash = spec.hash();
-        for run_dir in self.known {
-            if run_dir.spec().is_ok_and(|stored| stored.hash() == hash) {
-                let mut replay = Replay::open(run_dir, spec, self.build)?;
-                if replay.kernels() == self.kernels && step <= replay.last_step() {
-                    return replay.before_the_row(step, self.workers);
-                }
-            }
+        if let Some(state) = (self.near)(spec, step)? {
+            return Ok(state);
         }
         let mut spec = spec.clone();
         let bank = items::load(&mut spec)?;

@@ -10,7 +10,7 @@ use precipice::train::Trainer;
 use precipice::workers::{Sequential, Workers};
 use precipice_num::Kernels;
 
-use super::branch::{Beginning, restored, unbegun};
+use super::branch::{Beginning, FROM_SPECS, restored, unbegun};
 use super::memory;
 use super::replay::{at_step, at_step_with};
 use super::threads::available;
@@ -133,7 +133,7 @@ impl StoredRun {
         let bank = items::load(&mut spec)?;
         let run = unbegun(&spec, bank, build, kernels)?;
         let (workers, root) = (&Sequential, self.run_dir.root());
-        let beginning = Beginning { build, kernels, workers, known: &[], root };
+        let beginning = Beginning { build, kernels, workers, near: FROM_SPECS, root };
         beginning.of(run, &spec, &mut |_, _| Next::Continue)
     }
 }

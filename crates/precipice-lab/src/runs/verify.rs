@@ -10,7 +10,7 @@ use precipice::spec::RunSpec;
 use precipice::train::{TrainState, Trainer};
 use precipice_num::Kernels;
 
-use super::branch::{Beginning, unbegun};
+use super::branch::{Beginning, FROM_SPECS, unbegun};
 use super::memory;
 use super::session::{Both, unwrap_record};
 use super::threads::Pool;
@@ -92,7 +92,7 @@ fn compare(
     let pool = Pool::for_work_at(threads, run_dir.root())?;
     let run = unbegun(&spec, bank, build, kernels)?;
     // A parent is made again, too: nothing that is stored is trusted.
-    let beginning = Beginning { build, kernels, workers: &pool, known: &[], root: run_dir.root() };
+    let beginning = Beginning { build, kernels, workers: &pool, near: FROM_SPECS, root: run_dir.root() };
     let mut run = pool.with(|| beginning.of(run, &spec, &mut |step, loss| watch.step(step, loss)))?;
     let mut beside = Beside::new(run_dir, &spec, &manifest, run.trainer().model().layout())?;
     let mut both = Both { store: &mut beside, watch };
