@@ -165,6 +165,14 @@ fn packed_runs_are_read_as_directories_are() {
     assert!(packed.stdout.contains("\"n_packed\": 4"), "{}", packed.stdout);
     assert!(runs(&folder).is_empty() && !run.exists());
     assert!(said(&scratch) == before);
+    let listed = scratch.run(&["runs", "s", "--json"]).ok().json();
+    assert!(listed.as_array().unwrap().iter().all(|run| run["outcome"] == "none" && run["size"].as_u64() > Some(1000)));
+    assert_eq!(listed.as_array().unwrap().len(), 4);
+    for change in [&["runs", "gc", &name][..], &["runs", "rm", &name, "--force"]] {
+        let ran = scratch.run(change);
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains("unzip"), "{change:?}: {}{}", ran.stdout, ran.stderr);
+        assert!(!run.exists());
+    }
     let refused = scratch.run(&["figure", "attention", &name]);
     assert!(refused.code == Some(2) && refused.stderr.contains("unzip"), "{}", refused.stderr);
     // Nothing is made again, and more seeds are made beside them.

@@ -61,6 +61,7 @@ pub fn remove(
             run_dir.spec()?;
             return problem(RunDirProblem::NotARunDirectory);
         }
+        run_dir.check_unpacked()?;
         if run_dir.is_being_written() {
             return problem(RunDirProblem::BeingWritten);
         }

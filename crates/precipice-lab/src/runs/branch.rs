@@ -79,6 +79,22 @@ pub(super) struct Beginning<'a> {
 /// Told of every step of other runs, with its loss.
 type Told<'a> = dyn FnMut(u64, f64) -> Next + Send + 'a;
 
+/// A run at its first step, of its spec alone: a parent is made again, and nothing that is stored is trusted.
+///
+/// # Errors
+/// If the spec cannot be run, its parent cannot be made, or whoever is told asks to stop.
+pub(crate) fn from_its_spec(
+    spec: &RunSpec,
+    bank: Option<ItemBank>,
+    build: &Build<'_>,
+    kernels: Kernels,
+    (workers, root): (&dyn Workers, &Path),
+    told: &mut Told<'_>,
+) -> Result<Run, LabError> {
+    let run = unbegun(spec, bank, build, kernels)?;
+    Beginning { build, kernels, workers, near: FROM_SPECS, root }.of(run, spec, told)
+}
+
 impl Beginning<'_> {
     /// A run of [`unbegun`] at the first step of its spec.
     ///

@@ -4,7 +4,7 @@
 //! branch begins), `stored` (what is there afterwards), `replay` (at any step), `verify`, `differences` (of two specs),
 //! `diff` (of two runs), `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
 
-mod branch;
+pub(crate) mod branch;
 mod branch_spec;
 mod companion;
 mod diff;
