@@ -76,6 +76,6 @@ def run(trial, root, python):
         status = follower.wait(60)
         require(status == 0, "--submit ended with %d: %s" % (status, (logs / "followed").read_text()[-2000:]))
         # The lost worker's task, too, begins again and ends.
-        ask([hq, "job", "wait", "last"], patience=60)
+        ask([hq, "job", "wait", "1"], patience=60)
     trial.check(folder)
     trial.says("until the table was there", secs, N_WORKERS)
