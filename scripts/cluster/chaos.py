@@ -9,8 +9,10 @@ from .trial import Once, n_finished
 
 N_WORKERS = 4
 N_KILLS = 200
-# Between two kills, on average. A worker then lives long enough for a run or two.
+# Between two kills, on average.
 MEAN_SECS = 0.3
+# Workers live less long than the long runs take, which therefore end only if others go on with them.
+CHECKPOINT_SECS = 0.2
 
 
 class Worker:
@@ -59,7 +61,7 @@ def run(trial, seed):
 
 def one_sweep(trial, folder, random_numbers, kills_left):
     n_kills = 0
-    command = trial.command(folder, "--workers", "1", "--quiet", "--json")
+    command = trial.command(folder, "--workers", "1", "--checkpoint", CHECKPOINT_SECS, "--quiet", "--json")
     with Once(folder):
         workers = [Worker(command) for _ in range(N_WORKERS)]
         due = time.monotonic() + random_numbers.expovariate(1 / MEAN_SECS)

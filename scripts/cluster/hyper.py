@@ -66,7 +66,7 @@ def run(trial, root, python):
         environment = {**os.environ, "PATH": "%s:%s" % (hq.parent, os.environ["PATH"])}
         with open(logs / "followed", "w") as log:
             follower = subprocess.Popen(command, cwd=logs, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
-        wait_for(lambda: n_finished(folder) >= trial.n_runs // 8, 60, "the first runs")
+        wait_for(lambda: n_finished(folder) >= trial.n_runs // 8 or follower.poll(), 60, "the first runs")
         before = n_finished(folder)
         require(before < trial.n_runs, "the sweep was over before anything could die")
         cluster.processes["worker-1"].kill()

@@ -3,8 +3,8 @@ import os
 import shutil
 import subprocess
 
-from .processes import Failure, ask, require
-from .trial import Once
+from .processes import Failure, ask, require, wait_for
+from .trial import Once, n_finished
 
 N_SHARDS = 3
 # What flock answers there.
@@ -37,19 +37,24 @@ def one_error(trial, folder, without):
     print("  refused with %d: %s" % (refused.returncode, said.replace("\n", " ")), flush=True)
     shutil.rmtree(folder, ignore_errors=True)
 
+    def begin(shard):
+        command = trial.command(folder, "--shard", "%d/%d" % (shard, N_SHARDS), "--quiet")
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=without)
+
     with Once(folder):
-        shards = []
-        for i in range(1, N_SHARDS + 1):
-            command = trial.command(folder, "--shard", "%d/%d" % (i, N_SHARDS), "--quiet")
-            shards.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=without))
-            if i == 1:
-                # Before the others have begun there is no table, and what is missing is said.
-                early = subprocess.run(trial.command(folder, "--collect"), capture_output=True, text=True, env=without)
-                require(early.returncode == 1, "--collect of a part ended with %d: %s" % (early.returncode, early.stderr))
+        shards = [begin(shard) for shard in range(1, N_SHARDS + 1)]
+        wait_for(lambda: n_finished(folder) >= 1, 60, "the first run")
+        shards[1].kill()
+        shards[1].communicate()
+        early = subprocess.run(trial.command(folder, "--collect"), capture_output=True, text=True, env=without)
+        n_finished_then = n_finished(folder)
+        # Nobody but a person knows that it is gone.
+        shards[1] = begin(2)
         for shard in shards:
             said, _ = shard.communicate(timeout=120)
             require(shard.returncode == 0, "a shard ended with %d: %s" % (shard.returncode, said))
-        require(not (folder / "runs.parquet").exists(), "a shard wrote the table")
+        require(n_finished(folder) == trial.n_runs, "%d runs" % n_finished(folder))
+        if n_finished_then < trial.n_runs:
+            require(early.returncode == 1, "--collect of a part ended with %d: %s" % (early.returncode, early.stderr))
         ask(trial.command(folder, "--collect"), env=without)
-        require((folder / "runs.parquet").exists(), "--collect wrote no table")
     trial.check(folder)

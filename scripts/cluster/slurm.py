@@ -1,6 +1,7 @@
 """Slurm: three nodes on one machine, one of which dies, and a worker that is preempted."""
 import getpass
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -80,10 +81,13 @@ class Cluster:
             # After so long without a word a node is down.
             "SlurmdTimeout=10",
             "KillWait=5",
+            "PreemptType=preempt/partition_prio",
+            "PreemptMode=REQUEUE",
         ]
         for name, port in zip(NODES, ports):
             lines.append("NodeName=%s NodeHostname=%s NodeAddr=127.0.0.1 Port=%d CPUs=1 RealMemory=500" % (name, host, port))
-        lines.append("PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP")
+        lines.append("PartitionName=all Nodes=ALL Default=YES PriorityTier=1 State=UP")
+        lines.append("PartitionName=urgent Nodes=ALL PriorityTier=2 PreemptMode=OFF State=UP")
         return "\n".join(lines) + "\n"
 
     def start(self, name, command):
@@ -118,7 +122,7 @@ class Cluster:
                 process.kill()
 
     def states(self):
-        said = subprocess.run(["sinfo", "--noheader", "--Node", "--format=%T"], capture_output=True, text=True)
+        said = subprocess.run(["sinfo", "--noheader", "--Node", "--partition=all", "--format=%T"], capture_output=True, text=True)
         return said.stdout.split()
 
     def queue(self):
@@ -149,62 +153,80 @@ class Cluster:
     def wait_until_empty(self, patience):
         wait_for(lambda: not self.queue(), patience, "an empty queue")
 
-    def job(self, job):
-        """The fields of a job."""
-        said = ask(["scontrol", "--oneliner", "show", "job", job]).splitlines()[0]
-        return dict(field.split("=", 1) for field in said.split() if "=" in field)
+    def restarts(self, job):
+        """How often a job began again. Of an array the first line is not always its first task."""
+        said = ask(["scontrol", "--oneliner", "show", "job", job]).splitlines()
+        line = next(line for line in said if line.startswith("JobId=%s " % job))
+        return int(re.search(r" Restarts=(\d+)", line)[1])
 
 
-def submit(trial, folder, log_folder):
-    """Hands the sweep to Slurm as three workers, and follows it; the process that follows."""
-    command = trial.command(folder, "--submit", "slurm", "--tasks", len(NODES), "--time", "10:00")
-    log_folder.mkdir(parents=True)
-    # Slurm writes its logs where the command was typed.
-    with open(log_folder / "followed", "w") as log:
-        return subprocess.Popen(command, cwd=log_folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+def submit(trial, folder, typed_in):
+    """Hands the sweep to Slurm as three workers; the process that follows it."""
+    command = trial.command(folder, "--submit", "slurm", "--tasks", len(NODES), "--time", "00:10:00")
+    typed_in.mkdir(parents=True)
+    with open(typed_in / "followed", "w") as log:
+        return subprocess.Popen(command, cwd=typed_in, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
 def run(trial, root):
     with Cluster(root / "slurm-daemons") as cluster:
         part(trial, cluster, root, "node", "a node dies", dies)
-        part(trial, cluster, root, "preempted", "a worker is preempted", is_preempted)
+        part(trial, cluster, root, "preempted", "one worker meets its limit, then all are preempted", are_preempted)
 
 
 def part(trial, cluster, root, name, what, disturb):
     print("slurm: %d runs, three workers; %s" % (trial.n_runs, what), flush=True)
-    folder, log_folder = trial.folder("slurm-" + name), root / ("slurm-%s-logs" % name)
+    folder, typed_in = trial.folder("slurm-" + name), root / ("slurm-%s-typed" % name)
     with Once(folder) as once:
-        follower = submit(trial, folder, log_folder)
-        wait_for(lambda: n_finished(folder) >= trial.n_runs // 8, 60, "the first runs")
+        follower = submit(trial, folder, typed_in)
+        wait_for(lambda: n_finished(folder) >= trial.n_runs // 8 or follower.poll(), 60, "the first runs")
         disturb(trial, cluster, folder)
         wait_for((folder / "runs.parquet").exists, 120, "the table")
         secs = once.secs()
         # What was queued again looks at the folder and ends.
         cluster.wait_until_empty(90)
         status = follower.wait(30)
-        said = "".join(path.read_text() for path in sorted(log_folder.iterdir()))
+        said = (typed_in / "followed").read_text()
         require(status == 0, "--submit ended with %d: %s" % (status, said[-2000:]))
-    require("error:" not in said.replace("slurmstepd-", "").lower() or "CANCELLED" in said, said[-2000:])
     trial.check(folder)
+    n_made = said_of_workers(folder)
+    if name != "node":
+        # Who dies without a word does not say what it made.
+        require(n_made == trial.n_runs, "the workers say that they made %d runs" % n_made)
     trial.says("until the table was there", secs, len(NODES))
+
+
+def said_of_workers(folder):
+    """Reads the logs of the workers; how many runs they say that they made, all together."""
+    n_made = 0
+    for log in sorted(folder.glob("slurm-*.log")):
+        text = log.read_text()
+        wrong = [line for line in text.splitlines() if "error" in line and not line.startswith("slurmstepd")]
+        require(not wrong, "%s: %s" % (log, wrong[:1]))
+        for n_runs, n_stored, n_failed in re.findall(r"^(\d+) runs, (\d+) of them stored before, (\d+) failed$", text, re.M):
+            require(n_failed == "0", "%s: %s runs failed" % (log, n_failed))
+            n_made += int(n_runs) - int(n_stored)
+    return n_made
 
 
 def dies(trial, cluster, folder):
     before = n_finished(folder)
     require(before < trial.n_runs, "the sweep was over before anything could die")
     job = cluster.kill_node("n2")
-    wait_for(lambda: int(cluster.job(job)["Restarts"]) == 1, 60, "Slurm queues the job again")
+    wait_for(lambda: cluster.restarts(job) == 1, 60, "Slurm queues the job again")
     print("  n2 died with %d of %d runs finished; its job was queued again" % (before, trial.n_runs), flush=True)
     cluster.start("n2", ["slurmd", "-D", "-N", "n2"])
 
 
-def is_preempted(trial, cluster, folder):
-    number, state, _ = cluster.queue()[2]
-    require(state == "RUNNING", "task 2 is %s" % state)
+def are_preempted(trial, cluster, folder):
+    """One by the signal that Slurm sends before the time limit, one by a job that is more urgent."""
+    jobs = {place: job for place, (job, state, _) in cluster.queue().items() if state == "RUNNING"}
+    require(len(jobs) == len(NODES), "running: %s" % jobs)
     before = n_finished(folder)
-    # As it is sent before the time limit.
-    array = cluster.job(number)["ArrayJobId"]
-    ask(["scancel", "--signal=USR1", "--batch", "%s_2" % array])
-    wait_for(lambda: int(cluster.job(number)["Restarts"]) == 1, 30, "the worker's job is queued again")
-    require(n_finished(folder) < trial.n_runs, "the sweep was over before it was preempted")
-    print("  preempted with %d of %d runs finished; queued again" % (before, trial.n_runs), flush=True)
+    ask(["scancel", "--signal=USR1", "--batch", jobs[2]])
+    wait_for(lambda: cluster.restarts(jobs[2]) == 1, 30, "a worker that was told of its limit is queued again")
+    wait_for(lambda: len(cluster.queue()) == len(NODES) and cluster.queue()[2][1] == "RUNNING", 60, "it runs again")
+    ask(["sbatch", "--partition=urgent", "--nodes=3", "--output=/dev/null", "--wrap=sleep 1"])
+    wait_for(lambda: all(cluster.restarts(jobs[place]) for place in (1, 3)), 30, "Slurm queues again what it preempted")
+    print("  told of the limit with %d of %d runs finished, then all preempted; queued again" % (before, trial.n_runs), flush=True)
+    require(n_finished(folder) < trial.n_runs, "the sweep was over before all were preempted")

@@ -1,7 +1,6 @@
 """One sweep, made on one machine undisturbed and then elsewhere, and what has to be equal."""
 import json
 import os
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -13,16 +12,16 @@ IN_A_RUN = {"spec.toml", "log.jsonl", "manifest.json", "checkpoints", "lock"}
 
 
 class Trial:
-    """A sweep of copying-small: its seeds are its runs."""
+    """A sweep of copying-small: runs of so many steps, each with so many seeds."""
 
-    def __init__(self, precipice, root, n_runs, steps, extra=()):
-        self.precipice, self.root, self.n_runs = precipice, Path(root), n_runs
-        self.options = ["copying-small", "--steps", steps, "--seeds", "0..%d" % (n_runs - 1)]
-        self.options += ["-s", "eval.sequences=64", "-s", "probes.sequences=16", *extra]
+    def __init__(self, precipice, root, steps, n_seeds):
+        self.precipice, self.root, self.n_runs = precipice, Path(root), len(steps) * n_seeds
+        self.options = ["copying-small", "-g", "train.steps=" + ",".join(map(str, steps)), "--seeds", "0..%d" % (n_seeds - 1)]
+        self.options += ["-s", "eval.sequences=64", "-s", "probes.sequences=16"]
         self.undisturbed = self.folder("undisturbed")
         ask(self.command(self.undisturbed, "--workers", "1", "--quiet"), patience=600)
         self.runs = {run.name: manifest(run) for run in runs_of(self.undisturbed)}
-        require(len(self.runs) == n_runs, "undisturbed: %d runs of %d" % (len(self.runs), n_runs))
+        require(len(self.runs) == self.n_runs, "undisturbed: %d runs of %d" % (len(self.runs), self.n_runs))
         self.work_secs = sum(run["seconds"] for run in self.runs.values())
 
     def folder(self, part):
@@ -62,8 +61,6 @@ class Trial:
         tables = [ask([self.precipice, "export", each, "--to", "csv", "-o", "-"]) for each in (folder, self.undisturbed)]
         require(tables[0] == tables[1], "other table")
         require(tables[0].count("\n") == self.n_runs + 1, "a table of %d lines" % tables[0].count("\n"))
-        # The table does not say where its runs are.
-        shutil.rmtree(folder)
 
     def ideal_secs(self, n_workers):
         """Of as many workers, or as there are cores for."""
