@@ -32,7 +32,9 @@ class Cluster:
         log = self.root / (name + ".log")
         with open(log, "wb") as file:
             command = [self.python, HQ / "processes.py", *arguments]
-            self.processes[name] = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+            # Who is killed leaves its temporary files.
+            environment = {**os.environ, "TMPDIR": str(self.root)}
+            self.processes[name] = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment)
         wait_for(lambda: "is there" in log.read_text(), 30, "HyperQueue's %s (%s)" % (name, log))
 
     def __enter__(self):
