@@ -73,7 +73,7 @@ def run(trial, root, python):
         require(before < trial.n_runs, "the sweep was over before anything could die")
         cluster.processes["worker-1"].kill()
         print("  a worker was killed with %d of %d runs finished" % (before, trial.n_runs), flush=True)
-        wait_for((folder / "runs.parquet").exists, 120, "the table")
+        wait_for((folder / "runs.parquet").exists, 600, "the table")
         secs = once.secs()
         status = follower.wait(60)
         require(status == 0, "--submit ended with %d: %s" % (status, (logs / "followed").read_text()[-2000:]))
