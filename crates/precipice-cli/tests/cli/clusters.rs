@@ -43,8 +43,11 @@ fn states(run: &Path) -> Vec<PathBuf> {
     fs::read_dir(run.join("checkpoints")).map_or_else(|_| Vec::new(), |all| all.map(|e| e.unwrap().path()).collect())
 }
 
-/// Names, logs and last states of all runs, and the table.
-fn bits(folder: &Path) -> (Vec<(PathBuf, Vec<u8>, Vec<u8>)>, Vec<u8>) {
+/// Name, log and last state of a run.
+type Run = (PathBuf, Vec<u8>, Vec<u8>);
+
+/// All runs, and the table.
+fn bits(folder: &Path) -> (Vec<Run>, Vec<u8>) {
     let bits = |run: PathBuf| {
         let states = states(&run);
         assert_eq!(states.len(), 1, "{run:?} keeps its last state alone");
