@@ -62,14 +62,11 @@ class Trial:
         require(tables[0] == tables[1], "other table")
         require(tables[0].count("\n") == self.n_runs + 1, "a table of %d lines" % tables[0].count("\n"))
 
-    def ideal_secs(self, n_workers):
-        """Of as many workers, or as there are cores for."""
-        return self.work_secs / min(n_workers, len(os.sched_getaffinity(0)))
-
-    def says(self, what, secs, n_workers):
-        ideal = self.ideal_secs(n_workers)
-        print("  %s: %.1f s; ideal for %d workers on %d cores %.1f s; ratio %.2f"
-              % (what, secs, n_workers, len(os.sched_getaffinity(0)), ideal, secs / ideal), flush=True)
+    def says(self, secs, n_workers):
+        n_cores = len(os.sched_getaffinity(0))
+        ideal = self.work_secs / min(n_workers, n_cores)
+        said = (secs, n_workers, n_cores, ideal, secs / ideal)
+        print("  table after %.1f s; ideal for %d workers on %d cores %.1f s; ratio %.2f" % said, flush=True)
 
 
 def runs_of(folder):
@@ -89,6 +86,9 @@ class Once:
 
     def __init__(self, folder):
         self.folder, self.seen, self.again = folder, {}, []
+        self.began = time.monotonic()
+        # Until the table was there.
+        self.secs = None
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self.look_on, daemon=True)
 
@@ -97,6 +97,8 @@ class Once:
             self.look()
 
     def look(self):
+        if self.secs is None and (self.folder / "runs.parquet").exists():
+            self.secs = time.monotonic() - self.began
         for run in runs_of(self.folder):
             try:
                 stat = os.stat(run / "manifest.json")
@@ -109,7 +111,6 @@ class Once:
                 self.again.append(run.name)
 
     def __enter__(self):
-        self.began = time.monotonic()
         self.thread.start()
         return self
 
@@ -119,6 +120,3 @@ class Once:
         self.look()
         if problem is None:
             require(not self.again, "finished twice: %s" % self.again[:3])
-
-    def secs(self):
-        return time.monotonic() - self.began
