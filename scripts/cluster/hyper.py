@@ -34,7 +34,8 @@ class Cluster:
             command = [self.python, HQ / "processes.py", *arguments]
             # Who is killed leaves its temporary files.
             environment = {**os.environ, "TMPDIR": str(self.root)}
-            self.processes[name] = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment)
+            pipes = {"stdout": file, "stderr": file, "stdin": subprocess.DEVNULL}
+            self.processes[name] = subprocess.Popen(command, env=environment, **pipes)
         wait_for(lambda: "is there" in log.read_text(), 30, "HyperQueue's %s (%s)" % (name, log))
 
     def __enter__(self):
@@ -67,7 +68,8 @@ def run(trial, root, python):
         hq = cluster.hq()
         environment = {**os.environ, "PATH": "%s:%s" % (hq.parent, os.environ["PATH"])}
         with open(logs / "followed", "w") as log:
-            follower = subprocess.Popen(command, cwd=logs, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
+            pipes = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
+            follower = subprocess.Popen(command, cwd=logs, env=environment, **pipes)
         wait_for(lambda: n_finished(folder) >= trial.n_runs // 8 or follower.poll(), 60, "the first runs")
         before = n_finished(folder)
         require(before < trial.n_runs, "the sweep was over before anything could die")

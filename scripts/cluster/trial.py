@@ -3,6 +3,7 @@ import json
 import os
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 from .processes import ask, require
@@ -16,8 +17,8 @@ class Trial:
 
     def __init__(self, precipice, root, steps, n_seeds):
         self.precipice, self.root, self.n_runs = precipice, Path(root), len(steps) * n_seeds
-        self.options = ["copying-small", "-g", "train.steps=" + ",".join(map(str, steps)), "--seeds", "0..%d" % (n_seeds - 1)]
-        self.options += ["-s", "eval.sequences=64", "-s", "probes.sequences=16"]
+        self.options = ["copying-small", "-g", "train.steps=" + ",".join(map(str, steps))]
+        self.options += ["--seeds", "0..%d" % (n_seeds - 1), "-s", "eval.sequences=64", "-s", "probes.sequences=16"]
         self.undisturbed = self.folder("undisturbed")
         ask(self.command(self.undisturbed, "--workers", "1", "--quiet"), patience=600)
         self.runs = {run.name: manifest(run) for run in runs_of(self.undisturbed)}
@@ -58,9 +59,28 @@ class Trial:
         for path in self.undisturbed.iterdir():
             if path.suffix in (".parquet", ".svg"):
                 require((folder / path.name).read_bytes() == path.read_bytes(), "%s: other bytes" % path.name)
-        tables = [ask([self.precipice, "export", each, "--to", "csv", "-o", "-"]) for each in (folder, self.undisturbed)]
-        require(tables[0] == tables[1], "other table")
-        require(tables[0].count("\n") == self.n_runs + 1, "a table of %d lines" % tables[0].count("\n"))
+        table = self.table(self.undisturbed)
+        require(self.table(folder) == table, "other table")
+        require(table.count("\n") == self.n_runs + 1, "a table of %d lines" % table.count("\n"))
+        self.check_packed(folder, table)
+
+    def table(self, folder):
+        return ask([self.precipice, "export", folder, "--to", "csv", "-o", "-"])
+
+    def check_packed(self, folder, table):
+        """That packs hold the same bytes, and that commands read them there."""
+        ask([self.precipice, "sweep", "pack", folder])
+        require(not [run for run in runs_of(folder) if (run / "manifest.json").exists()], "not all runs are packed")
+        packed = {}
+        for pack in sorted((folder / "packs").glob("*.zip")):
+            with zipfile.ZipFile(pack) as file:
+                packed.update({name: file.read(name) for name in file.namelist()})
+        for run in self.runs:
+            for path in (self.undisturbed / run).rglob("*"):
+                if path.is_file() and path.name not in ("manifest.json", "lock"):
+                    name = str(path.relative_to(self.undisturbed))
+                    require(packed.get(name) == path.read_bytes(), "%s: other bytes in the pack" % name)
+        require(self.table(folder) == table, "other table of the packs")
 
     def says(self, secs, n_workers):
         n_cores = len(os.sched_getaffinity(0))
