@@ -56,7 +56,8 @@ def run(trial, seed):
         n_sweeps += 1
         n_here = one_sweep(trial, trial.folder("chaos-%d" % n_sweeps), random_numbers, N_KILLS - n_kills)
         n_kills += n_here
-    print("  %d kills, %d sweeps of %d runs in %.0f s" % (n_kills, n_sweeps, trial.n_runs, time.monotonic() - begun), flush=True)
+    said = (n_kills, n_sweeps, trial.n_runs, time.monotonic() - begun)
+    print("  %d kills, %d sweeps of %d runs in %.0f s" % said, flush=True)
 
 
 def one_sweep(trial, folder, random_numbers, kills_left):

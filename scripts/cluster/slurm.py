@@ -85,7 +85,8 @@ class Cluster:
             "PreemptMode=REQUEUE",
         ]
         for name, port in zip(NODES, ports):
-            lines.append("NodeName=%s NodeHostname=%s NodeAddr=127.0.0.1 Port=%d CPUs=1 RealMemory=500" % (name, host, port))
+            where = (name, host, port)
+            lines.append("NodeName=%s NodeHostname=%s NodeAddr=127.0.0.1 Port=%d CPUs=1 RealMemory=500" % where)
         lines.append("PartitionName=all Nodes=ALL Default=YES PriorityTier=1 State=UP")
         lines.append("PartitionName=urgent Nodes=ALL PriorityTier=2 PreemptMode=OFF State=UP")
         return "\n".join(lines) + "\n"
@@ -98,8 +99,8 @@ class Cluster:
         key = self.root / "munge" / "key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
-        munge = {"--key-file": key, "--pid-file": "pid", "--socket": "socket", "--log-file": "log", "--seed-file": "seed"}
-        options = ["%s=%s" % (option, self.root / "munge" / name) for option, name in munge.items()]
+        files = ["socket", "pid-file", "log-file", "seed-file"]
+        options = ["--key-file=%s" % key, *("--%s=%s" % (file, self.root / "munge" / file) for file in files)]
         self.start("munged", ["munged", "--foreground", *options])
         wait_for((self.root / "munge" / "socket").exists, 20, "munged")
         self.start("slurmctld", ["slurmctld", "-D"])
@@ -122,8 +123,8 @@ class Cluster:
                 process.kill()
 
     def states(self):
-        said = subprocess.run(["sinfo", "--noheader", "--Node", "--partition=all", "--format=%T"], capture_output=True, text=True)
-        return said.stdout.split()
+        command = ["sinfo", "--noheader", "--Node", "--partition=all", "--format=%T"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.split()
 
     def queue(self):
         """By the place in the array what is queued or runs: number, state, node."""
@@ -131,7 +132,7 @@ class Cluster:
         return {int(place): rest for place, *rest in (line.split("|") for line in said)}
 
     def kill_node(self, node):
-        """The node with all that runs on it: its daemon, the daemon of its step, the script, the worker. The job's number."""
+        """The node with all that runs on it: its daemon, that of its step, the script, the worker. The job's number."""
         steps = {parent for pid, parent in self.scripts().items() if "/spool/%s/" % node in command_line(pid)}
         require(len(steps) == 1, "step daemons on %s: %s" % (node, steps))
         step = steps.pop()
@@ -147,8 +148,8 @@ class Cluster:
 
     def scripts(self):
         """The job scripts that run here, and their parents, which give their own environment away."""
-        parents = everybody()
-        return {pid: parents[pid] for pid in marked() if pid in parents and str(self.root / "spool") in command_line(pid)}
+        parents, spool = everybody(), str(self.root / "spool")
+        return {pid: parents[pid] for pid in marked() if pid in parents and spool in command_line(pid)}
 
     def wait_until_empty(self, patience):
         wait_for(lambda: not self.queue(), patience, "an empty queue")
@@ -182,7 +183,6 @@ def part(trial, cluster, root, name, what, disturb):
         wait_for(lambda: n_finished(folder) >= trial.n_runs // 8 or follower.poll(), 60, "the first runs")
         disturb(trial, cluster, folder)
         wait_for((folder / "runs.parquet").exists, 600, "the table")
-        secs = once.secs()
         # What was queued again looks at the folder and ends.
         cluster.wait_until_empty(90)
         status = follower.wait(30)
@@ -193,7 +193,7 @@ def part(trial, cluster, root, name, what, disturb):
     if name != "node":
         # Who dies without a word does not say what it made.
         require(n_made == trial.n_runs, "the workers say that they made %d runs" % n_made)
-    trial.says("until the table was there", secs, len(NODES))
+    trial.says(once.secs, len(NODES))
 
 
 def said_of_workers(folder):
@@ -203,7 +203,8 @@ def said_of_workers(folder):
         text = log.read_text()
         wrong = [line for line in text.splitlines() if "error" in line and not line.startswith("slurmstepd")]
         require(not wrong, "%s: %s" % (log, wrong[:1]))
-        for n_runs, n_stored, n_failed in re.findall(r"^(\d+) runs, (\d+) of them stored before, (\d+) failed$", text, re.M):
+        counts = re.findall(r"^(\d+) runs, (\d+) of them stored before, (\d+) failed$", text, re.M)
+        for n_runs, n_stored, n_failed in counts:
             require(n_failed == "0", "%s: %s runs failed" % (log, n_failed))
             n_made += int(n_runs) - int(n_stored)
     return n_made
@@ -226,7 +227,9 @@ def are_preempted(trial, cluster, folder):
     ask(["scancel", "--signal=USR1", "--batch", jobs[2]])
     wait_for(lambda: cluster.restarts(jobs[2]) == 1, 30, "a worker that was told of its limit is queued again")
     ask(["sbatch", "--partition=urgent", "--nodes=3", "--output=/dev/null", "--wrap=sleep 1"])
-    wait_for(lambda: all(cluster.restarts(jobs[place]) for place in (1, 3)), 30, "Slurm queues again what it preempted")
+    are_back = lambda: all(cluster.restarts(jobs[place]) for place in (1, 3))  # noqa: E731
+    wait_for(are_back, 30, "Slurm queues again what it preempted")
     after = n_finished(folder)
     require(after < trial.n_runs, "the sweep was over before all were preempted")
-    print("  with %d of %d runs finished one met its limit, with %d none was left; all queued again" % (before, trial.n_runs, after), flush=True)
+    said = (before, trial.n_runs, after)
+    print("  with %d of %d runs finished one met its limit, with %d the others had gone" % said, flush=True)

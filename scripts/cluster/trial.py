@@ -3,6 +3,7 @@ import json
 import os
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 from .processes import ask, require
@@ -16,8 +17,8 @@ class Trial:
 
     def __init__(self, precipice, root, steps, n_seeds):
         self.precipice, self.root, self.n_runs = precipice, Path(root), len(steps) * n_seeds
-        self.options = ["copying-small", "-g", "train.steps=" + ",".join(map(str, steps)), "--seeds", "0..%d" % (n_seeds - 1)]
-        self.options += ["-s", "eval.sequences=64", "-s", "probes.sequences=16"]
+        self.options = ["copying-small", "-g", "train.steps=" + ",".join(map(str, steps))]
+        self.options += ["--seeds", "0..%d" % (n_seeds - 1), "-s", "eval.sequences=64", "-s", "probes.sequences=16"]
         self.undisturbed = self.folder("undisturbed")
         ask(self.command(self.undisturbed, "--workers", "1", "--quiet"), patience=600)
         self.runs = {run.name: manifest(run) for run in runs_of(self.undisturbed)}
@@ -58,18 +59,34 @@ class Trial:
         for path in self.undisturbed.iterdir():
             if path.suffix in (".parquet", ".svg"):
                 require((folder / path.name).read_bytes() == path.read_bytes(), "%s: other bytes" % path.name)
-        tables = [ask([self.precipice, "export", each, "--to", "csv", "-o", "-"]) for each in (folder, self.undisturbed)]
-        require(tables[0] == tables[1], "other table")
-        require(tables[0].count("\n") == self.n_runs + 1, "a table of %d lines" % tables[0].count("\n"))
+        table = self.table(self.undisturbed)
+        require(self.table(folder) == table, "other table")
+        require(table.count("\n") == self.n_runs + 1, "a table of %d lines" % table.count("\n"))
+        self.check_packed(folder, table)
 
-    def ideal_secs(self, n_workers):
-        """Of as many workers, or as there are cores for."""
-        return self.work_secs / min(n_workers, len(os.sched_getaffinity(0)))
+    def table(self, folder):
+        return ask([self.precipice, "export", folder, "--to", "csv", "-o", "-"])
 
-    def says(self, what, secs, n_workers):
-        ideal = self.ideal_secs(n_workers)
-        print("  %s: %.1f s; ideal for %d workers on %d cores %.1f s; ratio %.2f"
-              % (what, secs, n_workers, len(os.sched_getaffinity(0)), ideal, secs / ideal), flush=True)
+    def check_packed(self, folder, table):
+        """That packs hold the same bytes, and that commands read them there."""
+        ask([self.precipice, "sweep", "pack", folder])
+        require(not [run for run in runs_of(folder) if (run / "manifest.json").exists()], "not all runs are packed")
+        packed = {}
+        for pack in sorted((folder / "packs").glob("*.zip")):
+            with zipfile.ZipFile(pack) as file:
+                packed.update({name: file.read(name) for name in file.namelist()})
+        for run in self.runs:
+            for path in (self.undisturbed / run).rglob("*"):
+                if path.is_file() and path.name not in ("manifest.json", "lock"):
+                    name = str(path.relative_to(self.undisturbed))
+                    require(packed.get(name) == path.read_bytes(), "%s: other bytes in the pack" % name)
+        require(self.table(folder) == table, "other table of the packs")
+
+    def says(self, secs, n_workers):
+        n_cores = len(os.sched_getaffinity(0))
+        ideal = self.work_secs / min(n_workers, n_cores)
+        said = (secs, n_workers, n_cores, ideal, secs / ideal)
+        print("  table after %.1f s; ideal for %d workers on %d cores %.1f s; ratio %.2f" % said, flush=True)
 
 
 def runs_of(folder):
@@ -89,6 +106,9 @@ class Once:
 
     def __init__(self, folder):
         self.folder, self.seen, self.again = folder, {}, []
+        self.began = time.monotonic()
+        # Until the table was there.
+        self.secs = None
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self.look_on, daemon=True)
 
@@ -97,6 +117,8 @@ class Once:
             self.look()
 
     def look(self):
+        if self.secs is None and (self.folder / "runs.parquet").exists():
+            self.secs = time.monotonic() - self.began
         for run in runs_of(self.folder):
             try:
                 stat = os.stat(run / "manifest.json")
@@ -109,7 +131,6 @@ class Once:
                 self.again.append(run.name)
 
     def __enter__(self):
-        self.began = time.monotonic()
         self.thread.start()
         return self
 
@@ -119,6 +140,3 @@ class Once:
         self.look()
         if problem is None:
             require(not self.again, "finished twice: %s" % self.again[:3])
-
-    def secs(self):
-        return time.monotonic() - self.began

@@ -13,8 +13,8 @@ if sys.argv[1] == "server":
     cluster = LocalCluster(sys.argv[2])
 else:
     server, folder = sys.argv[2:]
-    # The package starts workers beside a server, in its process. A worker that can die alone needs a process of its own:
-    # its server has nothing to do, and the worker finds in the folder how to reach the other one.
+    # The package starts workers beside a server, in its process. A worker that can die alone needs a process of its
+    # own; its server has nothing to do, and the worker finds in the folder how to reach the other one.
     cluster = LocalCluster(folder)
     access = os.path.join(folder, "hq-current")
     os.unlink(access)
