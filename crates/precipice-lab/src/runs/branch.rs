@@ -19,7 +19,10 @@ use crate::input::items;
 use crate::store::RunDir;
 
 /// A run at step 0 with the fields of a spec: a branch still has to begin, or to be restored.
-pub(super) fn unbegun(
+///
+/// # Errors
+/// If the spec or its items cannot be run.
+pub fn unbegun(
     spec: &RunSpec,
     bank: Option<ItemBank>,
     build: &Build<'_>,
@@ -30,7 +33,10 @@ pub(super) fn unbegun(
 }
 
 /// Such a run in a saved state, with the rows that were measured before it.
-pub(super) fn restored(mut run: Run, spec: &RunSpec, state: TrainState, rows: Vec<Row>) -> Run {
+///
+/// # Panics
+/// If the state belongs to another network.
+pub fn restored(mut run: Run, spec: &RunSpec, state: TrainState, rows: Vec<Row>) -> Run {
     match &spec.branch {
         None => run.restore(state, rows),
         Some(branch) => run.branch_off((**branch).clone(), state, rows),
@@ -42,13 +48,13 @@ pub(super) fn restored(mut run: Run, spec: &RunSpec, state: TrainState, rows: Ve
 ///
 /// # Errors
 /// Naming the tensor, or the name that means none.
-pub(super) fn check(run: &Run, spec: &RunSpec, build: &Build<'_>) -> Result<(), LabError> {
+pub fn check_branch(run: &Run, spec: &RunSpec, build: &Build<'_>) -> Result<(), LabError> {
     let Some(branch) = &spec.branch else { return Ok(()) };
     let fresh = |origin: &RunSpec| {
         let mut origin = origin.clone();
         let bank = items::load(&mut origin)?;
         let run = unbegun(&origin, bank, build, Kernels::detect())?;
-        check(&run, &origin, build)?;
+        check_branch(&run, &origin, build)?;
         Ok(run.into_trainer().into_state())
     };
     let states = branch.origins().map(|(origin, _)| fresh(origin)).collect::<Result<Vec<_>, LabError>>()?;
@@ -62,9 +68,28 @@ fn started(run: &Run, spec: &RunSpec, branch: &BranchSpec, states: &[TrainState]
 }
 
 /// How beginnings are made.
-pub(super) struct Beginning<'a> {
+///
+/// ```
+/// use precipice::{record::Next, run::Run, spec::{BranchSpec, RunSpec}, workers::Sequential};
+/// use precipice_lab::runs::{Beginning, unbegun};
+/// use precipice_num::Kernels;
+/// let mut spec = RunSpec { name: "example".to_owned(), ..RunSpec::default() };
+/// (spec.train.steps, spec.eval.sequences) = (4, 64);
+/// let branch =
+///     BranchSpec { step: 3, reset: Vec::new(), zero: Vec::new(), graft: Vec::new(), parent: spec.clone() };
+/// spec.branch = Some(Box::new(branch));
+/// let (kernels, root) = (Kernels::detect(), std::path::Path::new("example"));
+/// let beginning = Beginning { build: &Run::new, kernels, workers: &Sequential, known: &[], root };
+/// let run = beginning.of(unbegun(&spec, None, &Run::new, kernels)?, &spec, &mut |_, _| Next::Continue)?;
+/// assert_eq!((run.step(), run.rows().len()), (3, 0));
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub struct Beginning<'a> {
+    /// How runs are made.
     pub build: &'a Build<'a>,
+    /// The arithmetic.
     pub kernels: Kernels,
+    /// Who computes.
     pub workers: &'a dyn Workers,
     /// Runs whose stored states may be used.
     pub known: &'a [RunDir],
@@ -73,7 +98,7 @@ pub(super) struct Beginning<'a> {
 }
 
 /// Told of every step of other runs, with its loss.
-type Told<'a> = dyn FnMut(u64, f64) -> Next + Send + 'a;
+pub type Told<'a> = dyn FnMut(u64, f64) -> Next + Send + 'a;
 
 impl Beginning<'_> {
     /// A run of [`unbegun`] at the first step of its spec.

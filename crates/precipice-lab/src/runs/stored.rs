@@ -12,7 +12,7 @@ use precipice_num::Kernels;
 
 use super::branch::{Beginning, restored, unbegun};
 use super::memory;
-use super::replay::{at_step, at_step_with};
+use super::replay::{Replay, at_step, at_step_with};
 use super::threads::available;
 use super::trainer::Build;
 use crate::error::{LabError, RunDirProblem};
@@ -68,6 +68,14 @@ impl StoredRun {
         let spec = run_dir.spec()?;
         let own_metrics = run_dir.manifest(&spec)?.map_or_else(Vec::new, |manifest| manifest.own_metrics);
         Ok(Self { rows: run_dir.rows()?, spec, own_metrics, run_dir })
+    }
+
+    /// Whether the run made a step.
+    ///
+    /// # Errors
+    /// If not, saying how far it went.
+    pub fn check_step(&self, step: u64) -> Result<(), LabError> {
+        Replay::open(&self.run_dir, &self.spec, &Run::new)?.check(step)
     }
 
     /// The network at a step that the run made.

@@ -25,7 +25,7 @@ pub(super) struct Replayed<T> {
 /// `until` is reached, or one of them ends. None if one of them begins only after that.
 ///
 /// # Errors
-/// If a run cannot be made here, or what is stored of it is damaged.
+/// If a run cannot be made here, what is stored of it is damaged, or nobody waits any more.
 pub(super) fn side_by_side<T: Send>(
     stored: [&StoredRun; 2],
     build: &Build<'_>,
@@ -52,7 +52,7 @@ pub(super) fn side_by_side<T: Send>(
             if let Some(found) = look(runs[0].state(), runs[1].state()) {
                 return Some((found, before));
             }
-            if step >= until {
+            if step >= until || meter.is_stopped() {
                 return None;
             }
             ended = runs.iter_mut().position(|run| !makes_a_step(run, pool));
@@ -63,13 +63,16 @@ pub(super) fn side_by_side<T: Send>(
             meter.done(1);
         }
     });
+    if meter.is_stopped() {
+        return Err(LabError::Stopped { path: stored[0].run_dir.root().to_owned() });
+    }
     Ok(Some(Replayed { from: later, found, runs, ended }))
 }
 
 /// Makes all steps before this one, unless the run ends before it.
 fn comes_to(run: &mut Run, step: u64, pool: &Pool, meter: &Meter) -> bool {
     while run.step() < step {
-        if !makes_a_step(run, pool) {
+        if meter.is_stopped() || !makes_a_step(run, pool) {
             return false;
         }
         meter.done(1);
