@@ -98,6 +98,21 @@ def test_a_branch_of_the_command_line_is_a_run(parent: pp.Run) -> None:
     assert theirs.figure().svg and begun.figure("attention").svg
 
 
+@needs_the_command_line
+def test_items_of_a_file_are_found_by_their_content() -> None:
+    glyphs = Path(__file__).parents[3] / "data" / "han-glyphs.npz"
+    Path("items.npz").write_bytes(glyphs.read_bytes())
+    changes = {**SMALL, "task.copying.items.file": "items.npz", "train.batch_size": 8, "probes.ablations": []}
+    run = pp.run("han-small", steps=12, changes=changes, progress=False)
+    run.save("parent")
+    cli("branch", "parent", "--at", "5", "-s", "train.clip_norm=0.1", "--out", "theirs", "--quiet")
+    ours = branched(run, 5, changes={"train.clip_norm": 0.1})
+    ours.save("ours")
+    assert len(run.spec["task.copying.items.digest"]) == 64 and run.spec == pp.load("parent").spec
+    assert (ours.spec, ours.digest) == (pp.load("theirs").spec, pp.load("theirs").digest)
+    cli("verify", "ours")
+
+
 def test_branches_in_sweeps_begin_again(parent: pp.Run) -> None:
     spec = parent.at(20).branch({"train.clip_norm": 0.1}).spec
     runs = pp.sweep(spec, seeds=[0], out="swept", progress=False)
@@ -230,6 +245,32 @@ def test_runs_in_memory_are_not_compared(parent: pp.Run) -> None:
         assert raised.value.field == field
     with pytest.raises(pp.StoreError):
         pp.diff(parent, "nowhere")
+
+
+def test_a_comparison_can_be_interrupted() -> None:
+    class Slow(Opposites):
+        def draw(self, rng: np.random.Generator, n: int, set: str) -> dict[str, Any]:
+            if is_slow:
+                drawn.append(set)
+                time.sleep(0.02)
+            return super().draw(rng, n, set)
+
+    is_slow, drawn = False, list[str]()
+    few = {"eval.sequences": 64, "eval.every": 510, "probes.enabled": False, "probes.ablations": [], "train.batch_size": 8}
+    runs = []
+    for name, step in (("one", 500), ("two", 501)):
+        changes = {**few, "train.freeze_until": {"blocks.0": step}}
+        runs += [pp.run("copying-small", steps=510, changes=changes, task=Slow(), out=name, figures=False, progress=False)]
+    # States are kept at steps 256 and 510: between them both are made again.
+    assert pp.diff(*runs).step == 501
+    is_slow = True
+    timer = threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        pp.diff(*runs)
+    timer.join()
+    # All would be 2 times 245.
+    assert 0 < len(drawn) < 400
 
 
 def test_a_parent_that_takes_long_can_be_interrupted() -> None:

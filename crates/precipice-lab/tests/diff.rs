@@ -50,9 +50,7 @@ fn a_comparison_that_nobody_waits_for_ends() {
     let [a, b] = ["a", "b"].map(|name| stored(&folder.path().join(name)));
     let meter = Meter::default();
     meter.stop().store(true, Ordering::Relaxed);
-    let stopped = |a: &StoredRun, b: &StoredRun| {
-        matches!(diff([a, b], &Run::new, 1, &meter), Err(LabError::Stopped { path }) if path == a.run_dir.root())
-    };
+    let stopped = |a: &StoredRun, b: &StoredRun| matches!(diff([a, b], &Run::new, 1, &meter), Err(LabError::Stopped { path }) if path == a.run_dir.root());
     assert!(stopped(&a, &b));
     // No state of one step is stored in both: all is replayed.
     for step in a.run_dir.checkpoint_steps(&a.spec).unwrap() {

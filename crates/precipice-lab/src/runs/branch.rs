@@ -22,12 +22,7 @@ use crate::store::RunDir;
 ///
 /// # Errors
 /// If the spec or its items cannot be run.
-pub fn unbegun(
-    spec: &RunSpec,
-    bank: Option<ItemBank>,
-    build: &Build<'_>,
-    kernels: Kernels,
-) -> Result<Run, LabError> {
+pub fn unbegun(spec: &RunSpec, bank: Option<ItemBank>, build: &Build<'_>, kernels: Kernels) -> Result<Run, LabError> {
     spec.validate().map_err(|e| LabError::Run(RunError::Spec(e)))?;
     build(&spec.without_branch(), bank, kernels).map_err(|e| explained(spec, e))
 }

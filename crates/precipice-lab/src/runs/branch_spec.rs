@@ -122,7 +122,6 @@ fn words_of<'a>(divergence: &'a Divergence, field: impl Fn(&str) -> String + 'a)
     let steps = changes.steps.map(|steps| format!("steps={steps}"));
     let seed = changes.seed.map(|seed| format!("seed={seed}"));
     let of = |what: &'static str, names: &'a [String]| names.iter().map(move |name| format!("{what} {name}"));
-    let grafted =
-        grafts.iter().map(|Graft { run, step, tensor }| format!("graft {tensor} of {} {step}", run.name));
+    let grafted = grafts.iter().map(|Graft { run, step, tensor }| format!("graft {tensor} of {} {step}", run.name));
     fields.chain(steps).chain(seed).chain(of("reset", reset)).chain(of("zero", zero)).chain(grafted)
 }

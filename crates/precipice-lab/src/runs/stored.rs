@@ -10,7 +10,7 @@ use precipice::train::Trainer;
 use precipice::workers::{Sequential, Workers};
 use precipice_num::Kernels;
 
-use super::branch::{Beginning, restored, unbegun};
+use super::branch::{Beginning, Told, restored, unbegun};
 use super::memory;
 use super::replay::{Replay, at_step, at_step_with};
 use super::threads::available;
@@ -123,6 +123,11 @@ impl StoredRun {
     /// # Errors
     /// As [`StoredRun::run_at`], or if the run did not come so far.
     pub fn run_before(&self, step: u64, build: &Build<'_>) -> Result<Run, LabError> {
+        self.run_before_told(step, build, &mut |_, _| Next::Continue)
+    }
+
+    /// The same, where `told` hears of every step of that from which a branch begins, and may stop it.
+    pub(super) fn run_before_told(&self, step: u64, build: &Build<'_>, told: &mut Told<'_>) -> Result<Run, LabError> {
         let there_are = self.run_dir.checkpoint_steps(&self.spec)?;
         let last = there_are.last().copied().unwrap_or(0);
         if step > last {
@@ -130,19 +135,19 @@ impl StoredRun {
         }
         match there_are.iter().rev().find(|&&kept| kept <= step) {
             Some(&kept) => self.run_at(kept, build),
-            None => self.at_the_start(last, build),
+            None => self.at_the_start(last, build, told),
         }
     }
 
     /// A run at its first step in the arithmetic of the checkpoint that there is.
-    fn at_the_start(&self, kept: u64, build: &Build<'_>) -> Result<Run, LabError> {
+    fn at_the_start(&self, kept: u64, build: &Build<'_>, told: &mut Told<'_>) -> Result<Run, LabError> {
         let kernels = self.run_at(kept, build)?.trainer().model().kernels();
         let mut spec = self.spec.clone();
         let bank = items::load(&mut spec)?;
         let run = unbegun(&spec, bank, build, kernels)?;
         let (workers, root) = (&Sequential, self.run_dir.root());
         let beginning = Beginning { build, kernels, workers, known: &[], root };
-        beginning.of(run, &spec, &mut |_, _| Next::Continue)
+        beginning.of(run, &spec, told)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Two runs, one step of each at a time.
 
+use precipice::record::Next;
 use precipice::run::{Event, Run};
 use precipice::train::TrainState;
 
@@ -33,7 +34,9 @@ pub(super) fn side_by_side<T: Send>(
     (pool, meter): (&Pool, &Meter),
     look: impl Fn(&TrainState, &TrainState) -> Option<T> + Sync,
 ) -> Result<Option<Replayed<T>>, LabError> {
-    let mut runs = [stored[0].run_before(from, build)?, stored[1].run_before(from, build)?];
+    let mut told = |_: u64, _: f64| if meter.is_stopped() { Next::Stop } else { Next::Continue };
+    let mut begun = |run: &StoredRun| run.run_before_told(from, build, &mut told);
+    let mut runs = [begun(stored[0])?, begun(stored[1])?];
     let [earlier, later] = [u64::min, u64::max].map(|of| of(runs[0].step(), runs[1].step()));
     if later > until {
         return Ok(None);
