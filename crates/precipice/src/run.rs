@@ -294,7 +294,7 @@ impl Run {
 ///     run.advance(1, &Sequential);
 /// }
 /// (0..2).for_each(|_| drop(pass(&mut trainer, &spec, &Sequential)));
-/// assert_eq!(trainer.state(), run.state());
+/// assert_eq!(trainer.state().params, run.state().params);
 /// # Ok::<(), precipice::run::RunError>(())
 /// ```
 pub fn pass(trainer: &mut Trainer, spec: &RunSpec, workers: &dyn Workers) -> Result<f64, Diverged> {

@@ -10,10 +10,11 @@ use precipice::record::{Next, Row};
 use precipice::run::{Event, Outcome, Run as CoreRun, is_row_due, pass};
 use precipice::spec::RunSpec;
 use precipice::train::{Diverged, TrainState};
+use precipice::workers::Workers;
 use precipice_lab::error::LabError;
 use precipice_lab::input::items;
 use precipice_lab::runs::threads::Pool;
-use precipice_lab::runs::{self, Beginning, StoredRun, restored};
+use precipice_lab::runs::{self, StoredRun, from_its_spec, restored};
 use precipice_lab::store::archive::Archive;
 use precipice_lab::store::manifest::{self, Manifest, RunOutcome, Session};
 use precipice_lab::store::{RunDir, checkpoint};
@@ -187,20 +188,22 @@ impl Inner {
 
     /// The run at its first step. What a branch begins with is made once, and Ctrl-C is answered meanwhile.
     fn begun(&self) -> PyResult<CoreRun> {
-        let run = unbegun(&self.own, &mut self.spec.clone(), self.kernels)?;
-        if self.spec.branch.is_none() {
-            return Ok(run);
+        let mut spec = self.spec.clone();
+        let start = self.start.get();
+        if spec.branch.is_none() || start.is_some() {
+            let run = unbegun(&self.own, &mut spec, self.kernels)?;
+            return Ok(match start {
+                Some(start) => restored(run, &self.spec, (**start).clone(), Vec::new()),
+                None => run,
+            });
         }
-        if let Some(start) = self.start.get() {
-            return Ok(restored(run, &self.spec, (**start).clone(), Vec::new()));
-        }
+        let bank = lab(items::load(&mut spec))?;
         // A run is not shared by threads, what it is made of is.
-        let (own, spec, workers, stop) = (&self.own, &self.spec, &*self.pool, AtomicBool::new(false));
+        let (own, kernels, workers, stop) = (&self.own, self.kernels, &*self.pool, AtomicBool::new(false));
         let build = |spec: &RunSpec, bank, kernels| own.build(spec, bank, kernels);
-        let root = Path::new(&spec.name);
-        let beginning = Beginning { build: &build, kernels: self.kernels, workers, known: &[], root };
+        let place = (workers as &dyn Workers, Path::new(&self.spec.name));
         let mut told = |_: u64, _: f64| if stop.load(Ordering::Relaxed) { Next::Stop } else { Next::Continue };
-        let begin = || workers.with(|| beginning.of(run, spec, &mut told));
+        let begin = || workers.with(|| from_its_spec(&spec, bank, &build, kernels, place, &mut told));
         let (begun, raised) = Python::attach(|py| work::attended(py, &stop, &mut |_| Ok(()), begin))?;
         raised.map_or(Ok(()), Err)?;
         let begun = lab(begun)?;

@@ -50,7 +50,7 @@ examples! {
         "precipice diff latest again -o twins.svg --json";
     RUNS:
         "precipice runs"
-        "precipice runs --where 't50<3000' --where final.accuracy>.9 --sort t50"
+        "precipice runs --where 't50<3000' --where 'final.accuracy>.9' --sort t50"
         "precipice runs --where train.steps=1600 --json";
     RUNS_RM:
         "precipice runs rm --where outcome=none --where 'age>30days' --dry-run"

@@ -174,3 +174,15 @@ const TEN: [&str; 10] = [
     "regression-frozen",
     "order-one-layer",
 ];
+
+/// A branch is certified with the run that it began as.
+#[test]
+fn a_branch_is_certified() {
+    let scratch = Scratch::new();
+    scratch.run(&[&TINY[..], &["--out", "r"]].concat()).ok();
+    scratch.run(&["branch", "r", "--at", "37", "-s", "train.batch_size=16", "--out", "b", "-q"]).ok();
+    scratch.run(&["certify", "b", "-o", "b.json"]).ok();
+    std::fs::remove_dir_all(scratch.path("r")).unwrap();
+    let again = scratch.run(&["verify", "b.json", "-q"]).ok();
+    assert!(again.stdout.contains("same bits"), "{}", again.stdout);
+}

@@ -43,8 +43,11 @@ fn states(run: &Path) -> Vec<PathBuf> {
     fs::read_dir(run.join("checkpoints")).map_or_else(|_| Vec::new(), |all| all.map(|e| e.unwrap().path()).collect())
 }
 
-/// Names, logs and last states of all runs, and the table.
-fn bits(folder: &Path) -> (Vec<(PathBuf, Vec<u8>, Vec<u8>)>, Vec<u8>) {
+/// Name, log and last state of a run.
+type Run = (PathBuf, Vec<u8>, Vec<u8>);
+
+/// All runs, and the table.
+fn bits(folder: &Path) -> (Vec<Run>, Vec<u8>) {
     let bits = |run: PathBuf| {
         let states = states(&run);
         assert_eq!(states.len(), 1, "{run:?} keeps its last state alone");
@@ -165,6 +168,14 @@ fn packed_runs_are_read_as_directories_are() {
     assert!(packed.stdout.contains("\"n_packed\": 4"), "{}", packed.stdout);
     assert!(runs(&folder).is_empty() && !run.exists());
     assert!(said(&scratch) == before);
+    let listed = scratch.run(&["runs", "s", "--json"]).ok().json();
+    assert!(listed.as_array().unwrap().iter().all(|run| run["outcome"] == "none" && run["size"].as_u64() > Some(1000)));
+    assert_eq!(listed.as_array().unwrap().len(), 4);
+    for change in [&["runs", "gc", &name][..], &["runs", "rm", &name, "--force"]] {
+        let ran = scratch.run(change);
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains("unzip"), "{change:?}: {}{}", ran.stdout, ran.stderr);
+        assert!(!run.exists());
+    }
     let refused = scratch.run(&["figure", "attention", &name]);
     assert!(refused.code == Some(2) && refused.stderr.contains("unzip"), "{}", refused.stderr);
     // Nothing is made again, and more seeds are made beside them.

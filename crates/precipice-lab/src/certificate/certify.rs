@@ -121,3 +121,48 @@ fn check_until(rows: &[Row], step: u64, spec_hash: &str) -> String {
     let until = rows.iter().take_while(|row| row.step <= step);
     until.fold(spec_hash.to_owned(), |before, row| log::to_line(row, &before).1)
 }
+
+#[cfg(test)]
+mod tests {
+    use precipice::measure::{Better, Metric, Probe, Unit};
+    use precipice::record::MemoryRecorder;
+    use precipice::train::Trainer;
+    use precipice::workers::Workers;
+
+    use super::*;
+    use crate::input::spec_file::{self, Changes};
+    use crate::runs::{Keep, Options, train_run};
+
+    const OWN: Metric = Metric::new("own", "a measure of another program", Unit::Number, Better::Neither);
+
+    #[derive(Debug)]
+    struct Own;
+
+    impl Probe for Own {
+        fn metrics(&self) -> Vec<Metric> {
+            vec![OWN]
+        }
+
+        fn measure(&mut self, _: &Trainer, _: &dyn Workers, row: &mut Row) {
+            row.push(OWN.main(), 1.0);
+        }
+    }
+
+    /// Its rows have columns that nobody else makes.
+    #[test]
+    fn runs_of_other_programs_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let overrides = ["eval.sequences=64", "probes.sequences=16"].map(str::to_owned).to_vec();
+        let spec = spec_file::load("copying-small", &Changes { overrides, steps: Some(2), seed: None }).unwrap();
+        let out = Some(folder.path().join("run"));
+        let options = Options { out, threads: 1, resume: false, force: false, keep: Keep::Results, arithmetic: None };
+        let build = |spec: &RunSpec, bank, kernels| {
+            let mut run = Run::new(spec, bank, kernels)?;
+            run.observe(Box::new(Own));
+            Ok(run)
+        };
+        let report = train_run(spec, &build, &options, &mut MemoryRecorder::default()).unwrap().seal().unwrap();
+        let refused = certify(&report.run_dir, None, 1).unwrap_err().to_string();
+        assert!(refused.contains("of another program"), "{refused}");
+    }
+}

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::text::{Certified, State};
 use crate::error::{CertificateProblem, LabError, RunDirProblem};
 use crate::input::items::{self, BUILT_IN_PREFIX};
+use crate::runs::branch::from_its_spec;
 use crate::runs::memory;
 use crate::runs::threads::Pool;
 use crate::store::manifest::StoredTransition;
@@ -59,7 +60,9 @@ pub fn repeat(
     let unknown = || LabError::run_dir(path, problem());
     let arithmetic = Arithmetic::from_name(&certified.arithmetic).ok_or_else(unknown)?;
     let pool = Pool::for_work_at(threads, path)?;
-    let mut run = Run::new(&spec, bank, Kernels::with_arithmetic(arithmetic)).map_err(LabError::Run)?;
+    let kernels = Kernels::with_arithmetic(arithmetic);
+    let told = &mut |step, loss| watch.step(step, loss);
+    let mut run = pool.with(|| from_its_spec(&spec, bank, &Run::new, kernels, (&pool, path), told))?;
     let mut beside = Beside { left: &certified.states, log: certified.spec_hash.clone(), ..Beside::default() };
     let outcome = pool.with(|| beside.drive(&mut run, &pool, watch))?;
     let difference = beside.difference.or_else(|| at_the_end(certified, &run, outcome, beside.n_rows));

@@ -213,8 +213,8 @@ pub enum RunDirProblem {
     },
     /// A run that has no directory of its own.
     #[error(
-        "is packed, so that nothing can be added to it; say with -o where the figure goes, or unpack it with its \
-         neighbors: unzip -n {} -d {}", .pack.display(), folder_of(.pack)
+        "is packed, so that nothing in it can be changed; figures go where -o says, and directories are made again by \
+         unzip -n {} -d {}", .pack.display(), folder_of(.pack)
     )]
     IsPacked {
         /// Where it is.

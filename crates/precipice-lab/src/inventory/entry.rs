@@ -12,7 +12,7 @@ use super::walk::Found;
 use crate::error::{LabError, RunDirProblem};
 use crate::input::fields;
 use crate::store::spec_text::{self, Header};
-use crate::store::{Manifest, RunDir, RunOutcome, checkpoint};
+use crate::store::{Manifest, RunDir, RunOutcome, checkpoint, files, pack};
 
 /// A run in a list. What is not known is null.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -147,13 +147,13 @@ impl RunEntry {
 
     fn fill(&mut self, run_dir: &RunDir, of_spec: &[Vec<String>]) -> Result<(), LabError> {
         let path = run_dir.spec_path();
-        if !path.is_file() {
+        if !files::is_file(&path) {
             return Err(LabError::run_dir(&path, RunDirProblem::MissingFile));
         }
         let (Header { spec_hash, .. }, body) = spec_text::read_sealed(&path)?;
         self.hash = Some(spec_hash.clone());
         let manifest = run_dir.manifest_path();
-        let manifest = if manifest.is_file() { Some(Manifest::read(&manifest, &spec_hash)?) } else { None };
+        let manifest = if files::is_file(&manifest) { Some(Manifest::read(&manifest, &spec_hash)?) } else { None };
         // Few runs need more of their spec than its address.
         let is_branch = body.lines().any(|line| line.starts_with("[branch"));
         if manifest.is_none() || is_branch || !of_spec.is_empty() {
@@ -200,7 +200,8 @@ impl RunEntry {
 
     /// Adds up what lies in the directory.
     pub(super) fn measure(&self) -> u64 {
-        bytes_in(Path::new(&self.path))
+        let root = Path::new(&self.path);
+        bytes_in(root) + pack::bytes_of(root)
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Removal {
 /// let mut n_files = 0;
 /// remove(&[root.clone()], false, false, &mut |removal| n_files += removal.files)?;
 /// assert!(n_files == 1 && !root.exists());
-/// # Ok::<(), precipice_lab::error::LabError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn remove(
     roots: &[PathBuf],
@@ -61,6 +61,7 @@ pub fn remove(
             run_dir.spec()?;
             return problem(RunDirProblem::NotARunDirectory);
         }
+        run_dir.check_unpacked()?;
         if run_dir.is_being_written() {
             return problem(RunDirProblem::BeingWritten);
         }

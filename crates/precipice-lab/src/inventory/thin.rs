@@ -48,6 +48,7 @@ pub fn thin(root: &Path, is_dry: bool) -> Result<Thinned, LabError> {
 }
 
 fn thin_run(run_dir: &RunDir, is_dry: bool, thinned: &mut Thinned) -> Result<Option<String>, LabError> {
+    run_dir.check_unpacked()?;
     let spec = run_dir.spec()?;
     run_dir.finished(&spec)?;
     if let Some(reason) = lack_of_replay(&spec) {

@@ -1,5 +1,6 @@
 //! Which folders are runs, and work on many of them.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -9,8 +10,8 @@ use precipice::workers::Workers;
 use crate::error::LabError;
 use crate::input::file::TEXT_MAX;
 use crate::runs::threads::Pool;
-use crate::store::RunDir;
 use crate::store::spec_text::Header;
+use crate::store::{RunDir, pack};
 use crate::sweep::Record;
 
 /// A run that was found.
@@ -63,12 +64,19 @@ fn folders_in(folder: &Path) -> Vec<Found> {
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
         !is_hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
     };
-    let found = |entry: fs::DirEntry| Found { root: entry.path(), sweep: sweep.clone() };
-    entries.filter(is_open).map(found).collect()
+    let mut roots: Vec<PathBuf> = entries.filter(is_open).map(|entry| entry.path()).collect();
+    // Half of a packed run may be left in its directory by a packing that was interrupted.
+    let packed: HashSet<PathBuf> = pack::runs_in(folder).into_iter().collect();
+    roots.retain(|root| !packed.contains(root));
+    roots.extend(packed);
+    roots.into_iter().map(|root| Found { root, sweep: sweep.clone() }).collect()
 }
 
 /// Whether a folder is that of a run, damaged or not: other programs may have a file of one of these names, too.
 pub(super) fn is_run(folder: &Path) -> bool {
+    if pack::of_run(folder).is_some() {
+        return true;
+    }
     let run = RunDir::new(folder);
     let Ok(spec) = fs::symlink_metadata(run.spec_path()) else {
         // Its spec is gone.

@@ -12,11 +12,9 @@ use precipice::train::{Diverged, TrainState};
 use precipice::workers::Workers;
 use precipice_num::Kernels;
 
-use super::replay::Replay;
 use super::trainer::{Build, explained};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
-use crate::store::RunDir;
 
 /// A run at step 0 with the fields of a spec: a branch still has to begin, or to be restored.
 ///
@@ -62,38 +60,55 @@ fn started(run: &Run, spec: &RunSpec, branch: &BranchSpec, states: &[TrainState]
     run.start_of(branch, &states[0], &grafts).map_err(|e| LabError::spec(&spec.name, e.into()))
 }
 
+/// The state of a run before anything is measured at a step, where it can be had from what is stored.
+pub(super) type Near<'a> = dyn Fn(&RunSpec, u64) -> Result<Option<TrainState>, LabError> + Sync + 'a;
+
+/// Nothing that is stored is used.
+pub(super) const FROM_SPECS: &Near<'static> = &|_, _| Ok(None);
+
 /// How beginnings are made.
-///
-/// ```
-/// use precipice::{record::Next, run::Run, spec::{BranchSpec, RunSpec}, workers::Sequential};
-/// use precipice_lab::runs::{Beginning, unbegun};
-/// use precipice_num::Kernels;
-/// let mut spec = RunSpec { name: "example".to_owned(), ..RunSpec::default() };
-/// (spec.train.steps, spec.eval.sequences) = (4, 64);
-/// let branch =
-///     BranchSpec { step: 3, reset: Vec::new(), zero: Vec::new(), graft: Vec::new(), parent: spec.clone() };
-/// spec.branch = Some(Box::new(branch));
-/// let (kernels, root) = (Kernels::detect(), std::path::Path::new("example"));
-/// let beginning = Beginning { build: &Run::new, kernels, workers: &Sequential, known: &[], root };
-/// let run = beginning.of(unbegun(&spec, None, &Run::new, kernels)?, &spec, &mut |_, _| Next::Continue)?;
-/// assert_eq!((run.step(), run.rows().len()), (3, 0));
-/// # Ok::<(), precipice_lab::error::LabError>(())
-/// ```
-pub struct Beginning<'a> {
-    /// How runs are made.
+pub(super) struct Beginning<'a> {
     pub build: &'a Build<'a>,
-    /// The arithmetic.
     pub kernels: Kernels,
-    /// Who computes.
     pub workers: &'a dyn Workers,
-    /// Runs whose stored states may be used.
-    pub known: &'a [RunDir],
+    /// States that are at hand.
+    pub near: &'a Near<'a>,
     /// The run that it is for.
     pub root: &'a Path,
 }
 
 /// Told of every step of other runs, with its loss.
 pub type Told<'a> = dyn FnMut(u64, f64) -> Next + Send + 'a;
+
+/// A run at its first step, of its spec alone: a parent is made again, and nothing that is stored is trusted.
+///
+/// # Errors
+/// If the spec cannot be run, its parent cannot be made, or whoever is told asks to stop.
+///
+/// ```
+/// use precipice::{record::Next, run::Run, spec::{BranchSpec, RunSpec}, workers::Sequential};
+/// use precipice_lab::runs::from_its_spec;
+/// let mut spec = RunSpec { name: "example".to_owned(), ..RunSpec::default() };
+/// (spec.train.steps, spec.eval.sequences) = (4, 64);
+/// let branch =
+///     BranchSpec { step: 3, reset: Vec::new(), zero: Vec::new(), graft: Vec::new(), parent: spec.clone() };
+/// spec.branch = Some(Box::new(branch));
+/// let (kernels, place) = (precipice_num::Kernels::detect(), std::path::Path::new("example"));
+/// let run = from_its_spec(&spec, None, &Run::new, kernels, (&Sequential, place), &mut |_, _| Next::Continue)?;
+/// assert_eq!((run.step(), run.rows().len()), (3, 0));
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub fn from_its_spec(
+    spec: &RunSpec,
+    bank: Option<ItemBank>,
+    build: &Build<'_>,
+    kernels: Kernels,
+    (workers, root): (&dyn Workers, &Path),
+    told: &mut Told<'_>,
+) -> Result<Run, LabError> {
+    let run = unbegun(spec, bank, build, kernels)?;
+    Beginning { build, kernels, workers, near: FROM_SPECS, root }.of(run, spec, told)
+}
 
 impl Beginning<'_> {
     /// A run of [`unbegun`] at the first step of its spec.
@@ -110,14 +125,8 @@ impl Beginning<'_> {
 
     /// The state of a run before anything is measured at a step.
     fn state_at(&self, spec: &RunSpec, step: u64, told: &mut Told<'_>) -> Result<TrainState, LabError> {
-        let hash = spec.hash();
-        for run_dir in self.known {
-            if run_dir.spec().is_ok_and(|stored| stored.hash() == hash) {
-                let mut replay = Replay::open(run_dir, spec, self.build)?;
-                if replay.kernels() == self.kernels && step <= replay.last_step() {
-                    return replay.before_the_row(step, self.workers);
-                }
-            }
+        if let Some(state) = (self.near)(spec, step)? {
+            return Ok(state);
         }
         let mut spec = spec.clone();
         let bank = items::load(&mut spec)?;

@@ -4,7 +4,7 @@
 //! branch begins), `stored` (what is there afterwards), `replay` (at any step), `verify`, `differences` (of two specs),
 //! `diff` (of two runs), `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
 
-mod branch;
+pub(crate) mod branch;
 mod branch_spec;
 mod companion;
 mod diff;
@@ -22,7 +22,7 @@ mod trainer;
 mod verify;
 mod writer;
 
-pub use branch::{Beginning, Told, check_branch, restored, unbegun};
+pub use branch::{Told, check_branch, from_its_spec, restored, unbegun};
 pub use branch_spec::{Divergence, Graft, branch_spec, branch_spec_of};
 pub use companion::{Companion, companion};
 pub use diff::{

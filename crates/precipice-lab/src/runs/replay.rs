@@ -8,7 +8,7 @@ use precipice::train::{Diverged, TrainState, Trainer};
 use precipice::workers::Workers;
 use precipice_num::Kernels;
 
-use super::branch::{Beginning, restored, unbegun};
+use super::branch::{Beginning, FROM_SPECS, restored, unbegun};
 use super::memory;
 use super::resume::check_until;
 use super::threads::available;
@@ -192,9 +192,28 @@ impl<'a> Replay<'a> {
     fn start(&self, workers: &dyn Workers) -> Result<Trainer, LabError> {
         let run = unbegun(&self.spec, self.bank.clone(), self.build, self.kernels)?;
         let (build, kernels, root) = (self.build, self.kernels, self.run_dir.root());
-        let beginning = Beginning { build, kernels, workers, known: &[], root };
+        let beginning = Beginning { build, kernels, workers, near: FROM_SPECS, root };
         Ok(beginning.of(run, &self.spec, &mut |_, _| precipice::record::Next::Continue)?.into_trainer())
     }
+}
+
+/// The state of a run before anything is measured at a step, if it is one of those that are known, made in this
+/// arithmetic.
+pub(super) fn known_state(
+    known: &[RunDir],
+    (spec, step): (&RunSpec, u64),
+    build: &Build<'_>,
+    kernels: Kernels,
+    workers: &dyn Workers,
+) -> Result<Option<TrainState>, LabError> {
+    let hash = spec.hash();
+    for run_dir in known.iter().filter(|run_dir| run_dir.spec().is_ok_and(|stored| stored.hash() == hash)) {
+        let mut replay = Replay::open(run_dir, spec, build)?;
+        if replay.kernels() == kernels && step <= replay.last_step() {
+            return replay.before_the_row(step, workers).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// The network of a stored run at a step, in the arithmetic that it was trained in, on the calling thread: from its

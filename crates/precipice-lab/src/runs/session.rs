@@ -10,6 +10,7 @@ use precipice::train::Trainer;
 
 use super::branch::{Beginning, check_branch, restored, unbegun};
 use super::options::{Keep, Options};
+use super::replay::known_state;
 use super::stored::StoredRun;
 use super::threads::Pool;
 use super::trainer::Build;
@@ -200,7 +201,8 @@ pub fn train_near(
     run = match writer.start.take() {
         Some(state) => restored(run, &spec, state, writer.rows.clone()),
         None => {
-            let beginning = Beginning { build, kernels, workers: &pool, known, root: run_dir.root() };
+            let near = |spec: &RunSpec, step| known_state(known, (spec, step), build, kernels, &pool);
+            let beginning = Beginning { build, kernels, workers: &pool, near: &near, root: run_dir.root() };
             pool.with(|| beginning.of(run, &spec, &mut |step, loss| watch.step(step, loss)))?
         }
     };

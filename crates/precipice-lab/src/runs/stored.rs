@@ -10,7 +10,7 @@ use precipice::train::Trainer;
 use precipice::workers::{Sequential, Workers};
 use precipice_num::Kernels;
 
-use super::branch::{Beginning, Told, restored, unbegun};
+use super::branch::{Told, from_its_spec, restored, unbegun};
 use super::memory;
 use super::replay::{Replay, at_step, at_step_with};
 use super::threads::available;
@@ -144,10 +144,7 @@ impl StoredRun {
         let kernels = self.run_at(kept, build)?.trainer().model().kernels();
         let mut spec = self.spec.clone();
         let bank = items::load(&mut spec)?;
-        let run = unbegun(&spec, bank, build, kernels)?;
-        let (workers, root) = (&Sequential, self.run_dir.root());
-        let beginning = Beginning { build, kernels, workers, known: &[], root };
-        beginning.of(run, &spec, told)
+        from_its_spec(&spec, bank, build, kernels, (&Sequential, self.run_dir.root()), told)
     }
 }
 

@@ -10,7 +10,7 @@ use precipice::spec::RunSpec;
 use precipice::train::{TrainState, Trainer};
 use precipice_num::Kernels;
 
-use super::branch::{Beginning, unbegun};
+use super::branch::from_its_spec;
 use super::memory;
 use super::session::{Both, unwrap_record};
 use super::threads::Pool;
@@ -90,10 +90,8 @@ fn compare(
     let bank = items::load(&mut spec)?;
     let kernels = Kernels::with_arithmetic(manifest.known_arithmetic(&run_dir.manifest_path())?);
     let pool = Pool::for_work_at(threads, run_dir.root())?;
-    let run = unbegun(&spec, bank, build, kernels)?;
-    // A parent is made again, too: nothing that is stored is trusted.
-    let beginning = Beginning { build, kernels, workers: &pool, known: &[], root: run_dir.root() };
-    let mut run = pool.with(|| beginning.of(run, &spec, &mut |step, loss| watch.step(step, loss)))?;
+    let told = &mut |step, loss| watch.step(step, loss);
+    let mut run = pool.with(|| from_its_spec(&spec, bank, build, kernels, (&pool, run_dir.root()), told))?;
     let mut beside = Beside::new(run_dir, &spec, &manifest, run.trainer().model().layout())?;
     let mut both = Both { store: &mut beside, watch };
     let outcome = pool.with(|| run.record(&pool, &mut both)).map_err(unwrap_record)?;

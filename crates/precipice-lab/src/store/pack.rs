@@ -38,6 +38,27 @@ pub fn of_run(root: &Path) -> Option<PathBuf> {
     Some(packs.files[number].clone())
 }
 
+/// The directories of the runs that are packed in a folder.
+pub fn runs_in(folder: &Path) -> Vec<PathBuf> {
+    Packs::of(folder).map_or_else(Vec::new, |packs| packs.place.keys().map(|run| folder.join(run)).collect())
+}
+
+/// What a run takes of its pack, in bytes; 0 where it is not packed.
+pub fn bytes_of(root: &Path) -> u64 {
+    let bytes = || {
+        let packs = Packs::of(root.parent()?)?;
+        let run = root.file_name()?.to_str()?;
+        let archive = packs.archive(*packs.place.get(run)?).ok()?;
+        let mut archive = locked(&archive);
+        let is_of_run = |name: &str| name.strip_prefix(run).is_some_and(|rest| rest.starts_with('/'));
+        let names = archive.file_names().filter_map(Result::ok);
+        let names: Vec<String> = names.filter(|name| is_of_run(name)).map(|name| name.into_owned()).collect();
+        let sizes = names.iter().filter_map(|name| Some(archive.by_name(name).ok()?.compressed_size()));
+        Some(sizes.sum())
+    };
+    bytes().unwrap_or(0)
+}
+
 /// The pack, and the name of the file in it. A run directory has files and folders of files.
 fn find(path: &Path) -> Option<(Arc<Packs>, usize, String)> {
     path.ancestors().skip(1).take(2).find_map(|root| {
@@ -211,6 +232,8 @@ mod tests {
         assert_eq!(read(&root.join("b/log.jsonl")).unwrap().as_deref(), Some(&b"two"[..]));
         assert_eq!([of_run(&root.join("a")), of_run(&root.join("b"))], [Some(first.clone()), Some(second)]);
         assert_eq!((of_run(&root.join("c")), read(&root.join("c/x")).unwrap()), (None, None));
+        assert_eq!(runs_in(root).len(), 2);
+        assert!(bytes_of(&root.join("a")) > 100 && bytes_of(&root.join("c")) == 0);
         // More packs than are held open.
         (0..2 * OPEN_MAX).for_each(|i| drop(pack(&format!("more-{i}"), b"more")));
         assert!((0..2 * OPEN_MAX).all(|i| has_file(&root.join(format!("more-{i}/log.jsonl")))));

@@ -281,14 +281,23 @@ impl RunDir {
         Ok((bytes, found))
     }
 
+    /// Refuses a run that is packed, so that nothing in it can be changed.
+    ///
+    /// # Errors
+    /// Saying how it is unpacked.
+    pub fn check_unpacked(&self) -> Result<(), LabError> {
+        match pack::of_run(&self.root).filter(|_| !self.spec_path().is_file()) {
+            Some(pack) => Err(LabError::run_dir(&self.root, RunDirProblem::IsPacked { pack })),
+            None => Ok(()),
+        }
+    }
+
     /// Writes a figure of the run's own, and enters its digest where the run is finished.
     ///
     /// # Errors
     /// If the system refuses, or the manifest cannot be read.
     pub fn write_figure(&self, spec: &RunSpec, name: &str, bytes: &[u8]) -> Result<PathBuf, LabError> {
-        if let Some(pack) = pack::of_run(&self.root).filter(|_| !self.spec_path().is_file()) {
-            return Err(LabError::run_dir(&self.root, RunDirProblem::IsPacked { pack }));
-        }
+        self.check_unpacked()?;
         let path = self.figures().join(name);
         std::fs::create_dir_all(self.figures()).map_err(LabError::io("create", &self.figures()))?;
         if !self.manifest_path().is_file() {
