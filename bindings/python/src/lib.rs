@@ -5,9 +5,11 @@
 //! the interpreter's lock and answers Ctrl-C.
 //!
 //! Reading order: `error` (what is raised), `arrays`, `spec`, `work` (long work), `task` (batches), `own` (tasks and probes
-//! that are written in Python), `look` (inside a network), `run`, `store` (runs on a disk), `figure`, `sweep`, `theory`.
+//! that are written in Python), `look` (inside a network), `run`, `store` (runs on a disk), `figure`, `diff`
+//! (two of them), `sweep`, `theory`.
 
 mod arrays;
+mod diff;
 mod error;
 mod figure;
 mod look;
@@ -25,6 +27,8 @@ use pyo3::prelude::*;
 /// What `import precipice` is made of.
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::diff::{diff, twins};
     #[pymodule_export]
     use super::figure::Figure;
     #[pymodule_export]

@@ -8,8 +8,10 @@ use precipice::measure::metric::Column;
 use precipice::record::{Next, RecordError, Recorder, Row};
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
+use precipice_lab::error::LabError;
 use precipice_lab::runs::{Keep, Options, train_run};
 use precipice_lab::whole_run::train_and_draw_run;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use crate::own::Own;
@@ -49,7 +51,11 @@ pub(crate) fn train(
         }
     })?;
     let is_stopped = work::is_interrupt(raised)?;
-    let report = report.map_err(error::lab)?;
+    let report = report.map_err(|e| match e {
+        // While that was made again from which a branch begins: nothing is there yet.
+        LabError::Stopped { .. } if is_stopped => PyKeyboardInterrupt::new_err(()),
+        e => error::lab(e),
+    })?;
     Ok((report.run_dir.root().to_owned(), report.warnings, is_stopped))
 }
 

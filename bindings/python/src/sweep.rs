@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use precipice_lab::store::RunDir;
 use precipice_lab::sweep::{
-    self as lab_sweep, Axis, FailedRun, Plan, Record, StoredSweep, SweepKind, SweepOptions, SweepReport, SweepRow, SweepStatus, SweepWatcher,
+    self as lab_sweep, Axis, FailedRun, Plan, Record, StoredSweep, SweepKind, SweepOptions, SweepReport, SweepRow,
+    SweepStatus, SweepWatcher,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -124,12 +125,13 @@ pub(crate) fn sweep(
     let folder = out.unwrap_or_else(|| PathBuf::from("runs").join(format!("sweep-{name}")));
     let folder = std::path::absolute(folder).map_err(error::other)?;
     if collect {
-        return py.detach(|| {
-            lab_sweep::enter(&folder, &jobs)?;
-            let (report, missing) = lab_sweep::look(&jobs, &folder)?;
-            Ok(Sweep { folder, rows: report.runs, failed: Vec::new(), n_missing: missing.len(), is_stopped: false })
-        })
-        .map_err(error::lab);
+        return py
+            .detach(|| {
+                lab_sweep::enter(&folder, &jobs)?;
+                let (report, missing) = lab_sweep::look(&jobs, &folder)?;
+                Ok(Sweep { folder, rows: report.runs, failed: Vec::new(), n_missing: missing.len(), is_stopped: false })
+            })
+            .map_err(error::lab);
     }
     let (stop, n_ended, n_runs) = (AtomicBool::new(false), AtomicUsize::new(0), jobs.len());
     let mut show = |py: Python<'_>| {

@@ -72,9 +72,10 @@ def test_any_step_of_a_stored_run(short: pp.Run) -> None:
 
 
 def test_an_empty_branch_is_its_parent(short: pp.Run) -> None:
-    branch = short.at(20).branch({})
-    assert not branch.is_branch
-    assert branch.run(progress=False).digest == short.digest
+    branch = short.at(20).branch({}).run(progress=False)
+    assert branch.digest == short.digest and branch.spec != short.spec
+    for name, column in branch.rows.items():
+        np.testing.assert_array_equal(column, short.rows[name][1:], err_msg=name)
 
 
 def test_arithmetics_differ_and_stay(short: pp.Run) -> None:

@@ -67,6 +67,28 @@ def test_sweeps_keep_what_was_made() -> None:
     assert 0 < len(runs) < 500 and runs.n_missing == 500 - len(runs)
 
 
+def test_whoever_waits_for_an_executor_can_leave() -> None:
+    class Never:
+        """Work that nobody comes to."""
+
+        def submit(self, function: Callable[..., Any], /, *args: Any) -> Any:
+            return self
+
+        def done(self) -> bool:
+            return False
+
+        def cancel(self) -> bool:
+            cancelled.append(1)
+            return True
+
+    cancelled = list[int]()
+    raised, _ = interrupted(
+        lambda: pp.sweep("copying-small", seeds=[0], steps=20, out="many", executor=Never(), tasks=3, progress=False)
+    )
+    assert raised.path is not None and raised.path.name == "many" and len(cancelled) == 3
+    assert pp.sweep("copying-small", seeds=[0], steps=20, out="many", progress=False).n_missing == 0
+
+
 def test_a_replay_can_be_interrupted() -> None:
     class Slow(pp.Probe):
         columns = {"slow": "slow"}

@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -153,6 +153,12 @@ def test_other_processes_share_the_work(tmp_path: Path) -> None:
 def test_any_executor_will_do(tmp_path: Path) -> None:
     made = pp.sweep("copying-small", seeds=range(2), steps=5, out=tmp_path / "a", executor=Here(), progress=True)
     assert len(made) == 2
+    # A folder of that name is a run here as it is in the worker.
+    again = pp.sweep(made[0].path, seeds=range(1), steps=5, out=tmp_path / "c", executor=Here(), progress=False)
+    assert again[0].digest == made[0].digest
+    with ThreadPoolExecutor(2) as executor:
+        threads = pp.sweep("copying-small", seeds=range(2), steps=5, out=tmp_path / "d", executor=executor, progress=False)
+    assert [run.digest for run in threads] == [run.digest for run in made]
     with pytest.raises(pp.SpecError, match="executor"):
         pp.sweep("copying-small", seeds=range(2), steps=5, out=tmp_path / "b", executor=3)  # type: ignore[arg-type]
 

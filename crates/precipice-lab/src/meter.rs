@@ -1,6 +1,6 @@
 //! How far a long computation is, for whoever waits for it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use precipice::workers::Workers;
 
@@ -20,6 +20,7 @@ use precipice::workers::Workers;
 pub struct Meter {
     done: AtomicU64,
     total: AtomicU64,
+    stop: AtomicBool,
 }
 
 impl Meter {
@@ -31,6 +32,16 @@ impl Meter {
     /// So much more is done.
     pub fn done(&self, units: u64) {
         self.done.fetch_add(units, Ordering::Relaxed);
+    }
+
+    /// Set by whoever no longer waits. What can be stopped looks at it between two of its units.
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    /// Whether nobody waits any more.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// What is done, and of how much; of 0 where nobody knows.

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use precipice::record::MemoryRecorder;
 use precipice::run::Run;
 use precipice::train::TrainState;
+use precipice_lab::error::LabError;
 use precipice_lab::input::spec_file::{self, Changes};
 use precipice_lab::meter::Meter;
 use precipice_lab::reports::diff::DiffReport;
@@ -39,6 +41,24 @@ fn found(a: &StoredRun, b: &StoredRun) -> RunsDifference {
     let (done, total) = meter.read();
     assert!(done <= total && total > 0, "{done} of {total}");
     found
+}
+
+/// Whoever no longer waits is not kept: neither while states are read nor while runs are replayed.
+#[test]
+fn a_comparison_that_nobody_waits_for_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| stored(&folder.path().join(name)));
+    let meter = Meter::default();
+    meter.stop().store(true, Ordering::Relaxed);
+    let stopped = |a: &StoredRun, b: &StoredRun| matches!(diff([a, b], &Run::new, 1, &meter), Err(LabError::Stopped { path }) if path == a.run_dir.root());
+    assert!(stopped(&a, &b));
+    // No state of one step is stored in both: all is replayed.
+    for step in a.run_dir.checkpoint_steps(&a.spec).unwrap() {
+        let gone = if step == 40 { &b } else { &a };
+        let _ = fs::remove_file(gone.run_dir.manifest_path());
+        fs::remove_file(gone.run_dir.checkpoint_path(step)).unwrap();
+    }
+    assert!(stopped(&a, &b));
 }
 
 /// Equal specs in one arithmetic cannot part when they are replayed: it is said which of the two is another program's.

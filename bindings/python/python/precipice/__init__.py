@@ -11,12 +11,13 @@ command line:
 >>> run.rows["accuracy"][-1] > 0.9
 np.True_
 
-Reading order: `run` and `Run`, `Spec`, `sweep`, `Task` (the very batches), `CustomTask` and `Probe` (your own), `theory`
+Reading order: `run` and `Run`, `Spec`, `diff`, `sweep`, `Task` (the very batches), `CustomTask` and `Probe` (your own), `theory`
 (the formula), `export` (to what others use). All of it: docs/python.md.
 """
 
 from precipice import errors, export, theory
 from precipice._native import __version__
+from precipice.diff import Diff, diff
 from precipice.errors import Error, Interrupted, SpecError, StoreError
 from precipice.export import to_hooked_transformer, to_tensorboard, to_wandb
 from precipice.figure import Figure
@@ -30,6 +31,7 @@ from precipice.task import Task
 __all__ = [
     "Batch",
     "CustomTask",
+    "Diff",
     "Error",
     "Event",
     "Figure",
@@ -43,6 +45,7 @@ __all__ = [
     "Sweep",
     "Task",
     "__version__",
+    "diff",
     "errors",
     "export",
     "last_run",

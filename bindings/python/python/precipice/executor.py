@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from precipice import _native
@@ -48,7 +49,7 @@ def attend(executor: Executor, n_tasks: int, spec: Any, options: dict[str, Any],
         for future in futures:
             getattr(future, "cancel", bool)()
         message = f"stopped looking at {path}; workers that have begun go on, and the same call looks again"
-        raise Interrupted(message, path=path) from None
+        raise Interrupted(message, path=Path(path)) from None
     errors: list[Exception] = []
     for future in futures:
         try:

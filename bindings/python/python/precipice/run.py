@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from precipice.errors import Error, Interrupted, place, whole, whole_or_none, wr
 from precipice.figure import Figure
 from precipice.look import Batch, Look, batch_of
 from precipice.own import CustomTask, Probe, check_probes, spec_with
-from precipice.spec import Spec, SpecLike
+from precipice.spec import Spec, SpecLike, _changes
 
 __all__ = ["Event", "Run", "Rows", "last_run", "load", "run"]
 
@@ -82,9 +82,11 @@ class Run:
         probes: Iterable[Probe] = (),
     ) -> None:
         resolved = spec_with(Spec(spec, seed=seed, steps=steps, changes=changes), task)
-        self._spec, self._task, self._probes = resolved, task, check_probes(probes)
+        self._task, self._probes = task, check_probes(probes)
         threads = whole_or_none("threads", threads, 1)
         self._core = _native.Run(resolved._core, threads, arithmetic, task, list(self._probes))
+        # The digest of items is part of it, once they were read.
+        self._spec = Spec._of(self._core.spec)
 
     @classmethod
     def _of(
@@ -99,7 +101,7 @@ class Run:
 
     @property
     def spec(self) -> Spec:
-        """Its spec; of a branch that of what comes after."""
+        """Its spec; that of a branch holds its parent's, too."""
         return self._spec
 
     @property
@@ -130,7 +132,7 @@ class Run:
 
     @property
     def is_branch(self) -> bool:
-        """Whether it went on under another spec than it began with."""
+        """Whether it began as a copy of another run."""
         return self._core.is_branch
 
     @property
@@ -235,23 +237,46 @@ class Run:
         return Run._of(self._core.at(whole("step", step)), self._task, self._probes)
 
     def branch(
-        self, changes: Mapping[str, Any] | None = None, *, task: CustomTask | None = None, name: str | None = None
+        self,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        steps: int | None = None,
+        reset: str | Iterable[str] = (),
+        zero: str | Iterable[str] = (),
+        graft: Graft | Iterable[Graft] = (),
+        task: CustomTask | None = None,
+        name: str | None = None,
     ) -> Run:
-        """A run that begins as a copy of this one, here, and goes on under a changed spec.
+        """A run that begins as a copy of this one, here, and goes on under a changed spec; `precipice branch` makes the same.
 
-        Raises SpecError where the network would have other tensors.
+        changes  fields and their values; `steps` is `train.steps`
+        reset    tensors that begin afresh: a name, a dotted prefix (`blocks.1.attn`), or one head of these (`...W_Q[0]`)
+        zero     tensors that are 0 from then on, until they learn
+        graft    tensors of other runs: a Run or its directory, the step, the name; or several such
+        task     your own from there on; such a branch is in memory alone
+        name     by default this run's, the step and the changes
+
+        Its rows begin here. Seeds and so batches are the same, and where nothing is changed its rows and digest are, too.
+        Its spec holds its parent's: it can be saved, loaded and repeated as any other. Raises SpecError where a tensor has
+        another shape than here and is not reset.
 
         >>> import precipice as pp
         >>> made = pp.run("copying-small", steps=40, progress=False)
         >>> clamp = {"layer": 0, "pattern": "previous-token"}
-        >>> made.at(20).branch({"model.clamps": [clamp]}).run(progress=False).step
-        40
+        >>> made.at(20).branch({"model.clamps": [clamp]}).run(progress=False).rows["step"].tolist()
+        [20, 40]
         >>> made.at(20).branch({}).run(progress=False).digest == made.digest
         True
+        >>> made.at(20).branch(reset="blocks.1", graft=(made, 40, "blocks.0")).name
+        'copying-small-at-20-reset-blocks.1-graft-blocks.0-of-copying-small-40'
         """
+        grafts = [_grafted(one) for one in ([graft] if _is_graft(graft) else graft)]
         named = {} if name is None else {"name": name}
-        spec = spec_with(Spec(self.spec, changes={**(changes or {}), **named}), task)
-        return Run._of(self._core.branch(spec._core, task), task or self._task, self._probes)
+        changed = _changes(changes) + _changes(named)
+        native = self._core.branch_spec(changed, whole_or_none("steps", steps), _names("reset", reset), _names("zero", zero), grafts)
+        spec = spec_with(Spec._of(native), task)
+        runs = [(run, step) for run, step, _ in grafts]
+        return Run._of(self._core.branch(spec._core, runs, task), task or self._task, self._probes)
 
     def _there(self, step: int | None) -> _native.Run:
         return self._core if step is None else self._core.at(whole("step", step))
@@ -341,8 +366,8 @@ class Run:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the run directory, which `load` and the command line read; `precipice verify` repeats it.
 
-        Raises StoreError if something stands there, Error of a branch, whose directory would claim to be the run of its
-        spec.
+        Raises StoreError if something stands there, Error of a branch on a task of your own: nobody could make its parent
+        from its directory.
 
         >>> import precipice as pp
         >>> made = pp.run("copying-small", steps=20, progress=False)
@@ -360,6 +385,28 @@ class Run:
         said = "not ended" if outcome is None else outcome
         jump = "" if t50 is None or math.isnan(t50) else f", t50 {t50:.0f}"
         return f"Run({self.name!r}, step {self.step} of {self.steps}: {said}{jump})"
+
+
+Graft: TypeAlias = tuple[Run | str | os.PathLike[str], int, str]
+"""Tensors of another run: which, the step, the name of the tensors."""
+
+
+def _is_graft(graft: object) -> TypeGuard[Graft]:
+    return isinstance(graft, tuple) and len(graft) == 3 and isinstance(graft[2], str)
+
+
+def _grafted(graft: object) -> tuple[_native.Run, int, str]:
+    if not _is_graft(graft):
+        raise wrong("graft", graft, "must be a run or its directory, a step and the name of a tensor")
+    run, step, tensor = graft
+    return (run if isinstance(run, Run) else load(run))._core, whole("graft", step), tensor
+
+
+def _names(field: str, names: object) -> list[str]:
+    listed = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
+    if not all(isinstance(name, str) for name in listed):
+        raise wrong(field, names, "must be names of tensors")
+    return [str(name) for name in listed]
 
 
 def run(
@@ -418,9 +465,13 @@ def run(
     path = None if out is True else place("out", out)
     column = resolved.facts["progress"]["column"]
     with _progress.of_run(progress, resolved.steps, resolved.name, column) as tick:
-        written, told, is_stopped = _native.train(
-            resolved._core, path, threads, force, figures, arithmetic, task, list(own), tick
-        )
+        try:
+            written, told, is_stopped = _native.train(
+                resolved._core, path, threads, force, figures, arithmetic, task, list(own), tick
+            )
+        except KeyboardInterrupt:
+            message = "stopped while the run was made again from which this one begins; nothing is kept of that"
+            raise Interrupted(message) from None
     for warning in told:
         warnings.warn(warning, stacklevel=2)
     _last = load(written, threads=threads, task=task, probes=own)

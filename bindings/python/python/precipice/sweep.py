@@ -181,7 +181,7 @@ def _source(spec: SpecLike, folder: str) -> str:
 
 def _sent(spec: SpecLike) -> SpecLike:
     """What another process, on another machine perhaps, makes the same of."""
-    if isinstance(spec, (Spec, Mapping)) or is_toml(spec):
+    if isinstance(spec, (Spec, Mapping)) or is_toml(spec) or os.path.isdir(spec):
         return Spec(spec)
     return os.path.abspath(spec) if os.path.isfile(spec) else os.fspath(spec)
 

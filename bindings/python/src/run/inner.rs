@@ -1,17 +1,20 @@
 //! What a run holds: the network where it stands, what was measured, and the states from which earlier steps are reached.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use precipice::measure::metric::Column;
-use precipice::record::Row;
-use precipice::run::{Event, Outcome, Run as CoreRun};
+use precipice::record::{Next, Row};
+use precipice::run::{Event, Outcome, Run as CoreRun, is_row_due, pass};
 use precipice::spec::RunSpec;
+use precipice::train::{Diverged, TrainState};
+use precipice::workers::Workers;
 use precipice_lab::error::LabError;
 use precipice_lab::input::items;
-use precipice_lab::runs::StoredRun;
 use precipice_lab::runs::threads::Pool;
+use precipice_lab::runs::{self, StoredRun, from_its_spec, restored};
 use precipice_lab::store::archive::Archive;
 use precipice_lab::store::manifest::{self, Manifest, RunOutcome, Session};
 use precipice_lab::store::{RunDir, checkpoint};
@@ -35,8 +38,8 @@ pub(super) struct Inner {
     rows: Vec<Row>,
     pub past: Past,
     pub ended: Option<Outcome>,
-    /// Whether it is not, or no longer, the run of its spec alone.
-    pub is_branch: bool,
+    /// What a branch begins with, once it was made.
+    start: OnceLock<Arc<TrainState>>,
     pub pool: Arc<Pool>,
     pub threads: usize,
     /// Where its steps here begin, when, and how long they took.
@@ -59,11 +62,11 @@ pub(super) fn lab<T>(result: Result<T, LabError>) -> PyResult<T> {
     result.map_err(error::lab)
 }
 
-/// A run at step 0, with items as its spec has them.
-pub(super) fn fresh(own: &Arc<Own>, spec: &RunSpec, kernels: Kernels) -> PyResult<CoreRun> {
-    let mut spec = spec.clone();
-    let bank = lab(items::load(&mut spec))?;
-    work::caught(|| own.build(&spec, bank, kernels))?.map_err(|e| error::lab(LabError::Run(e)))
+/// A run at step 0 with the fields of a spec, whose items are read and entered: a branch still has to begin.
+pub(super) fn unbegun(own: &Arc<Own>, spec: &mut RunSpec, kernels: Kernels) -> PyResult<CoreRun> {
+    let bank = lab(items::load(spec))?;
+    let build = |spec: &RunSpec, bank, kernels| own.build(spec, bank, kernels);
+    lab(work::caught(|| runs::unbegun(spec, bank, &build, kernels))?)
 }
 
 /// Now, as manifests have it.
@@ -82,7 +85,7 @@ impl Inner {
             rows: Vec::new(),
             past: Past::Absent,
             ended: None,
-            is_branch: false,
+            start: OnceLock::new(),
             pool,
             threads,
             first_step: 0,
@@ -101,17 +104,42 @@ impl Inner {
         Self { ended, rows, past: Past::Disk(Box::new(stored), manifest.map(Box::new)), ..self }
     }
 
-    /// A run in memory, at its start.
-    pub fn beginning(self, live: CoreRun) -> Self {
+    /// A run in memory, at its start; a branch that is not there yet is begun where that is asked for.
+    pub fn beginning(self, live: Option<CoreRun>) -> Self {
         let past = Past::Memory(Box::new(Archive::new(&self.spec, KEPT_MAX)));
-        Self { live: Some(live), past, ..self }
+        Self { live, past, ..self }
     }
 
-    /// A run in memory that goes on where `live` stands, with the rows before it.
-    pub fn going_on(mut self, live: CoreRun, is_branch: bool) -> Self {
-        self.is_branch = is_branch;
-        self.go_on(live);
-        self
+    /// A branch in memory, of a run of [`unbegun`] and the state that it begins with.
+    pub fn branching(self, live: CoreRun, start: TrainState) -> Self {
+        let live = restored(live, &self.spec, start.clone(), Vec::new());
+        Self { start: OnceLock::from(Arc::new(start)), ..self.beginning(Some(live)) }
+    }
+
+    /// The same run in memory, going on where `live` stands, with the rows before it.
+    pub fn going_on(&self, live: CoreRun) -> PyResult<Self> {
+        let kernels = live.trainer().model().kernels();
+        let mut made = Self::empty(self.spec.clone(), self.own.clone(), kernels, self.threads)?;
+        made.start.clone_from(&self.start);
+        let earlier = self.kept_before_the_row(live.step())?;
+        made.go_on(live);
+        if let (Some((step, bytes)), Past::Memory(archive)) = (earlier, &mut made.past) {
+            archive.keep(step, bytes);
+        }
+        Ok(made)
+    }
+
+    /// The last saved state before a step whose row is due: a branch begins before the row is measured.
+    fn kept_before_the_row(&self, step: u64) -> PyResult<Option<(u64, Vec<u8>)>> {
+        let Some(before) = step.checked_sub(1).filter(|_| is_row_due(&self.spec, step)) else { return Ok(None) };
+        match &self.past {
+            Past::Memory(archive) => Ok(archive.until(before).map(|(kept, bytes)| (kept, bytes.to_vec()))),
+            Past::Disk(stored, _) => {
+                let Some(kept) = kept_until(stored, before)? else { return Ok(None) };
+                Ok(Some((kept, lab(stored.run_dir.checkpoint_bytes(&stored.spec, kept))?)))
+            }
+            Past::Absent => Ok(None),
+        }
     }
 
     /// What a probe is shown.
@@ -143,10 +171,8 @@ impl Inner {
         Ok(match (&self.live, &self.past) {
             (Some(live), _) => live.step(),
             (None, Past::Disk(_, Some(manifest))) => manifest.steps,
-            (None, Past::Disk(stored, None)) => {
-                lab(stored.run_dir.checkpoint_steps(&stored.spec))?.last().copied().unwrap_or(0)
-            }
-            (None, Past::Memory(archive)) => archive.steps().next_back().unwrap_or(0),
+            (None, Past::Disk(stored, None)) => kept_until(stored, u64::MAX)?.unwrap_or(self.spec.first_step()),
+            (None, Past::Memory(archive)) => archive.steps().next_back().unwrap_or(self.spec.first_step()),
             (None, Past::Absent) => 0,
         })
     }
@@ -154,43 +180,68 @@ impl Inner {
     /// The run where it stands; one that was opened, or whose task failed, goes on from its last checkpoint.
     pub fn live(&mut self) -> PyResult<&mut CoreRun> {
         if self.live.is_none() {
-            let live = match &self.past {
-                Past::Disk(stored, _) => {
-                    let last = self.step()?;
-                    let build = |spec: &RunSpec, bank, kernels| self.own.build(spec, bank, kernels);
-                    lab(work::caught(|| stored.run_before(last, &build))?)?
-                }
-                Past::Memory(_) => self.kept_at(u64::MAX)?,
-                Past::Absent => fresh(&self.own, &self.spec, self.kernels)?,
-            };
+            let live = self.kept_at(u64::MAX)?;
             self.live = Some(live);
         }
         Ok(self.live.as_mut().expect("made above"))
     }
 
-    /// From the last state in memory at or before a step; from the start where there is none.
+    /// The run at its first step. What a branch begins with is made once, and Ctrl-C is answered meanwhile.
+    fn begun(&self) -> PyResult<CoreRun> {
+        let mut spec = self.spec.clone();
+        let start = self.start.get();
+        if spec.branch.is_none() || start.is_some() {
+            let run = unbegun(&self.own, &mut spec, self.kernels)?;
+            return Ok(match start {
+                Some(start) => restored(run, &self.spec, (**start).clone(), Vec::new()),
+                None => run,
+            });
+        }
+        let bank = lab(items::load(&mut spec))?;
+        // A run is not shared by threads, what it is made of is.
+        let (own, kernels, workers, stop) = (&self.own, self.kernels, &*self.pool, AtomicBool::new(false));
+        let build = |spec: &RunSpec, bank, kernels| own.build(spec, bank, kernels);
+        let place = (workers as &dyn Workers, Path::new(&self.spec.name));
+        let mut told = |_: u64, _: f64| if stop.load(Ordering::Relaxed) { Next::Stop } else { Next::Continue };
+        let begin = || workers.with(|| from_its_spec(&spec, bank, &build, kernels, place, &mut told));
+        let (begun, raised) = Python::attach(|py| work::attended(py, &stop, &mut |_| Ok(()), begin))?;
+        raised.map_or(Ok(()), Err)?;
+        let begun = lab(begun)?;
+        // Whoever was first has made the same.
+        let _ = self.start.set(Arc::new(begun.state().clone()));
+        Ok(begun)
+    }
+
+    /// From the last state at or before a step that is kept; from the start where there is none.
     fn kept_at(&self, step: u64) -> PyResult<CoreRun> {
-        let mut run = fresh(&self.own, &self.spec, self.kernels)?;
-        let Past::Memory(archive) = &self.past else { return Ok(run) };
-        match archive.until(step) {
-            Some((kept, bytes)) => {
+        match &self.past {
+            Past::Absent => unbegun(&self.own, &mut self.spec.clone(), self.kernels),
+            Past::Disk(stored, _) => match kept_until(stored, step)? {
+                Some(kept) => {
+                    let own = &self.own;
+                    let build = |spec: &RunSpec, bank, kernels| own.build(spec, bank, kernels);
+                    lab(work::caught(|| stored.run_at(kept, &build))?)
+                }
+                None => self.begun(),
+            },
+            Past::Memory(archive) => {
+                let Some((kept, bytes)) = archive.until(step) else { return self.begun() };
+                let run = unbegun(&self.own, &mut self.spec.clone(), self.kernels)?;
                 let name = checkpoint::file_name(kept);
                 let layout = run.trainer().model().layout();
                 let saved = lab(checkpoint::parse(Path::new(&name), bytes, layout, &self.spec.hash()))?;
-                run.restore(saved.state, self.rows().iter().filter(|row| row.step <= kept).cloned().collect());
+                let rows = self.rows().iter().filter(|row| row.step <= kept).cloned().collect();
+                Ok(restored(run, &self.spec, saved.state, rows))
             }
-            None if archive.steps().next().is_some_and(|first| first > 0) => {
-                let first = archive.steps().next().unwrap_or(0);
-                return Err(error::value("step", step, format!("must be at least {first}, where this run begins")));
-            }
-            None => {}
         }
-        Ok(run)
     }
 
     /// The run as it was at a step.
-    pub fn replayed(&mut self, step: u64) -> PyResult<CoreRun> {
-        let here = self.step()?;
+    pub fn replayed(&self, step: u64) -> PyResult<CoreRun> {
+        let (here, first) = (self.step()?, self.spec.first_step());
+        if step < first {
+            return Err(error::value("step", step, format!("must be at least {first}, where this run begins")));
+        }
         if step > here {
             return Err(error::value("step", step, format!("must be at most {here}, as far as the run has come")));
         }
@@ -199,13 +250,8 @@ impl Inner {
                 return Err(error::value("step", step, format!("must be {here}: what a probe is shown has no past")));
             }
             (Some(live), _) if live.step() == step => {
-                let mut run = fresh(&self.own, &self.spec, self.kernels)?;
-                run.restore(live.state().clone(), live.rows().to_vec());
-                return Ok(run);
-            }
-            (_, Past::Disk(stored, _)) => {
-                let build = |spec: &RunSpec, bank, kernels| self.own.build(spec, bank, kernels);
-                lab(work::caught(|| stored.run_before(step, &build))?)?
+                let run = unbegun(&self.own, &mut self.spec.clone(), self.kernels)?;
+                return Ok(restored(run, &self.spec, live.state().clone(), live.rows().to_vec()));
             }
             _ => self.kept_at(step)?,
         };
@@ -228,6 +274,25 @@ impl Inner {
             }
             work::check_signals()?;
         }
+    }
+
+    /// The state before anything is measured at a step, which is what a branch begins with: a row ends the mean of the
+    /// losses behind it.
+    pub fn before_the_row(&self, step: u64) -> PyResult<TrainState> {
+        if matches!(self.past, Past::Absent) {
+            return Err(error::other("what a probe is shown has no past to branch from; branch the run itself"));
+        }
+        if !is_row_due(&self.spec, step) {
+            return Ok(self.replayed(step)?.state().clone());
+        }
+        if step == self.spec.first_step() {
+            return Ok(self.begun()?.state().clone());
+        }
+        let mut trainer = self.replayed(step - 1)?.into_trainer();
+        let (spec, pool) = (&self.spec, &*self.pool);
+        let passed = work::caught(|| pool.with(|| pass(&mut trainer, spec, pool)))?;
+        passed.map_err(|Diverged { step }| error::other(format!("the run diverged at step {step}")))?;
+        Ok(trainer.into_state())
     }
 
     /// A run that was opened and goes on does so in memory.
@@ -335,4 +400,10 @@ impl Inner {
         let manifest = outcome.map(|outcome| Manifest::of(live, outcome, session));
         lab(archive.write_to(&RunDir::new(root), &self.spec, manifest))
     }
+}
+
+/// The last step at or before this one whose state is stored.
+fn kept_until(stored: &StoredRun, step: u64) -> PyResult<Option<u64>> {
+    let there_are = lab(stored.run_dir.checkpoint_steps(&stored.spec))?;
+    Ok(there_are.into_iter().rfind(|&kept| kept <= step))
 }

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, TryLockError};
 
 use precipice::measure::transition::transition_of;
 use precipice::run::{Event, Outcome};
-use precipice::spec::RunSpec;
+use precipice::spec::{RunSpec, TaskSpec};
 use precipice::train::TrainState;
+use precipice_lab::input::spec_file::Changes;
 use precipice_lab::reports::theory::FitReport;
 use precipice_lab::runs::threads::{THREADS_MAX, available};
-use precipice_lab::runs::{StoredRun, memory};
+use precipice_lab::runs::{Divergence, Graft, StoredRun, branch_spec_of, check_branch, memory};
 use precipice_lab::store::manifest::{RunOutcome, StoredTransition};
 use precipice_lab::store::tables::Table;
 use precipice_lab::store::{RunDir, names};
@@ -21,11 +22,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
 
-use self::inner::{Inner, Past, fresh, lab};
+use self::inner::{Inner, Past, lab, unbegun};
 use crate::figure::{Drawn, Figure};
 use crate::look::{Look, Weights};
 use crate::own::Own;
-use crate::spec::Spec;
+use crate::spec::{Spec, overrides};
 use crate::task::{batch_of, check_count, drawn, n_offsets, set_of};
 use crate::{arrays, error, work};
 
@@ -66,11 +67,14 @@ impl Run {
         task: Option<Py<PyAny>>,
         probes: Vec<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let (spec, own) = (spec.0.clone(), Arc::new(Own { task, probes }));
+        let (mut spec, own) = (spec.0.clone(), Arc::new(Own { task, probes }));
         let (kernels, threads) = (kernels(arithmetic)?, self::threads(threads)?);
         py.detach(|| {
             lab(memory::check_run(&spec, true, threads))?;
-            let live = fresh(&own, &spec, kernels)?;
+            let live = unbegun(&own, &mut spec, kernels)?;
+            let build = |spec: &RunSpec, bank, kernels| own.build(spec, bank, kernels);
+            lab(work::caught(|| check_branch(&live, &spec, &build))?)?;
+            let live = spec.branch.is_none().then_some(live);
             Self::of(Inner::empty(spec, own, kernels, threads)?.beginning(live))
         })
     }
@@ -92,7 +96,10 @@ impl Run {
             let run_dir = RunDir::new(std::path::absolute(found).map_err(error::other)?);
             let stored = lab(StoredRun::of(run_dir))?;
             let manifest = lab(stored.run_dir.manifest(&stored.spec))?;
-            let inner = Inner::empty(stored.spec.clone(), own, Kernels::detect(), threads)?;
+            let arithmetic =
+                manifest.as_ref().map(|manifest| manifest.known_arithmetic(&stored.run_dir.manifest_path()));
+            let kernels = lab(arithmetic.transpose())?.map_or_else(Kernels::detect, Kernels::with_arithmetic);
+            let inner = Inner::empty(stored.spec.clone(), own, kernels, threads)?;
             Self::of(inner.opened(stored, manifest))
         })
     }
@@ -120,7 +127,7 @@ impl Run {
 
     #[getter]
     fn is_branch(&self, py: Python<'_>) -> PyResult<bool> {
-        self.with(py, |run| Ok(run.is_branch))
+        self.with(py, |run| Ok(run.spec.branch.is_some()))
     }
 
     #[getter]
@@ -202,15 +209,47 @@ impl Run {
     fn at(&self, py: Python<'_>, step: u64) -> PyResult<Run> {
         self.with(py, |run| {
             let live = run.replayed(step)?;
-            let (own, kernels) = (run.own.clone(), live.trainer().model().kernels());
-            let inner = Inner::empty(run.spec.clone(), own, kernels, run.threads)?;
-            Self::of(inner.going_on(live, run.is_branch))
+            Self::of(run.going_on(live)?)
         })
     }
 
-    /// A run that has this one's state and goes on under another spec.
-    fn branch(&self, py: Python<'_>, spec: &Spec, task: Option<Py<PyAny>>) -> PyResult<Run> {
-        let spec = spec.0.clone();
+    /// The spec of a branch of this run where it stands; grafts are runs, their steps, and tensors.
+    #[pyo3(signature = (changes, steps, reset, zero, grafts))]
+    fn branch_spec(
+        &self,
+        py: Python<'_>,
+        changes: Vec<(String, String)>,
+        steps: Option<u64>,
+        reset: Vec<String>,
+        zero: Vec<String>,
+        grafts: Vec<(Py<Run>, u64, String)>,
+    ) -> PyResult<Spec> {
+        let changes = Changes { overrides: overrides(changes)?, steps, seed: None };
+        let graft = |(run, step, tensor): (Py<Run>, u64, String)| {
+            run.get().with(py, |run| Ok(Graft { run: run.spec.clone(), step, tensor }))
+        };
+        let grafts = grafts.into_iter().map(graft).collect::<PyResult<Vec<_>>>()?;
+        self.with(py, |run| {
+            let divergence = Divergence { step: run.step()?, changes, reset, zero, grafts };
+            lab(branch_spec_of(&run.spec, divergence)).map(Spec)
+        })
+    }
+
+    /// The run of such a spec, with the same runs and steps, or with another task.
+    #[pyo3(signature = (spec, grafts, task))]
+    fn branch(
+        &self,
+        py: Python<'_>,
+        spec: &Spec,
+        grafts: Vec<(Py<Run>, u64)>,
+        task: Option<Py<PyAny>>,
+    ) -> PyResult<Run> {
+        let mut spec = spec.0.clone();
+        let Some(branch) = spec.branch.clone() else { return Err(error::other("this is not the spec of a branch")) };
+        let grafted = |(run, step): (Py<Run>, u64)| {
+            run.get().with(py, |run| Ok(run.replayed(step)?.into_trainer().into_state().params))
+        };
+        let grafts = grafts.into_iter().map(grafted).collect::<PyResult<Vec<_>>>()?;
         self.with(py, |run| {
             let own = match task {
                 Some(task) => {
@@ -219,29 +258,16 @@ impl Run {
                 }
                 None => run.own.clone(),
             };
-            let (is_other, threads, was_branch) = (spec.hash() != run.spec.hash(), run.threads, run.is_branch);
-            let parent = run.live()?;
-            let kernels = parent.trainer().model().kernels();
+            let (threads, kernels) = (run.threads, run.live()?.trainer().model().kernels());
             lab(memory::check_run(&spec, true, threads))?;
-            let mut live = fresh(&own, &spec, kernels)?;
-            if live.state().params.layout != parent.state().params.layout {
-                let found = "another network";
-                let expected = "must leave tensors and their shapes as they are: the branch begins with the parent's";
-                return Err(error::value("changes", found, expected));
-            }
-            if parent.step() > spec.train.steps {
-                let expected = format!("must be at least {}, where the branch begins", parent.step());
-                return Err(error::value("train.steps", spec.train.steps, expected));
-            }
-            let mut state = parent.state().clone();
-            let moments = |state: &TrainState| (state.optimizer.first.is_some(), state.optimizer.second.is_some());
-            if moments(&state) != moments(live.state()) {
-                // Another optimizer begins with moments of its own.
-                state.optimizer = live.state().optimizer.clone();
-            }
-            live.restore(state, parent.rows().to_vec());
-            let inner = Inner::empty(spec, own, kernels, threads)?;
-            Self::of(inner.going_on(live, is_other || was_branch))
+            let live = unbegun(&own, &mut spec, kernels)?;
+            let parent = run.before_the_row(branch.step)?;
+            let start = live.start_of(&branch, &parent, &grafts.iter().collect::<Vec<_>>()).map_err(|e| {
+                // Here it is not an option of the command line.
+                let expected = e.expected.replace(&format!("branch.reset (--reset {})", e.value), "reset");
+                error::value(&e.field, e.value, expected)
+            })?;
+            Self::of(Inner::empty(spec, own, kernels, threads)?.branching(live, start))
         })
     }
 
@@ -318,9 +344,9 @@ impl Run {
     /// Writes the run directory of a run in memory.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         self.with(py, |run| {
-            if run.is_branch {
-                let expected = "a branch is not the run of its spec, and its directory would say that it is; export its \
-                                rows and weights";
+            if run.spec.branch.is_some() && is_of_own_tasks(&run.spec) {
+                let expected = "a branch on a task of your own is in memory alone: nobody could make its parent again from \
+                                its directory; export its rows and weights";
                 return Err(error::other(expected));
             }
             run.saved(&path, false)
@@ -337,7 +363,7 @@ impl Run {
     pub fn shown_to_probes(own: &Own, spec: &RunSpec, kernels: Kernels) -> PyResult<Self> {
         let task = Python::attach(|py| own.task.as_ref().map(|task| task.clone_ref(py)));
         let own = Arc::new(Own { task, probes: Vec::new() });
-        let live = fresh(&own, spec, kernels)?;
+        let live = unbegun(&own, &mut spec.clone(), kernels)?;
         Self::of(Inner::empty(spec.clone(), own, kernels, 1)?.without_past(live))
     }
 
@@ -364,6 +390,17 @@ impl Run {
         })
     }
 
+    /// What is stored of it, and what its program brings; `which` says which run is meant where it is in memory alone.
+    pub fn stored(&self, py: Python<'_>, which: &str) -> PyResult<(StoredRun, Arc<Own>)> {
+        self.with(py, |run| match &run.past {
+            Past::Disk(stored, _) => Ok(((**stored).clone(), run.own.clone())),
+            _ => {
+                let expected = "is in memory alone; save it, and load what was saved";
+                Err(error::value(which, &run.spec.name, expected))
+            }
+        })
+    }
+
     fn locked(&self) -> PyResult<std::sync::MutexGuard<'_, Inner>> {
         match self.inner.try_lock() {
             Ok(inner) => Ok(inner),
@@ -373,6 +410,12 @@ impl Run {
             }
         }
     }
+}
+
+/// Whether it, or what a branch begins with, is on a task that only a program has.
+fn is_of_own_tasks(spec: &RunSpec) -> bool {
+    let mut origins = spec.branch.iter().flat_map(|branch| branch.origins());
+    matches!(spec.task, TaskSpec::Own(_)) || origins.any(|(origin, _)| is_of_own_tasks(origin))
 }
 
 fn name_of(event: Event) -> &'static str {

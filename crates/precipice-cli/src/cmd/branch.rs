@@ -11,12 +11,13 @@ use crate::output::run_named;
 
 pub fn branch(args: BranchArgs) -> anyhow::Result<Ending> {
     let parent = StoredRun::of(RunDir::new(run_named(&args.run)?).with_items(args.moved.items))?;
-    let graft = |GraftName { run, step, tensor }| -> anyhow::Result<Graft> {
-        Ok(Graft { run: StoredRun::open(&run_named(&run)?)?, step, tensor })
-    };
-    let grafts = args.graft.into_iter().map(graft).collect::<anyhow::Result<Vec<_>>>()?;
-    let known = [&parent].into_iter().chain(grafts.iter().map(|graft| &graft.run));
-    let known: Vec<RunDir> = known.map(|run| run.run_dir.clone()).collect();
+    let (mut known, mut grafts) = (vec![parent.run_dir.clone()], Vec::new());
+    for GraftName { run, step, tensor } in args.graft {
+        let run = StoredRun::open(&run_named(&run)?)?;
+        run.check_step(step)?;
+        known.push(run.run_dir);
+        grafts.push(Graft { run: run.spec, step, tensor });
+    }
     // Twins are told apart by what is changed, not by the last bit.
     let kernels = Replay::open(&parent.run_dir, &parent.spec, &precipice::run::Run::new)?.kernels();
     let changes = Changes { overrides: args.set, seed: None, steps: args.steps };

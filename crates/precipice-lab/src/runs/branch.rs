@@ -17,18 +17,19 @@ use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
 
 /// A run at step 0 with the fields of a spec: a branch still has to begin, or to be restored.
-pub(super) fn unbegun(
-    spec: &RunSpec,
-    bank: Option<ItemBank>,
-    build: &Build<'_>,
-    kernels: Kernels,
-) -> Result<Run, LabError> {
+///
+/// # Errors
+/// If the spec or its items cannot be run.
+pub fn unbegun(spec: &RunSpec, bank: Option<ItemBank>, build: &Build<'_>, kernels: Kernels) -> Result<Run, LabError> {
     spec.validate().map_err(|e| LabError::Run(RunError::Spec(e)))?;
     build(&spec.without_branch(), bank, kernels).map_err(|e| explained(spec, e))
 }
 
 /// Such a run in a saved state, with the rows that were measured before it.
-pub(super) fn restored(mut run: Run, spec: &RunSpec, state: TrainState, rows: Vec<Row>) -> Run {
+///
+/// # Panics
+/// If the state belongs to another network.
+pub fn restored(mut run: Run, spec: &RunSpec, state: TrainState, rows: Vec<Row>) -> Run {
     match &spec.branch {
         None => run.restore(state, rows),
         Some(branch) => run.branch_off((**branch).clone(), state, rows),
@@ -40,13 +41,13 @@ pub(super) fn restored(mut run: Run, spec: &RunSpec, state: TrainState, rows: Ve
 ///
 /// # Errors
 /// Naming the tensor, or the name that means none.
-pub(super) fn check(run: &Run, spec: &RunSpec, build: &Build<'_>) -> Result<(), LabError> {
+pub fn check_branch(run: &Run, spec: &RunSpec, build: &Build<'_>) -> Result<(), LabError> {
     let Some(branch) = &spec.branch else { return Ok(()) };
     let fresh = |origin: &RunSpec| {
         let mut origin = origin.clone();
         let bank = items::load(&mut origin)?;
         let run = unbegun(&origin, bank, build, Kernels::detect())?;
-        check(&run, &origin, build)?;
+        check_branch(&run, &origin, build)?;
         Ok(run.into_trainer().into_state())
     };
     let states = branch.origins().map(|(origin, _)| fresh(origin)).collect::<Result<Vec<_>, LabError>>()?;
@@ -77,13 +78,27 @@ pub(super) struct Beginning<'a> {
 }
 
 /// Told of every step of other runs, with its loss.
-type Told<'a> = dyn FnMut(u64, f64) -> Next + Send + 'a;
+pub type Told<'a> = dyn FnMut(u64, f64) -> Next + Send + 'a;
 
 /// A run at its first step, of its spec alone: a parent is made again, and nothing that is stored is trusted.
 ///
 /// # Errors
 /// If the spec cannot be run, its parent cannot be made, or whoever is told asks to stop.
-pub(crate) fn from_its_spec(
+///
+/// ```
+/// use precipice::{record::Next, run::Run, spec::{BranchSpec, RunSpec}, workers::Sequential};
+/// use precipice_lab::runs::from_its_spec;
+/// let mut spec = RunSpec { name: "example".to_owned(), ..RunSpec::default() };
+/// (spec.train.steps, spec.eval.sequences) = (4, 64);
+/// let branch =
+///     BranchSpec { step: 3, reset: Vec::new(), zero: Vec::new(), graft: Vec::new(), parent: spec.clone() };
+/// spec.branch = Some(Box::new(branch));
+/// let (kernels, place) = (precipice_num::Kernels::detect(), std::path::Path::new("example"));
+/// let run = from_its_spec(&spec, None, &Run::new, kernels, (&Sequential, place), &mut |_, _| Next::Continue)?;
+/// assert_eq!((run.step(), run.rows().len()), (3, 0));
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub fn from_its_spec(
     spec: &RunSpec,
     bank: Option<ItemBank>,
     build: &Build<'_>,

@@ -3,7 +3,6 @@
 
 use precipice::spec::{BranchSpec, GraftSpec, RunSpec};
 
-use super::replay::Replay;
 use super::stored::StoredRun;
 use crate::error::LabError;
 use crate::input::spec_file::{self, Changes};
@@ -23,11 +22,11 @@ pub struct Divergence {
     pub grafts: Vec<Graft>,
 }
 
-/// Tensors of another stored run.
+/// Tensors of another run.
 #[derive(Clone, Debug)]
 pub struct Graft {
-    /// The run.
-    pub run: StoredRun,
+    /// What was run.
+    pub run: RunSpec,
     /// Updates that it had done.
     pub step: u64,
     /// Group of tensors.
@@ -38,7 +37,7 @@ pub struct Graft {
 /// are where a task is changed.
 ///
 /// # Errors
-/// If a run did not come so far, or the changes make no spec.
+/// If the run did not come so far, or the changes make no spec.
 ///
 /// ```
 /// use precipice::record::MemoryRecorder;
@@ -58,18 +57,30 @@ pub struct Graft {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn branch_spec(parent: &StoredRun, divergence: Divergence) -> Result<RunSpec, LabError> {
-    check_step(parent, divergence.step)?;
-    divergence.grafts.iter().try_for_each(|graft| check_step(&graft.run, graft.step))?;
-    let (name, description) = (name_of(&parent.spec, &divergence), description_of(&parent.spec, &divergence));
-    let Divergence { step, changes, reset, zero, grafts } = divergence;
-    let graft = grafts.into_iter().map(|Graft { run, step, tensor }| GraftSpec { step, tensor, run: run.spec });
-    let branch = BranchSpec { step, reset, zero, graft: graft.collect(), parent: parent.spec.clone() };
-    let spec = RunSpec { name, description, branch: Some(Box::new(branch)), ..parent.spec.clone() };
-    spec_file::of_spec(&spec, &changes)
+    parent.check_step(divergence.step)?;
+    branch_spec_of(&parent.spec, divergence)
 }
 
-fn check_step(run: &StoredRun, step: u64) -> Result<(), LabError> {
-    Replay::open(&run.run_dir, &run.spec, &precipice::run::Run::new)?.check(step)
+/// The same of a run that is not stored. Whoever asks knows how far it came, and the runs of the grafts.
+///
+/// # Errors
+/// If the changes make no spec.
+///
+/// ```
+/// use precipice::spec::RunSpec;
+/// use precipice_lab::runs::{Divergence, branch_spec_of};
+/// let parent = RunSpec { name: "mine".to_owned(), ..RunSpec::default() };
+/// let divergence = Divergence { step: 3, zero: vec!["blocks.0".to_owned()], ..Divergence::default() };
+/// assert_eq!(branch_spec_of(&parent, divergence)?.name, "mine-at-3-zero-blocks.0");
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub fn branch_spec_of(parent: &RunSpec, divergence: Divergence) -> Result<RunSpec, LabError> {
+    let (name, description) = (name_of(parent, &divergence), description_of(parent, &divergence));
+    let Divergence { step, changes, reset, zero, grafts } = divergence;
+    let graft = grafts.into_iter().map(|Graft { run, step, tensor }| GraftSpec { step, tensor, run });
+    let branch = BranchSpec { step, reset, zero, graft: graft.collect(), parent: parent.clone() };
+    let spec = RunSpec { name, description, branch: Some(Box::new(branch)), ..parent.clone() };
+    spec_file::of_spec(&spec, &changes)
 }
 
 /// Letters of a name, at most: the folder has the hash behind it.
@@ -111,7 +122,6 @@ fn words_of<'a>(divergence: &'a Divergence, field: impl Fn(&str) -> String + 'a)
     let steps = changes.steps.map(|steps| format!("steps={steps}"));
     let seed = changes.seed.map(|seed| format!("seed={seed}"));
     let of = |what: &'static str, names: &'a [String]| names.iter().map(move |name| format!("{what} {name}"));
-    let grafted =
-        grafts.iter().map(|Graft { run, step, tensor }| format!("graft {tensor} of {} {step}", run.spec.name));
+    let grafted = grafts.iter().map(|Graft { run, step, tensor }| format!("graft {tensor} of {} {step}", run.name));
     fields.chain(steps).chain(seed).chain(of("reset", reset)).chain(of("zero", zero)).chain(grafted)
 }

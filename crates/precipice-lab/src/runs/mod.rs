@@ -22,7 +22,8 @@ mod trainer;
 mod verify;
 mod writer;
 
-pub use branch_spec::{Divergence, Graft, branch_spec};
+pub use branch::{Told, check_branch, from_its_spec, restored, unbegun};
+pub use branch_spec::{Divergence, Graft, branch_spec, branch_spec_of};
 pub use companion::{Companion, companion};
 pub use diff::{
     ColumnDifference, Distance, OnlyTensor, OtherShape, Outside, Parted, RowDifference, RowsDifference, RunsDifference,

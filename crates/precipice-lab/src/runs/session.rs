@@ -8,7 +8,7 @@ use precipice::run::{Outcome, Run, RunError};
 use precipice::spec::RunSpec;
 use precipice::train::Trainer;
 
-use super::branch::{self, Beginning, restored, unbegun};
+use super::branch::{Beginning, check_branch, restored, unbegun};
 use super::options::{Keep, Options};
 use super::replay::known_state;
 use super::stored::StoredRun;
@@ -181,7 +181,7 @@ pub fn train_near(
     // Shapes and groups are checked here, before anything is created.
     let detected = options.kernels();
     let mut run = make(detected)?;
-    branch::check(&run, &spec, build)?;
+    check_branch(&run, &spec, build)?;
     let run_dir = options.out.clone().map_or_else(|| RunDir::default_for(&spec), RunDir::new);
     let gap = if options.resume { extend::extend(&run_dir, options, &spec, &make)? } else { None };
     if let Some(report) = stored_or_refused(&run_dir, &spec, options)? {

@@ -10,9 +10,9 @@ use precipice::train::Trainer;
 use precipice::workers::{Sequential, Workers};
 use precipice_num::Kernels;
 
-use super::branch::{Beginning, FROM_SPECS, restored, unbegun};
+use super::branch::{Told, from_its_spec, restored, unbegun};
 use super::memory;
-use super::replay::{at_step, at_step_with};
+use super::replay::{Replay, at_step, at_step_with};
 use super::threads::available;
 use super::trainer::Build;
 use crate::error::{LabError, RunDirProblem};
@@ -70,6 +70,14 @@ impl StoredRun {
         Ok(Self { rows: run_dir.rows()?, spec, own_metrics, run_dir })
     }
 
+    /// Whether the run made a step.
+    ///
+    /// # Errors
+    /// If not, saying how far it went.
+    pub fn check_step(&self, step: u64) -> Result<(), LabError> {
+        Replay::open(&self.run_dir, &self.spec, &Run::new)?.check(step)
+    }
+
     /// The network at a step that the run made.
     ///
     /// # Errors
@@ -115,6 +123,11 @@ impl StoredRun {
     /// # Errors
     /// As [`StoredRun::run_at`], or if the run did not come so far.
     pub fn run_before(&self, step: u64, build: &Build<'_>) -> Result<Run, LabError> {
+        self.run_before_told(step, build, &mut |_, _| Next::Continue)
+    }
+
+    /// The same, where `told` hears of every step of that from which a branch begins, and may stop it.
+    pub(super) fn run_before_told(&self, step: u64, build: &Build<'_>, told: &mut Told<'_>) -> Result<Run, LabError> {
         let there_are = self.run_dir.checkpoint_steps(&self.spec)?;
         let last = there_are.last().copied().unwrap_or(0);
         if step > last {
@@ -122,19 +135,16 @@ impl StoredRun {
         }
         match there_are.iter().rev().find(|&&kept| kept <= step) {
             Some(&kept) => self.run_at(kept, build),
-            None => self.at_the_start(last, build),
+            None => self.at_the_start(last, build, told),
         }
     }
 
     /// A run at its first step in the arithmetic of the checkpoint that there is.
-    fn at_the_start(&self, kept: u64, build: &Build<'_>) -> Result<Run, LabError> {
+    fn at_the_start(&self, kept: u64, build: &Build<'_>, told: &mut Told<'_>) -> Result<Run, LabError> {
         let kernels = self.run_at(kept, build)?.trainer().model().kernels();
         let mut spec = self.spec.clone();
         let bank = items::load(&mut spec)?;
-        let run = unbegun(&spec, bank, build, kernels)?;
-        let (workers, root) = (&Sequential, self.run_dir.root());
-        let beginning = Beginning { build, kernels, workers, near: FROM_SPECS, root };
-        beginning.of(run, &spec, &mut |_, _| Next::Continue)
+        from_its_spec(&spec, bank, build, kernels, (&Sequential, self.run_dir.root()), told)
     }
 }
 

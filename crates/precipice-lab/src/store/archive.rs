@@ -37,6 +37,7 @@ use crate::error::{LabError, RunDirProblem};
 #[derive(Debug)]
 pub struct Archive {
     spec_hash: String,
+    first_step: u64,
     log: String,
     check: String,
     /// By step.
@@ -51,7 +52,8 @@ impl Archive {
     pub fn new(spec: &RunSpec, bytes_max: usize) -> Self {
         let (spec_hash, log, checkpoints) = (spec.hash(), String::new(), BTreeMap::new());
         let check = spec_hash.clone();
-        Self { spec_hash, log, check, checkpoints, n_bytes: 0, bytes_max, is_whole: true }
+        let first_step = spec.first_step();
+        Self { spec_hash, first_step, log, check, checkpoints, n_bytes: 0, bytes_max, is_whole: true }
     }
 
     /// A row was measured.
@@ -64,9 +66,13 @@ impl Archive {
     /// A state is due to be saved. Where there is no more room, every other one but the first makes way: any step can
     /// still be reached from one before it.
     pub fn checkpoint(&mut self, trainer: &Trainer) {
-        let bytes = to_bytes(trainer, &self.spec_hash, &self.check);
+        self.keep(trainer.state().step, to_bytes(trainer, &self.spec_hash, &self.check));
+    }
+
+    /// The same of a state of this run that was saved elsewhere.
+    pub fn keep(&mut self, step: u64, bytes: Vec<u8>) {
         self.n_bytes += bytes.len();
-        if let Some(same) = self.checkpoints.insert(trainer.state().step, bytes) {
+        if let Some(same) = self.checkpoints.insert(step, bytes) {
             self.n_bytes -= same.len();
         }
         while self.n_bytes > self.bytes_max && self.checkpoints.len() > 2 {
@@ -90,7 +96,7 @@ impl Archive {
 
     /// Whether all checkpoints that were due are there: none made way, and the first is that of the start.
     pub fn is_whole(&self) -> bool {
-        self.is_whole && self.steps().next().is_none_or(|first| first == 0)
+        self.is_whole && self.steps().next().is_none_or(|first| first == self.first_step)
     }
 
     /// Writes all files to a directory where no run is yet, the manifest last.

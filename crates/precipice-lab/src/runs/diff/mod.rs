@@ -50,7 +50,7 @@ impl RunsDifference {
 /// unfinished. `build` makes them, as for [`super::verify_run`].
 ///
 /// # Errors
-/// If a run has neither rows nor checkpoints, is damaged, or cannot be made here.
+/// If a run has neither rows nor checkpoints, is damaged, or cannot be made here, or the meter says that nobody waits.
 ///
 /// ```
 /// use precipice::record::MemoryRecorder;

@@ -1,5 +1,6 @@
 //! Two runs, one step of each at a time.
 
+use precipice::record::Next;
 use precipice::run::{Event, Run};
 use precipice::train::TrainState;
 
@@ -25,7 +26,7 @@ pub(super) struct Replayed<T> {
 /// `until` is reached, or one of them ends. None if one of them begins only after that.
 ///
 /// # Errors
-/// If a run cannot be made here, or what is stored of it is damaged.
+/// If a run cannot be made here, what is stored of it is damaged, or nobody waits any more.
 pub(super) fn side_by_side<T: Send>(
     stored: [&StoredRun; 2],
     build: &Build<'_>,
@@ -33,7 +34,9 @@ pub(super) fn side_by_side<T: Send>(
     (pool, meter): (&Pool, &Meter),
     look: impl Fn(&TrainState, &TrainState) -> Option<T> + Sync,
 ) -> Result<Option<Replayed<T>>, LabError> {
-    let mut runs = [stored[0].run_before(from, build)?, stored[1].run_before(from, build)?];
+    let mut told = |_: u64, _: f64| if meter.is_stopped() { Next::Stop } else { Next::Continue };
+    let mut begun = |run: &StoredRun| run.run_before_told(from, build, &mut told);
+    let mut runs = [begun(stored[0])?, begun(stored[1])?];
     let [earlier, later] = [u64::min, u64::max].map(|of| of(runs[0].step(), runs[1].step()));
     if later > until {
         return Ok(None);
@@ -52,7 +55,7 @@ pub(super) fn side_by_side<T: Send>(
             if let Some(found) = look(runs[0].state(), runs[1].state()) {
                 return Some((found, before));
             }
-            if step >= until {
+            if step >= until || meter.is_stopped() {
                 return None;
             }
             ended = runs.iter_mut().position(|run| !makes_a_step(run, pool));
@@ -63,13 +66,16 @@ pub(super) fn side_by_side<T: Send>(
             meter.done(1);
         }
     });
+    if meter.is_stopped() {
+        return Err(LabError::Stopped { path: stored[0].run_dir.root().to_owned() });
+    }
     Ok(Some(Replayed { from: later, found, runs, ended }))
 }
 
 /// Makes all steps before this one, unless the run ends before it.
 fn comes_to(run: &mut Run, step: u64, pool: &Pool, meter: &Meter) -> bool {
     while run.step() < step {
-        if !makes_a_step(run, pool) {
+        if meter.is_stopped() || !makes_a_step(run, pool) {
             return false;
         }
         meter.done(1);

@@ -114,6 +114,9 @@ impl<'a> States<'a> {
         meter.expect(common.len() as u64);
         let mut same_until = None;
         for &step in &common {
+            if meter.is_stopped() {
+                return Err(LabError::Stopped { path: self.sources[0].run.run_dir.root().to_owned() });
+            }
             let [a, b] = [self.sources[0].read(step)?, self.sources[1].read(step)?];
             found.distances.push(pairing.distance(&a, &b));
             if found.parted.is_none() {
