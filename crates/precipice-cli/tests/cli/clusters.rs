@@ -89,6 +89,35 @@ fn rows(run: &Path) -> usize {
     fs::read(run.join("log.jsonl")).map_or(0, |bytes| bytes.iter().filter(|&&b| b == b'\n').count())
 }
 
+/// A run that was stopped is looked at, and gone on with by itself where its newest state is.
+#[test]
+fn a_stopped_run_of_a_sweep_is_a_run() {
+    let scratch = Scratch::new();
+    let args = sweep("s", &["--steps", "300000", "--seeds", "0", "--workers", "1"]);
+    let mut child = spawn(&scratch, &args);
+    let folder = scratch.path("s");
+    wait_until("rows", || folder.is_dir() && runs(&folder).iter().any(|run| rows(run) >= 3));
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    let run = runs(&folder).remove(0);
+    let saved = states(&run)[0].clone();
+    let step = saved.file_stem().unwrap().to_str().unwrap()[5..].parse::<u64>().unwrap();
+    let name = format!("s/{}", run.file_name().unwrap().to_string_lossy());
+    assert_eq!(scratch.run(&["probe", &name, "--json"]).ok().json()["step"], step);
+    assert_eq!(scratch.run(&["probe", &name, "--json", "--step", "5"]).ok().json()["step"], 5);
+    scratch.run(&["at", &name, "--step", "7", "-o", "at.npz"]).ok();
+    let told = scratch.run(&["certify", &name, "-o", "c.json"]).stderr;
+    let command = told.split('`').nth(1).expect(&told).to_owned();
+    let args: Vec<&str> = command.split(' ').skip(1).collect();
+    let mut child = spawn(&scratch, &args);
+    wait_until("more rows", || rows(&run) as u64 > step / 20 + 3);
+    assert!(!scratch.path(&format!("{name}/checkpoints/step-00000000.safetensors")).exists());
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let later = states(&run);
+    assert!(later.len() == 1 && later[0] > saved, "{later:?}");
+}
+
 /// Workers are killed again and again, and go on from states that are saved by the clock: the bits of one machine.
 #[test]
 fn killed_workers_lose_nothing() {
@@ -243,8 +272,13 @@ fn scripts_say_what_was_typed() {
     assert!(Command::new("bash").args(["-n".as_ref(), scratch.path("job.sh").as_os_str()]).status().unwrap().success());
     let script = scratch.run(&sweep("s", &["--script", "hyperqueue"])).ok().stdout;
     assert!(script.contains("#HQ --array=1-4\n") && !script.contains('{'), "{script}");
+    let odd = ["--script", "slurm", "--", "--comment", "a b; {command}", "--partition=x"];
+    let script = scratch.run(&sweep("{command}", &odd)).ok().stdout;
+    assert!(script.contains("#SBATCH --comment 'a b; {command}'\n#SBATCH --partition=x\n"), "{script}");
+    assert_eq!(script.matches(" sweep copying-small ").count(), 1, "{script}");
     for (wrong, named) in [
-        (&["--tasks", "3"][..], "--script"),
+        (&["--script", "slurm", "--", "--comment=a\ntouch b"][..], "control"),
+        (&["--tasks", "3"], "--script"),
         (&["--script", "hyperqueue", "--time", "01:00:00"], "--time"),
         (&["--script", "slurm", "--time", "60"], "HH:MM:SS"),
         (&["--script", "pbs"], "slurm"),

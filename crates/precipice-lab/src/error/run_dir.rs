@@ -60,8 +60,8 @@ pub enum RunDirProblem {
     LockedByAnother,
     /// The file system has no locks, by which several processes share a folder.
     #[error(
-        "its file system has no locks ({cause}), by which processes keep out of each other's way; choose another --out, \
-         or give each process of a sweep a part of its own: --shard I/N"
+        "its file system has no locks ({cause}), by which processes keep out of each other's way; use a folder \
+         that has, or give each process of a sweep a part of its own: --shard I/N"
     )]
     NoLocks {
         /// What the system says.

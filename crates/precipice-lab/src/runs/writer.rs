@@ -37,6 +37,9 @@ pub(super) struct Writer {
     lock: Lock,
 }
 
+/// Time between states of a run of a sweep that is gone on with by itself.
+const ONE_OF_MANY: Duration = Duration::from_secs(60);
+
 /// States that are saved by the clock, of which the newest stays.
 #[derive(Debug)]
 struct Rolling {
@@ -60,6 +63,7 @@ impl Writer {
     ) -> Result<Self, LabError> {
         // Another process may have written between the first look and the lock.
         let standing = run_dir.standing(spec)?;
+        let mut keep = options.keep;
         let kept = match standing {
             Standing::Empty => {
                 run_dir.write_spec(spec)?;
@@ -77,7 +81,11 @@ impl Writer {
                 return Err(LabError::run_dir(run_dir.root(), RunDirProblem::BegunMeanwhile));
             }
             Standing::Unfinished => {
-                let kept = resume::kept(run_dir, spec, layout, options.keep)?;
+                // What was begun as one of many goes on so: its earlier states are gone, and its newest is what it has.
+                if keep == Keep::All && run_dir.is_one_of_many(spec)? {
+                    keep = Keep::Rolling { every: ONE_OF_MANY, is_alone: false };
+                }
+                let kept = resume::kept(run_dir, spec, layout, keep)?;
                 let stored = kept.saved.as_ref().map_or(Ok(()), |saved| options.agrees(saved.arithmetic.name()));
                 stored.map_err(|problem| LabError::run_dir(run_dir.root(), problem))?;
                 // The same run, whose items may lie elsewhere now.
@@ -92,7 +100,6 @@ impl Writer {
         let kernels = saved.as_ref().map_or(options.kernels(), |saved| Kernels::with_arithmetic(saved.arithmetic));
         let (start, rows) = (saved.map(|saved| saved.state), entries.into_iter().map(|entry| entry.row).collect());
         let (run_dir, spec) = (run_dir.clone(), spec.clone());
-        let keep = options.keep;
         let rolling = match keep {
             Keep::Rolling { every, .. } => Some(Rolling { every, last: Instant::now(), is_due: false }),
             Keep::All | Keep::Results => None,

@@ -225,6 +225,9 @@ impl RunDir {
         let measured = log::read(&self.log_path(), &spec.hash())?.entries.last().map_or(0, |entry| entry.row.step);
         let mut steps = checkpoint::steps(&self.checkpoints())?;
         steps.retain(|&step| step <= spec.train.steps);
+        if is_rolling(&steps, spec) {
+            return Ok(steps);
+        }
         // A run of a sweep has none but the last.
         let (Some(&first), Some(&last)) = (steps.first(), steps.last()) else { return Ok(steps) };
         let was_written = |step: &u64| first < spec.train.steps && (*step <= last || *step < measured);
@@ -233,6 +236,14 @@ impl RunDir {
             Some(step) => Err(LabError::run_dir(&self.root.join(named(step)), RunDirProblem::MissingCheckpoint)),
             None => Ok(steps),
         }
+    }
+
+    /// Whether an unfinished run is one of many, of which the newest state alone is kept.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn is_one_of_many(&self, spec: &RunSpec) -> Result<bool, LabError> {
+        Ok(is_rolling(&checkpoint::steps(&self.checkpoints())?, spec))
     }
 
     /// Whether there is a checkpoint of a step, or should be.
@@ -330,6 +341,11 @@ fn move_items(spec: &mut RunSpec, file: &str, digest: Option<&str>) {
         }
         move_items(origin, file, digest);
     }
+}
+
+/// Other runs have their first state, and all that were due since.
+fn is_rolling(steps: &[u64], spec: &RunSpec) -> bool {
+    matches!(steps, [only] if *only != spec.first_step())
 }
 
 /// A checkpoint, as a manifest names it.

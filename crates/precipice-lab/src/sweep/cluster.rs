@@ -27,10 +27,12 @@ pub struct JobRequest {
     pub cpus: usize,
     /// `HH:MM:SS` for each; tasks of HyperQueue live as long as its workers.
     pub time: String,
+    /// Where the command is typed: paths in it may be relative.
+    pub here: String,
     /// The folder of the sweep.
     pub folder: String,
-    /// What each worker runs, as typed.
-    pub command: String,
+    /// What each worker runs, word by word.
+    pub command: Vec<String>,
     /// Options that the system is given as they are.
     pub pass_through: Vec<String>,
 }
@@ -53,8 +55,9 @@ impl System {
     ///     tasks: 8,
     ///     cpus: 2,
     ///     time: "04:00:00".to_owned(),
+    ///     here: "/home/me".to_owned(),
     ///     folder: "shared".to_owned(),
-    ///     command: "precipice sweep copying --out shared --workers 2 --quiet".to_owned(),
+    ///     command: ["precipice", "sweep", "copying", "--out", "shared", "--quiet"].map(str::to_owned).to_vec(),
     ///     pass_through: vec!["--partition=short".to_owned()],
     /// };
     /// let script = System::Slurm.script(&request);
@@ -70,16 +73,29 @@ impl System {
             // A value stands behind its option.
             let is_value = !word.starts_with('-') && !options.is_empty();
             options.truncate(options.len() - usize::from(is_value));
+            let word = quoted(word);
             options += &if is_value { format!(" {word}\n") } else { format!("{directive} {word}\n") };
         }
-        template
-            .replace("{pass_through}\n", &options)
-            .replace("{name}", &request.name)
-            .replace("{tasks}", &request.tasks.to_string())
-            .replace("{cpus}", &request.cpus.to_string())
-            .replace("{time}", &request.time)
-            .replace("{folder}", &request.folder)
-            .replace("{command}", &request.command)
+        let value = |name: &str| match name {
+            "name" => request.name.clone(),
+            "tasks" => request.tasks.to_string(),
+            "cpus" => request.cpus.to_string(),
+            "time" => request.time.clone(),
+            "here" => quoted(&request.here),
+            "folder" => quoted(&request.folder),
+            "command" => request.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+            other => format!("{{{other}}}"),
+        };
+        // In one pass: what is filled in may have such names itself.
+        let mut script = String::new();
+        let mut rest = &*template.replace("{pass_through}\n", "\0");
+        while let Some((before, name, after)) = next_place(rest) {
+            script += before;
+            script += &value(name);
+            rest = after;
+        }
+        script += rest;
+        script.replacen('\0', &options, 1)
     }
 
     /// Writes the script into the folder of the sweep and hands it to the system. Returns the job as the system names it.
@@ -116,7 +132,8 @@ impl System {
         match self {
             System::Slurm => {
                 let said = self.ask(Command::new("squeue").args(["--noheader", "--jobs", job]));
-                said.map_or(true, |said| !said.trim().is_empty())
+                // A job that ended a while ago is forgotten.
+                said.map_or_else(|e| !e.to_string().contains("Invalid job id"), |said| !said.trim().is_empty())
             }
             System::HyperQueue => {
                 let said = self.ask(Command::new("hq").args(["--output-mode=json", "job", "info", job]));
@@ -143,4 +160,17 @@ impl System {
             }
         }
     }
+}
+
+/// The text before the next `{name}` of a template, the name, and what follows.
+fn next_place(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "/-_.,+=:@%".contains(c));
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

@@ -242,6 +242,8 @@ fn run_one(job: &Job, folder: &Path, threads: usize, options: &SweepOptions, wat
     let how = Options { out, threads, resume: true, force: false, keep, arithmetic };
     match train(spec, &how, watch).and_then(Training::seal) {
         Ok(report) if report.manifest.outcome == RunOutcome::Stopped => Ending::Stopped,
+        // In the steps of a parent.
+        Err(LabError::Stopped { .. }) => Ending::Stopped,
         Ok(report) => ended(report.manifest, report.was_stored),
         Err(LabError::RunDir {
             problem: RunDirProblem::LockedByAnother | RunDirProblem::FinishedMeanwhile | RunDirProblem::BegunMeanwhile,

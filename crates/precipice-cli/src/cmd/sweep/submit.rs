@@ -38,14 +38,20 @@ pub fn submit(
         );
     }
     let cpus = workers.map_or(1, usize::from);
-    // What is done there begins in another folder, perhaps.
+    let here = std::env::current_dir()?;
     let folder = std::path::absolute(sweep.folder)?;
+    let [in_folder, from] = [&folder, &here].map(|path| path.display().to_string());
+    if let Some(text) = args.pass_through.iter().chain([&in_folder, &from]).find(|text| text.contains(char::is_control))
+    {
+        bail!("{text:?}: no script of a job can hold a line break or another control character");
+    }
     let request = JobRequest {
         name: format!("sweep-{}", sweep.name),
         tasks: args.tasks.unwrap_or(TASKS),
         cpus,
         time: args.time.clone().unwrap_or_else(|| TIME.to_owned()),
-        folder: quoted(&folder.display().to_string()),
+        here: from,
+        folder: in_folder,
         command: command(&folder, cpus)?,
         pass_through: args.pass_through.clone(),
     };
@@ -61,9 +67,8 @@ pub fn submit(
 }
 
 /// What was typed, without what makes a job of it.
-fn command(folder: &Path, workers: usize) -> anyhow::Result<String> {
-    let program = std::env::current_exe()?;
-    let mut words = vec![quoted(&program.display().to_string())];
+fn command(folder: &Path, workers: usize) -> anyhow::Result<Vec<String>> {
+    let mut words = vec![std::env::current_exe()?.display().to_string()];
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
         match word.split('=').next().unwrap_or_default() {
@@ -74,17 +79,12 @@ fn command(folder: &Path, workers: usize) -> anyhow::Result<String> {
                 }
             }
             "--json" | "--quiet" | "-q" => {}
-            _ => words.push(quoted(&word)),
+            _ => words.push(word),
         }
     }
-    let out = quoted(&folder.display().to_string());
-    Ok(format!("{} --out {out} --workers {workers} --quiet", words.join(" ")))
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "/-_.,+=:".contains(c));
-    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    words.extend(["--out".to_owned(), folder.display().to_string()]);
+    words.extend(["--workers".to_owned(), workers.to_string(), "--quiet".to_owned()]);
+    Ok(words)
 }
 
 /// Time between two looks at a folder, and between two questions to the system.

@@ -10,4 +10,5 @@
 # What ran where a HyperQueue worker was lost begins again on another one, as
 # often as it takes: hence the crash limit. HyperQueue ends the processes that
 # it started, not their children: hence `exec`.
+cd {here} || exit
 exec {command}

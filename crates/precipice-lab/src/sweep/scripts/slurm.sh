@@ -18,6 +18,8 @@ trap 'is_over=yes; kill -USR1 "$worker"' USR1
 # again. The worker has it from Slurm; this script only has to outlive it.
 trap : TERM
 
+# Paths in the command may be relative.
+cd {here} || exit
 {command} &
 worker=$!
 # A signal ends `wait`, not the worker.
