@@ -64,7 +64,7 @@ examples! {
     SWEEP:
         "precipice sweep copying-small --seeds 0..3"
         "precipice sweep copying-small -g task.copying.n_labels=8,16 --seeds 0..1"
-        "precipice sweep copying-small --seeds 0..63 --out shared --script slurm --tasks 8"
+        "precipice sweep copying-small --seeds 0..63 --script slurm --tasks 8"
         "precipice sweep copying-small --seeds 0..3 --collect";
     SWEEP_STATUS:
         "precipice sweep status runs/sweep-copying-small";
