@@ -132,7 +132,7 @@ struct Packs {
     seen: Instant,
     /// Whether whatever is added later gives another time.
     is_settled: bool,
-    packs: Vec<Result<Arc<Index>, Damaged>>,
+    packs: Vec<Pack>,
     /// In which of them each run is.
     place: HashMap<Arc<str>, usize>,
     /// Those that were read last.
@@ -140,6 +140,8 @@ struct Packs {
 }
 
 type Opened = Arc<Mutex<BufReader<File>>>;
+
+type Pack = Result<Arc<Index>, Damaged>;
 
 /// A pack that cannot be read.
 #[derive(Clone, Debug)]
@@ -183,7 +185,7 @@ impl Packs {
 
     /// Reads the directories of the packs that were not there before.
     fn look(folder: &Path, modified: SystemTime, before: Option<&Self>) -> Option<Self> {
-        let known: HashMap<(&Path, Option<Stamp>), &Result<Arc<Index>, Damaged>> = before
+        let known: HashMap<(&Path, Option<Stamp>), &Pack> = before
             .iter()
             .flat_map(|before| &before.packs)
             .map(|pack| match pack {
@@ -199,7 +201,7 @@ impl Packs {
                 Err(e) => Err(Damaged { path, stamp, cause: e.to_string() }),
             })
         };
-        let packs: Vec<Result<Arc<Index>, Damaged>> = place::files(folder).ok()?.into_iter().map(read).collect();
+        let packs: Vec<Pack> = place::files(folder).ok()?.into_iter().map(read).collect();
         let mut place = HashMap::new();
         for (number, index) in packs.iter().enumerate().filter_map(|(number, pack)| Some((number, pack.as_ref().ok()?)))
         {

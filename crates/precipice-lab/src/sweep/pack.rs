@@ -170,8 +170,11 @@ impl Packed {
     }
 }
 
+/// Files by their names below the run directory.
+type Contents = Vec<(String, Vec<u8>)>;
+
 /// The manifest, and the files that it vouches for with itself.
-pub(super) fn contents(run_dir: &RunDir) -> Result<(Manifest, Vec<(String, Vec<u8>)>), LabError> {
+pub(super) fn contents(run_dir: &RunDir) -> Result<(Manifest, Contents), LabError> {
     let spec = run_dir.spec()?;
     let manifest = run_dir.finished(&spec)?;
     let mut contents = Vec::new();
