@@ -25,7 +25,7 @@ pub use make::{BenchArgs, BranchArgs, ReproduceArgs, RunArgs};
 pub use page::{PageArgs, ServeArgs};
 pub use runs::{CertifyArgs, GcArgs, ListArgs, RmArgs, RunsArgs, RunsCommand};
 pub use shell::{CompletionsArgs, ManArgs};
-pub use sweep::{ClusterArgs, PackArgs, StatusArgs, SweepArgs, SweepCommand};
+pub use sweep::{ClusterArgs, PackArgs, StatusArgs, SweepArgs, SweepCommand, UnpackArgs};
 pub use theory::{
     ContextArgs, DescentArgs, FitArgs, FlowArgs, LandscapeArgs, LossArgs, OverArg, ParameterArg, RegressionArgs,
     ScalingArgs, TheoryCommand,

@@ -70,6 +70,8 @@ examples! {
         "precipice sweep status runs/sweep-copying-small";
     SWEEP_PACK:
         "precipice sweep pack runs/sweep-copying-small";
+    SWEEP_UNPACK:
+        "precipice sweep unpack runs/sweep-copying-small";
     REPRODUCE:
         "precipice reproduce --list"
         "precipice reproduce essay-3 --fast";

@@ -86,6 +86,8 @@ pub enum SweepCommand {
     Status(StatusArgs),
     /// Put the runs that have ended into a few files, which every command reads as it reads directories
     Pack(PackArgs),
+    /// Make the directories of packed runs again
+    Unpack(UnpackArgs),
 }
 
 /// `sweep status`
@@ -97,6 +99,19 @@ pub struct StatusArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// `sweep unpack`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::SWEEP_UNPACK)]
+pub struct UnpackArgs {
+    /// Folder of the sweep
+    pub folder: PathBuf,
+    /// Runs whose packs alone are unpacked [default: all packs]
+    #[arg(value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub said: SaidArgs,
 }
 
 /// `sweep pack`

@@ -5,11 +5,11 @@ use precipice::measure::transition::Transition;
 use precipice::measure::{Column, metric};
 use precipice::spec::RunSpec;
 use precipice::task::{Facts, PredictorName, Set};
-use precipice_lab::input::spec_file::{self, Changes};
+use precipice_lab::input::spec_file::Changes;
 use precipice_lab::reports::run::RunReport;
 use precipice_lab::runs::{Keep, Options, Report};
 use precipice_lab::store::manifest::StoredTransition;
-use precipice_lab::store::{Manifest, RunDir, RunOutcome, names};
+use precipice_lab::store::{Manifest, RunDir, RunOutcome, names, spec_text};
 use precipice_lab::whole_run::branch_and_draw;
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub fn changes(args: &SpecArgs) -> Changes {
 }
 
 pub fn run(args: RunArgs) -> anyhow::Result<Ending> {
-    let spec = spec_file::load(&args.spec.spec, &changes(&args.spec))?;
+    let spec = spec_text::load(&args.spec.spec, &changes(&args.spec))?;
     let options = Options {
         out: args.out,
         threads: args.threads.count(),

@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use precipice_lab::input::spec_file;
+use precipice_lab::store::spec_text;
 use precipice_lab::sweep::{self, Experiment, ExperimentKind, catalog};
 
 use crate::Ending;
@@ -39,7 +40,7 @@ pub fn show(args: ShowArgs) -> anyhow::Result<Ending> {
         }
         return Ok(Ending::Done);
     }
-    let spec = spec_file::load(&args.spec.spec, &super::run::changes(&args.spec))?;
+    let spec = spec_text::load(&args.spec.spec, &super::run::changes(&args.spec))?;
     if args.json {
         say_json(&spec)?;
     } else {

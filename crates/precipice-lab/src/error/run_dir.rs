@@ -1,6 +1,6 @@
 //! States of a run directory that do not allow what was asked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What mends an unfinished run.
 const AGAIN: &str = "`precipice run --resume` goes on from before it";
@@ -213,12 +213,29 @@ pub enum RunDirProblem {
     },
     /// A run that has no directory of its own.
     #[error(
-        "is packed, so that nothing in it can be changed; figures go where -o says, and directories are made again by \
-         unzip -n {} -d {}", .pack.display(), folder_of(.pack)
+        "is packed in {}, so that nothing in it can be changed; figures go where -o says, and `{unpack}` makes \
+         directories again", .pack.display()
     )]
     IsPacked {
         /// Where it is.
         pack: PathBuf,
+        /// What is typed to have its directory again.
+        unpack: String,
+    },
+    /// A run that was to be unpacked.
+    #[error("is not packed")]
+    NotPacked,
+    /// The lock of a folder's packs is held.
+    #[error("is being packed or unpacked by another process; wait for it")]
+    BeingPacked,
+    /// A run where the folder of a sweep was expected.
+    #[error("is a run, not a sweep; name the folder of a sweep")]
+    IsARun,
+    /// A place where the folder of a sweep was expected.
+    #[error("is no folder of a sweep (it {})", if *.is_folder { "has no sweep.json" } else { "is a file" })]
+    NotASweep {
+        /// Whether it is a folder at all.
+        is_folder: bool,
     },
     /// A directory that is or lies in that of a run.
     #[error("is or lies in the run directory {}, which holds only what the run wrote; choose another --out", .run.display())]
@@ -302,11 +319,6 @@ impl RunDirProblem {
                 | OtherContent
         )
     }
-}
-
-/// The folder of the runs that a pack is of.
-fn folder_of(pack: &Path) -> String {
-    pack.ancestors().nth(2).unwrap_or(Path::new(".")).display().to_string()
 }
 
 fn what(name: Option<&str>) -> String {

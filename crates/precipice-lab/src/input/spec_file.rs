@@ -62,9 +62,19 @@ pub(crate) fn load_with(name_or_path: &str, assignments: &[Assignment]) -> Resul
         Some((_, text)) => ((*text).to_owned(), None),
         None => (read(name_or_path)?, Path::new(name_or_path).parent().map(Path::to_owned)),
     };
-    let mut spec = changed(name_or_path, &text, assignments)?;
-    anchor_items(&mut spec, folder.as_deref(), assignments)?;
-    usable(name_or_path, spec)
+    load_text(name_or_path, &text, folder.as_deref(), assignments)
+}
+
+/// The same of a text that stands in a file of a folder, or in none.
+pub(crate) fn load_text(
+    origin: &str,
+    text: &str,
+    folder: Option<&Path>,
+    assignments: &[Assignment],
+) -> Result<RunSpec, LabError> {
+    let mut spec = changed(origin, text, assignments)?;
+    anchor_items(&mut spec, folder, assignments)?;
+    usable(origin, spec)
 }
 
 /// The spec of a text that was read elsewhere, with the changes, validated; `origin` is what errors call it. Where it

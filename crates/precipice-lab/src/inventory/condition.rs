@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     fn entry() -> RunEntry {
-        let nowhere = Found { root: PathBuf::from("/nowhere/a-run"), sweep: None };
+        let nowhere = Found { root: PathBuf::from("/nowhere/a-run"), sweep: None, problem: None };
         let mut run = RunEntry::read(&nowhere, &[], SystemTime::now());
         (run.t50, run.size, run.age) = (Some(812.5), 12_000_000, Some(7200.0));
         run.hash = Some("012353c1f0".to_owned());

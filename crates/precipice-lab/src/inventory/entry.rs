@@ -106,6 +106,10 @@ impl RunEntry {
     pub(super) fn read(found: &Found, of_spec: &[Vec<String>], now: SystemTime) -> Self {
         let run_dir = RunDir::new(&found.root);
         let mut entry = Self::unknown(found);
+        if found.problem.is_some() {
+            entry.outcome = Standing::Other(Other::Damaged);
+            return Self { problem: found.problem.clone(), ..entry };
+        }
         if let Err(error) = entry.fill(&run_dir, of_spec) {
             (entry.outcome, entry.problem) = (Standing::Other(Other::Damaged), Some(error.to_string()));
         }

@@ -61,7 +61,7 @@ pub fn remove(
             run_dir.spec()?;
             return problem(RunDirProblem::NotARunDirectory);
         }
-        run_dir.check_unpacked()?;
+        run_dir.check_in_no_pack()?;
         if run_dir.is_being_written() {
             return problem(RunDirProblem::BeingWritten);
         }

@@ -23,6 +23,8 @@ pub struct Thinned {
     pub bytes: u64,
     /// Why the run was left as it is.
     pub reason: Option<String>,
+    /// The pack that holds it, where that is why.
+    pub pack: Option<String>,
 }
 
 /// Removes the checkpoints of a finished run between its first and its last, or only says which; the run is whole
@@ -34,12 +36,23 @@ pub struct Thinned {
 /// left as it is, with the reason.
 pub fn thin(root: &Path, is_dry: bool) -> Result<Thinned, LabError> {
     let run_dir = RunDir::new(root);
-    let mut thinned =
-        Thinned { run_dir: root.display().to_string(), removed: Vec::new(), kept: Vec::new(), bytes: 0, reason: None };
+    let mut thinned = Thinned {
+        run_dir: root.display().to_string(),
+        removed: Vec::new(),
+        kept: Vec::new(),
+        bytes: 0,
+        reason: None,
+        pack: None,
+    };
     match thin_run(&run_dir, is_dry, &mut thinned) {
         Ok(reason) => thinned.reason = reason,
         Err(error @ LabError::Io { .. }) => return Err(error),
-        Err(error) => thinned.reason = Some(error.to_string()),
+        Err(error) => {
+            thinned.reason = Some(error.to_string());
+            if let LabError::RunDir { problem: RunDirProblem::IsPacked { pack, .. }, .. } = error {
+                thinned.pack = Some(pack.display().to_string());
+            }
+        }
     }
     if thinned.reason.is_some() {
         (thinned.removed, thinned.bytes) = (Vec::new(), 0);
@@ -48,7 +61,7 @@ pub fn thin(root: &Path, is_dry: bool) -> Result<Thinned, LabError> {
 }
 
 fn thin_run(run_dir: &RunDir, is_dry: bool, thinned: &mut Thinned) -> Result<Option<String>, LabError> {
-    run_dir.check_unpacked()?;
+    run_dir.check_in_no_pack()?;
     let spec = run_dir.spec()?;
     run_dir.finished(&spec)?;
     if let Some(reason) = lack_of_replay(&spec) {

@@ -21,6 +21,8 @@ pub(super) struct Found {
     pub root: PathBuf,
     /// The folder of the sweep that it lies in.
     pub sweep: Option<PathBuf>,
+    /// Of a pack that cannot be read, what is wrong with it: nobody knows how many runs it stands for.
+    pub problem: Option<String>,
 }
 
 /// Levels below a folder at which runs are looked for: a run of a sweep lies at the second.
@@ -33,11 +35,12 @@ const DEPTH: usize = 2;
 /// If the folder cannot be read. What cannot be read below it is left out.
 pub(super) fn runs_below(folder: &Path, pool: &Pool) -> Result<Vec<Found>, LabError> {
     if is_run(folder) {
-        return Ok(vec![Found { root: folder.to_owned(), sweep: sweep_around(folder) }]);
+        return Ok(vec![Found { root: folder.to_owned(), sweep: sweep_around(folder), problem: None }]);
     }
     let (mut runs, mut open) = (Vec::new(), vec![folder.to_owned()]);
     fs::read_dir(folder).map_err(LabError::io("read", folder))?;
     for _ in 0..DEPTH {
+        runs.extend(open.iter().flat_map(|folder| damaged_packs(folder)));
         let inside: Vec<Found> = open.iter().flat_map(|folder| folders_in(folder)).collect();
         let are_runs = in_parallel(pool, &inside, |found| is_run(&found.root));
         open.clear();
@@ -69,12 +72,23 @@ fn folders_in(folder: &Path) -> Vec<Found> {
     let packed: HashSet<PathBuf> = pack::runs_in(folder).into_iter().collect();
     roots.retain(|root| !packed.contains(root));
     roots.extend(packed);
-    roots.into_iter().map(|root| Found { root, sweep: sweep.clone() }).collect()
+    roots.into_iter().map(|root| Found { root, sweep: sweep.clone(), problem: None }).collect()
+}
+
+fn damaged_packs(folder: &Path) -> Vec<Found> {
+    let sweep = Record::is_in(folder).then(|| folder.to_owned());
+    let damaged = pack::damaged(folder).into_iter().filter_map(|error| match error {
+        LabError::RunDir { path, problem } => {
+            Some(Found { root: path, sweep: sweep.clone(), problem: Some(problem.to_string()) })
+        }
+        _ => None,
+    });
+    damaged.collect()
 }
 
 /// Whether a folder is that of a run, damaged or not: other programs may have a file of one of these names, too.
 pub(super) fn is_run(folder: &Path) -> bool {
-    if pack::of_run(folder).is_some() {
+    if pack::holder(folder).is_some() {
         return true;
     }
     let run = RunDir::new(folder);

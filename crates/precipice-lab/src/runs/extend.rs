@@ -31,6 +31,10 @@ pub(super) fn extend(
     make: &Make<'_>,
 ) -> Result<Option<String>, LabError> {
     if !run_dir.spec_path().is_file() {
+        // A packed run stays as long as it is.
+        if run_dir.spec().is_ok_and(|stored| stored.hash() != spec.hash() && difference(&stored, spec).is_none()) {
+            run_dir.check_unpacked()?;
+        }
         let Some((shorter, stored)) = shorter_beside(run_dir, spec).filter(|_| options.out.is_none()) else {
             return Ok(None);
         };

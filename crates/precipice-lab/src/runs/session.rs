@@ -250,7 +250,8 @@ fn stored_or_refused(run_dir: &RunDir, spec: &RunSpec, options: &Options) -> Res
             drop(run_dir.lock()?);
             Err(LabError::run_dir(run_dir.root(), RunDirProblem::UnfinishedRun))
         }
-        _ => Ok(None),
+        // Nothing is written beside a pack that has the rest.
+        _ => run_dir.check_unpacked().map(|()| None),
     }
 }
 

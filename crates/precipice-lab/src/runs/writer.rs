@@ -70,6 +70,7 @@ impl Writer {
                 Kept::default()
             }
             _ if options.force => {
+                run_dir.check_unpacked()?;
                 run_dir.clear(spec)?;
                 Kept::default()
             }

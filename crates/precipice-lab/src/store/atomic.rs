@@ -43,13 +43,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>, LabError> {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a file"));
         }
-        // To ask takes longer than to read a small file.
-        if metadata.len() > UNASKED && metadata.len() as f64 > machine::memory().bytes {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "is larger than the memory that is left"));
-        }
+        check_memory(metadata.len())?;
         fs::read(path)
     };
     whole().map_err(LabError::io("read", path))
+}
+
+/// Refuses to read a file that the memory does not hold.
+///
+/// # Errors
+/// Saying so.
+pub(super) fn check_memory(n_bytes: u64) -> io::Result<()> {
+    // To ask takes longer than to read a small file.
+    if n_bytes > UNASKED && n_bytes as f64 > machine::memory().bytes {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "is larger than the memory that is left"));
+    }
+    Ok(())
 }
 
 /// Removes what interrupted writes left in a folder, which is that of a run or a sweep. A file that a living process may

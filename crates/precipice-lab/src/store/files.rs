@@ -11,10 +11,21 @@ use crate::error::LabError;
 /// # Errors
 /// If it is nowhere, cannot be read, or is in a damaged pack.
 pub fn read(path: &Path) -> Result<Vec<u8>, LabError> {
+    if let Some(packed) = pack::find(path) {
+        return of_pack(path, &packed);
+    }
     match atomic::read(path) {
-        Err(missing @ LabError::Io { .. }) if is_not_there(&missing) => pack::read(path)?.ok_or(missing),
+        // It may have been packed since it was looked for.
+        Err(missing @ LabError::Io { .. }) if is_not_there(&missing) => {
+            pack::find(path).map_or(Err(missing), |packed| of_pack(path, &packed))
+        }
         read => read,
     }
+}
+
+fn of_pack(path: &Path, packed: &pack::Packed) -> Result<Vec<u8>, LabError> {
+    let missing = || LabError::io("read", path)(io::ErrorKind::NotFound.into());
+    packed.read()?.ok_or_else(missing)
 }
 
 fn is_not_there(error: &LabError) -> bool {
@@ -24,5 +35,6 @@ fn is_not_there(error: &LabError) -> bool {
 
 /// Whether there is such a file.
 pub fn is_file(path: &Path) -> bool {
-    path.is_file() || pack::has_file(path)
+    let is_packed = || pack::find(path).map(|packed| packed.is_file());
+    is_packed().unwrap_or_else(|| path.is_file() || is_packed() == Some(true))
 }

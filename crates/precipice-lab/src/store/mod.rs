@@ -36,7 +36,7 @@ pub mod tail;
 
 pub use manifest::{Manifest, RunOutcome};
 pub use run_dir::{FIGURES, RunDir};
-pub use standing::{Lock, Standing};
+pub use standing::{BeingWritten, Lock, Standing};
 
 #[cfg(test)]
 mod tests {

@@ -174,11 +174,6 @@ impl RunDir {
 
     /// What is typed to go on with an unfinished run, wherever it came from.
     pub fn resume_command(&self) -> String {
-        let quoted = |path: &Path| {
-            let text = path.display().to_string();
-            let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/-_.,+=".contains(c));
-            if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
-        };
         format!("precipice run {} --out {} --resume", quoted(&self.spec_path()), quoted(&self.root))
     }
 
@@ -297,10 +292,19 @@ impl RunDir {
     /// # Errors
     /// Saying how it is unpacked.
     pub fn check_unpacked(&self) -> Result<(), LabError> {
-        match pack::of_run(&self.root).filter(|_| !self.spec_path().is_file()) {
-            Some(pack) => Err(LabError::run_dir(&self.root, RunDirProblem::IsPacked { pack })),
-            None => Ok(()),
-        }
+        pack::of_run(&self.root).map_or(Ok(()), |_| self.check_in_no_pack())
+    }
+
+    /// Refuses a run that a pack holds, too, if it has a directory again: what goes there would be found in the pack.
+    ///
+    /// # Errors
+    /// Saying how it is unpacked.
+    pub fn check_in_no_pack(&self) -> Result<(), LabError> {
+        let Some(pack) = pack::holder(&self.root) else { return Ok(()) };
+        let folder = self.root.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let [folder, run] = [folder, Path::new(self.root.file_name().unwrap_or_default())].map(quoted);
+        let unpack = format!("precipice sweep unpack {folder} {run}");
+        Err(LabError::run_dir(&self.root, RunDirProblem::IsPacked { pack, unpack }))
     }
 
     /// Writes a figure of the run's own, and enters its digest where the run is finished.
@@ -331,6 +335,13 @@ impl RunDir {
     pub fn write_spec(&self, spec: &RunSpec) -> Result<(), LabError> {
         atomic::write(&self.spec_path(), spec_text::to_text(spec).as_bytes())
     }
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/-_.,+=".contains(c));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Names the place of items with this digest in all runs that a branch begins with.

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use precipice::spec::RunSpec;
 
-use super::{files, seal};
+use super::{files, pack, seal};
 use crate::error::{LabError, RunDirProblem};
-use crate::input::spec_file;
+use crate::input::change::Assignment;
+use crate::input::spec_file::{self, Changes};
 
 /// Version of the run directory, which every file of it that is read states or is covered by.
 pub const FORMAT: u32 = 2;
@@ -26,6 +27,43 @@ pub fn to_text(spec: &RunSpec) -> String {
     let (spec_hash, body) = (spec.hash(), spec_file::to_toml(spec));
     let check = seal::check(&spec_hash, &body);
     format!("{}\n{body}", Header { format: FORMAT.to_string(), spec_hash, check }.line())
+}
+
+/// Reads a spec as [`spec_file::load`] does, or that of a packed run, by the name of its directory or of its spec in it.
+///
+/// # Errors
+/// As [`spec_file::load`], or if the pack is damaged.
+///
+/// ```
+/// use precipice_lab::input::spec_file::Changes;
+/// use precipice_lab::store::spec_text::load;
+/// assert_eq!(load("copying-small", &Changes { steps: Some(2), ..Changes::default() })?.train.steps, 2);
+/// # Ok::<(), precipice_lab::error::LabError>(())
+/// ```
+pub fn load(name_or_path: &str, changes: &Changes) -> Result<RunSpec, LabError> {
+    load_with(name_or_path, &changes.assignments()?)
+}
+
+/// The same with fields that were set here and there.
+pub(crate) fn load_with(name_or_path: &str, assignments: &[Assignment]) -> Result<RunSpec, LabError> {
+    match packed(name_or_path)? {
+        Some(text) => spec_file::load_text(name_or_path, &text, Path::new(name_or_path).parent(), assignments),
+        None => spec_file::load_with(name_or_path, assignments),
+    }
+}
+
+/// The text of the spec of a packed run; none of any other name.
+///
+/// # Errors
+/// If the pack is damaged.
+pub(crate) fn packed(name_or_path: &str) -> Result<Option<String>, LabError> {
+    let path = Path::new(name_or_path);
+    let is_spec = path.file_name().is_some_and(|name| name == "spec.toml");
+    let root = if is_spec { path.parent().unwrap_or(path) } else { path };
+    let of_run = root.join("spec.toml");
+    let Some(file) = pack::find(&of_run).filter(pack::Packed::is_file) else { return Ok(None) };
+    let text = file.read()?.map(String::from_utf8).transpose();
+    text.map_err(|_| damaged(&of_run, "it is not text"))
 }
 
 /// What the first line says.

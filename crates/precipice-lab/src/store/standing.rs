@@ -25,6 +25,28 @@ pub enum Standing {
     Unreadable(LabError),
 }
 
+/// Whether somebody is writing a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeingWritten {
+    /// A process holds its lock.
+    Yes,
+    /// None does.
+    No,
+    /// Where the file system has no locks nobody can tell.
+    Unknown,
+}
+
+impl BeingWritten {
+    /// By what came of the attempt to share the lock.
+    fn of(shared: &Result<(), fs::TryLockError>) -> Self {
+        match shared {
+            Err(fs::TryLockError::WouldBlock) => Self::Yes,
+            Err(fs::TryLockError::Error(e)) if knows_no_locks(e) => Self::Unknown,
+            _ => Self::No,
+        }
+    }
+}
+
 /// Names that a run directory may hold.
 const KNOWN: [&str; 7] =
     ["manifest.json", "metrics.parquet", "figures", "checkpoints", "log.jsonl", "spec.toml", "lock"];
@@ -155,11 +177,18 @@ impl RunDir {
         Ok(Lock { file, path })
     }
 
-    /// Whether a process is writing the run now. Whoever begins at this very moment may find it taken: not to be asked
-    /// often.
+    /// Whether a process is writing the run now, as far as that can be known. Whoever begins at this very moment may find
+    /// it taken: not to be asked often.
+    pub fn being_written(&self) -> BeingWritten {
+        match File::open(self.root().join("lock")) {
+            Ok(file) => BeingWritten::of(&file.try_lock_shared()),
+            Err(_) => BeingWritten::No,
+        }
+    }
+
+    /// Whether a process is known to be writing the run now.
     pub fn is_being_written(&self) -> bool {
-        let file = File::open(self.root().join("lock"));
-        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+        self.being_written() == BeingWritten::Yes
     }
 
     /// Makes a run of `spec` that has nothing yet: removes what a run wrote, by name, and nothing else. Whenever it is
@@ -304,6 +333,17 @@ mod tests {
         assert!(second.is_held() && !lock.is_held());
         drop(second);
         assert!(!run_dir.is_being_written() && run_dir.lock().is_ok());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn without_locks_nobody_can_tell_who_writes() {
+        let (no_locks, no_system_call, other) = (37, 38, 5);
+        let of = |number| Err(fs::TryLockError::Error(std::io::Error::from_raw_os_error(number)));
+        let found = [Ok(()), Err(fs::TryLockError::WouldBlock), of(no_locks), of(no_system_call), of(other)];
+        let wanted =
+            [BeingWritten::No, BeingWritten::Yes, BeingWritten::Unknown, BeingWritten::Unknown, BeingWritten::No];
+        assert_eq!(found.map(|shared| BeingWritten::of(&shared)), wanted);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::report::{SweepReport, SweepRow};
 use super::tables::table;
 use crate::error::{LabError, RunDirProblem};
 use crate::run_figures;
-use crate::store::{RunDir, atomic, output, seal};
+use crate::store::{RunDir, atomic, output, pack, seal};
 
 /// The table of all runs.
 pub(super) const TABLE: &str = output::OF_SWEEPS[1];
@@ -28,10 +28,11 @@ pub struct Collected {
 
 /// Writes a table of all runs that have ended in the folder, whichever sweep made them, and figures of those at the
 /// points of this sweep; a figure is not worth losing the table for. Others may have written both already: the same runs
-/// give the same bytes, so that it is done again only where `is_asked_for`, or where the table is one of other runs.
+/// give the same bytes, so that it is done again only where `is_asked_for`, or where the table is one of other runs. What
+/// is asked for is a table without the runs that are damaged, too.
 ///
 /// # Errors
-/// If a run is damaged, or the system refuses.
+/// If a run is damaged and nothing `is_asked_for`, or the system refuses.
 pub fn collect(
     name: &str,
     axes: &[Axis],
@@ -50,7 +51,7 @@ pub fn collect(
         collected.figures = figures.filter(|figure| figure.is_file()).collect();
         return Ok(collected);
     }
-    let rows = record.ended(folder)?;
+    let rows = if is_asked_for { record.all(folder, ended).0 } else { record.ended(folder)? };
     let problem = |e: parquet::errors::ParquetError| RunDirProblem::Table { cause: e.to_string() };
     let bytes = table(&rows).parquet().map_err(|e| LabError::run_dir(&path, problem(e)))?;
     atomic::write(&path, &bytes)?;
@@ -87,15 +88,35 @@ fn check(name: &str, record: &Record, report: &SweepReport) -> String {
     seal::check(record.check(), &format!("{name}\n{}", shown.join("\n")))
 }
 
-/// What there is of the runs of a sweep, and the places of those that there is nothing of yet, in words.
+/// What there is of the runs of a sweep.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Those that have ended.
+    pub report: SweepReport,
+    /// The places of those that have not.
+    pub missing: Vec<String>,
+    /// What is wrong with those that are damaged, and with packs that nothing can be read from.
+    pub damaged: Vec<String>,
+}
+
+/// Looks for the runs of a sweep in a folder.
 ///
 /// # Errors
-/// If a run is damaged.
-pub fn look(jobs: &[Job], folder: &Path) -> Result<(SweepReport, Vec<String>), LabError> {
+/// If the system refuses to let one be read.
+pub fn look(jobs: &[Job], folder: &Path) -> Result<Look, LabError> {
     let (mut report, mut missing) = (SweepReport::default(), Vec::new());
+    let mut damaged: Vec<String> = pack::damaged(folder).iter().map(LabError::to_string).collect();
     for job in jobs {
         let run_dir = RunDir::new(folder.join(name_of(&job.spec)));
-        match ended(&run_dir)? {
+        let found = match ended(&run_dir) {
+            Err(e @ LabError::Io { .. }) => return Err(e),
+            Err(e) => {
+                damaged.push(e.to_string());
+                continue;
+            }
+            Ok(found) => found,
+        };
+        match found {
             Some((spec, manifest)) => {
                 let point = super::apart::point_of(&spec);
                 let (swept, seed) = (job.swept.clone(), job.seed);
@@ -105,5 +126,5 @@ pub fn look(jobs: &[Job], folder: &Path) -> Result<(SweepReport, Vec<String>), L
         }
     }
     report.skipped = report.runs.len();
-    Ok((report, missing))
+    Ok(Look { report, missing, damaged })
 }

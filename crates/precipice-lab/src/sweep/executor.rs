@@ -18,7 +18,7 @@ use crate::error::{LabError, RunDirProblem};
 use crate::runs::threads::THREADS_MAX;
 use crate::runs::{Keep, Options, Training, memory, train};
 use crate::store::spec_text::Header;
-use crate::store::{Manifest, RunDir, RunOutcome};
+use crate::store::{Manifest, RunDir, RunOutcome, pack};
 
 /// Someone who is told of every run that ends, and may stop the sweep.
 pub trait SweepWatcher: Send {
@@ -99,6 +99,8 @@ pub fn sweep(
     let threads = (workers / n_jobs.max(1)).clamp(1, THREADS_MAX);
     check_memory(&jobs, workers, threads)?;
     enter(&jobs)?;
+    // Nobody knows which runs are in a pack that cannot be read: they are not to be made again in silence.
+    pack::damaged(folder).into_iter().next().map_or(Ok(()), Err)?;
     let n_workers = workers.min(n_jobs).max(1);
     watcher.planned(&jobs, n_workers);
     let (jobs, queue) = (&jobs, Mutex::new(Queue::new(&jobs)));

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::plan::{Plan, Said};
 use crate::error::{LabError, SpecProblem, SweepProblem, excerpt};
 use crate::input::change::{Assignment, parse_key};
-use crate::input::{items, spec_file};
+use crate::input::items;
+use crate::store::spec_text;
 
 /// One run to make.
 #[derive(Clone, Debug)]
@@ -91,7 +92,7 @@ fn expand(plan: &Plan) -> Result<Vec<Job>, LabError> {
         let swept: Map<String, Value> = point.iter().map(|(key, value, _)| ((*key).clone(), as_json(value))).collect();
         let label = point.iter().map(words).collect::<Vec<_>>().join(" ");
         // Items count by their content, which is looked at once for all points that share a file.
-        let mut of_point = match spec_file::load_with(name, &assignments) {
+        let mut of_point = match spec_text::load_with(name, &assignments) {
             Err(LabError::Spec { problem: SpecProblem::Invalid(_), .. }) if plan.skips_invalid => continue,
             loaded => loaded?,
         };

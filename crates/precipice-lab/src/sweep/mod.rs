@@ -6,7 +6,7 @@
 //! Reading order: `plan` (what to run), `grid` (its specs), `record` (what a folder was asked for), `apart` (what
 //! tells runs of several sweeps apart), `pace` (how long it will take), `queue` (which run is next), `shard` (a fixed part),
 //! `executor` (who runs them), `report` (what
-//! became of them), `summary` (what they say together), `tables`, `collect` (table and figures of a folder), `status` (how far it is), `cluster` (jobs of many workers), `pack` (few files); `words` (fields and values as figures say them), `dependence` (one swept field), `phases`
+//! became of them), `summary` (what they say together), `tables`, `collect` (table and figures of a folder), `status` (how far it is), `cluster` (jobs of many workers), `pack` (few files), `unpack` (directories again); `words` (fields and values as figures say them), `dependence` (one swept field), `phases`
 //! (two), `diagrams` (which figures a sweep has), `stored` (the same of a folder), `overlay` (several runs in one
 //! figure), `twins` (two and their difference); `catalog` (all that is built in).
 
@@ -34,11 +34,12 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod twins;
+mod unpack;
 mod words;
 
 pub use catalog::{Experiment, ExperimentKind, catalog};
 pub use cluster::{JobRequest, System};
-pub use collect::{Collected, collect, look};
+pub use collect::{Collected, Look, collect, look};
 pub use dependence::{dependence, numbers};
 pub use diagrams::{SweepFigure, SweepFigures, SweepKind, aligned_curves, draw, facts_of, seed_curves};
 pub use executor::{SweepOptions, SweepWatcher, sweep};
@@ -56,3 +57,4 @@ pub use stored::{StoredFigure, StoredSweep, draw_stored, folder_name};
 pub use summary::{PointSummary, SEEDS_OF_INTERVAL, SweepSummary, has_jumped, observations, summarize};
 pub use tables::{curves, table};
 pub use twins::{TWINS, draw_twins};
+pub use unpack::{Unpacked, unpack};

@@ -13,6 +13,7 @@ use crate::input::change::{parse_axis, parse_key, together};
 use crate::input::fields::dotted;
 use crate::input::spec_file::{self, Changes};
 use crate::input::told::{self, nearest};
+use crate::store::spec_text;
 
 /// A field and the values that it takes, or fields that go together.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,13 +167,14 @@ impl Plan {
         if is_fast {
             return Err(error(SweepProblem::NotASweepFile));
         }
-        let is_spec = Path::new(name_or_path).exists() || built_in::is_built_in(name_or_path);
+        let is_there = Path::new(name_or_path).exists() || spec_text::packed(name_or_path)?.is_some();
+        let is_spec = is_there || built_in::is_built_in(name_or_path);
         let names = || BUILT_IN_SWEEPS.iter().map(|(name, _)| *name);
         if let (false, Some(name)) = (is_spec, nearest(name_or_path, names())) {
             let there_are = names().collect();
             return Err(error(SweepProblem::Unknown { nearest: name.to_owned(), there_are }));
         }
-        let spec = spec_file::load(name_or_path, &Changes::default())?;
+        let spec = spec_text::load(name_or_path, &Changes::default())?;
         Ok(Self {
             name: spec.name,
             description: spec.description,
@@ -277,7 +279,9 @@ pub fn source(name_or_path: &str) -> Result<Option<String>, LabError> {
     if let Some(text) = built_in::sweep(name_or_path) {
         return Ok(Some(text.to_owned()));
     }
-    if built_in::is_built_in(name_or_path) || !Path::new(name_or_path).exists() {
+    let is_file =
+        || Path::new(name_or_path).exists() && spec_text::packed(name_or_path).is_ok_and(|text| text.is_none());
+    if built_in::is_built_in(name_or_path) || !is_file() {
         return Ok(None);
     }
     let text = spec_file::text_of(name_or_path)?;

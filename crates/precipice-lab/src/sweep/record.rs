@@ -13,6 +13,7 @@ use super::apart::Points;
 use super::grid::Job;
 use super::report::SweepRow;
 use crate::error::{LabError, RunDirProblem};
+use crate::store::spec_text::Header;
 use crate::store::{Lock, Manifest, RunDir, atomic, files, output, seal, spec_text};
 
 /// The runs of a folder, in the order in which they were asked for.
@@ -55,6 +56,13 @@ impl Record {
     /// If there is none, or it is damaged.
     pub fn read(folder: &Path) -> Result<Self, LabError> {
         let path = folder.join(FILE);
+        if !Self::is_in(folder) {
+            let problem = match Header::read(&folder.join("spec.toml")) {
+                Some(_) => Some(RunDirProblem::IsARun),
+                None => folder.exists().then(|| RunDirProblem::NotASweep { is_folder: folder.is_dir() }),
+            };
+            problem.map_or(Ok(()), |problem| Err(LabError::run_dir(folder, problem)))?;
+        }
         let error = |problem| LabError::run_dir(&path, problem);
         let text = String::from_utf8(atomic::read(&path)?).ok();
         let sealed = text.as_deref().and_then(|text| seal::unseal(text.strip_suffix('\n')?, ""));

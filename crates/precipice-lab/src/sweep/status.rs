@@ -11,7 +11,7 @@ use super::record::Record;
 use crate::error::LabError;
 use crate::runs::threads::{Pool, available};
 use crate::store::spec_text::Header;
-use crate::store::{Manifest, RunDir, RunOutcome, files, log};
+use crate::store::{BeingWritten, Manifest, RunDir, RunOutcome, files, log, pack};
 
 /// Where a run of a sweep stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub enum RunState {
     Waiting,
     /// Begun, and nobody is making it: it is gone on with.
     Left,
+    /// Begun, and whether somebody is making it cannot be known: its file system has no locks.
+    Unknown,
     /// Being made.
     Running {
         /// Share of its steps that have rows.
@@ -49,8 +51,10 @@ impl RunState {
             let has_jumped = manifest.transition.is_some();
             return Ok(Self::Ended { outcome: manifest.outcome, has_jumped, seconds });
         }
-        if !run_dir.is_being_written() {
-            return Ok(Self::Left);
+        match run_dir.being_written() {
+            BeingWritten::Yes => {}
+            BeingWritten::No => return Ok(Self::Left),
+            BeingWritten::Unknown => return Ok(Self::Unknown),
         }
         let spec = run_dir.spec()?;
         let rows = log::read(&run_dir.log_path(), &header.spec_hash)?.entries;
@@ -74,12 +78,16 @@ pub struct SweepStatus {
     pub n_running: usize,
     /// Runs that were begun and that nobody is making.
     pub n_left: usize,
+    /// Runs that were begun, where there are no locks by which it could be known whether somebody is making them.
+    pub n_unknown: usize,
     /// Runs that were not begun.
     pub n_waiting: usize,
     /// Runs that cannot be read, with the reason of the first ones.
     pub damaged: Vec<String>,
     /// How many those are.
     pub n_damaged: usize,
+    /// Packs that cannot be read, and why; the runs in them are not among those that have ended.
+    pub damaged_packs: Vec<String>,
     /// Mean time of the runs that ended, in seconds; null where none has.
     pub seconds_per_run: Option<f64>,
     /// Seconds until all have ended if as many are made at a time as now; null where nothing is known.
@@ -107,9 +115,11 @@ impl SweepStatus {
             outcomes: BTreeMap::new(),
             n_running: 0,
             n_left: 0,
+            n_unknown: 0,
             n_waiting: 0,
             damaged: Vec::new(),
             n_damaged: 0,
+            damaged_packs: pack::damaged(folder).iter().map(LabError::to_string).collect(),
             seconds_per_run: None,
             seconds_left: None,
             has_table: folder.join(TABLE).is_file(),
@@ -124,6 +134,7 @@ impl SweepStatus {
                 }
                 Ok(RunState::Running { share }) => (status.n_running, shares) = (status.n_running + 1, shares + share),
                 Ok(RunState::Left) => status.n_left += 1,
+                Ok(RunState::Unknown) => status.n_unknown += 1,
                 Ok(RunState::Waiting) => status.n_waiting += 1,
                 Err(problem) => {
                     status.n_damaged += 1;

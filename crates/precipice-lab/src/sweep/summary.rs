@@ -45,6 +45,9 @@ pub struct SweepSummary {
     /// Directories of the runs that a collection did not find.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// What is wrong with the runs and packs that a collection found damaged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
 }
 
 /// Runs by the point of the grid that they belong to, in its order.

@@ -1,6 +1,7 @@
 //! `precipice runs rm` and `precipice runs gc`: what goes.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use precipice_lab::inventory::{Removal, Thinned, remove, thin};
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::chosen;
 use crate::Ending;
 use crate::args::{GcArgs, RmArgs};
-use crate::numbers::size;
+use crate::numbers::{commas, size};
 use crate::output::{note, run_named, say, say_json};
 
 /// What `rm` and `gc` say.
@@ -44,10 +45,15 @@ pub fn rm(args: RmArgs) -> anyhow::Result<Ending> {
 
 pub fn gc(args: GcArgs) -> anyhow::Result<Ending> {
     let mut gone: Vec<Thinned> = Vec::new();
+    let mut n_packed = BTreeMap::<PathBuf, usize>::new();
     for run in chosen(args.runs, args.chosen.conditions)? {
         let thinned = thin(run.path.as_ref(), args.dry_run)?;
         match &thinned.reason {
             _ if args.json => {}
+            _ if thinned.pack.is_some() => {
+                let folder = Path::new(&thinned.run_dir).parent().unwrap_or(Path::new(".")).to_owned();
+                *n_packed.entry(folder).or_default() += 1;
+            }
             Some(reason) => note(&format!("{}: left as it is: {reason}", thinned.run_dir)),
             None if thinned.bytes == 0 && thinned.removed.is_empty() => {}
             None => {
@@ -59,6 +65,10 @@ pub fn gc(args: GcArgs) -> anyhow::Result<Ending> {
             }
         }
         gone.push(thinned);
+    }
+    for (folder, n) in n_packed {
+        let (folder, n, runs) = (folder.display(), commas(n as u64), if n == 1 { "run" } else { "runs" });
+        note(&format!("{folder}: {n} packed {runs} left; `precipice sweep unpack {folder}` makes directories again"));
     }
     end(gone, |thinned| thinned.bytes, args.dry_run, args.json)
 }

@@ -4,6 +4,7 @@ mod pack;
 mod said;
 mod status;
 mod submit;
+mod unpack;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     match args.command {
         Some(SweepCommand::Status(args)) => return status::status(&args),
         Some(SweepCommand::Pack(args)) => return pack::pack(&args),
+        Some(SweepCommand::Unpack(args)) => return unpack::unpack(&args),
         None => {}
     }
     // A worker may be asked to make room at any time.
@@ -37,8 +39,7 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<Ending> {
     let folder = args.out.unwrap_or_else(|| PathBuf::from("runs").join(format!("sweep-{name}")));
     let sweep = Sweep { name: &name, axes: &plan.axes, folder: &folder, is_json: args.said.json };
     if args.collect {
-        let (report, missing) = sweep::look(&jobs, &folder)?;
-        return sweep.collected(report, missing);
+        return sweep.collected(sweep::look(&jobs, &folder)?);
     }
     if let Some(ending) = submit::submit(&args.cluster, args.workers, &sweep, &jobs)? {
         return Ok(ending);

@@ -26,6 +26,7 @@ pub fn pack(args: &PackArgs) -> anyhow::Result<Ending> {
         ))?;
     }
     if !args.said.json {
+        packed.changed.iter().try_for_each(|run| say(&format!("{run}: changed since it was packed; both stay")))?;
         packed.damaged.iter().try_for_each(|problem| say(&format!("not packed: {problem}")))?;
     }
     Ok(match (packed.was_stopped, packed.damaged.is_empty()) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use precipice_lab::reports::run::texts;
-use precipice_lab::sweep::{self, Axis, PointSummary, SEEDS_OF_INTERVAL, Shard, SweepReport, SweepSummary};
+use precipice_lab::sweep::{self, Axis, Look, PointSummary, SEEDS_OF_INTERVAL, Shard, SweepReport, SweepSummary};
 
 use crate::Ending;
 use crate::numbers::{commas, step};
@@ -17,15 +17,32 @@ pub struct Sweep<'a> {
     pub is_json: bool,
 }
 
-/// Missing runs that are named.
+/// Runs of a list that are named.
 const NAMED: usize = 20;
+
+/// What is done about damaged runs of a sweep.
+pub const DAMAGED: &str = "`precipice runs rm RUN --force`, then the sweep's command";
+
+/// Names the first runs of a list, if there are any.
+fn list(title: &str, runs: &[String]) -> anyhow::Result<()> {
+    if runs.is_empty() {
+        return Ok(());
+    }
+    say(title)?;
+    runs.iter().take(NAMED).try_for_each(|run| say(run))?;
+    match runs.len().saturating_sub(NAMED) {
+        0 => Ok(()),
+        more => say(&format!("and {} more", commas(more as u64))),
+    }
+}
 
 impl Sweep<'_> {
     /// The runs as they were made.
     pub fn made(&self, report: SweepReport, n_runs: usize, shard: Option<Shard>) -> anyhow::Result<Ending> {
         // A table of some of the runs must not replace one of all.
         let is_whole = !report.was_stopped && report.failed.is_empty();
-        let summary = self.summary(report, is_whole && shard.is_none(), false, Vec::new())?;
+        let look = Look { report, ..Look::default() };
+        let summary = self.summary(look, is_whole && shard.is_none(), false)?;
         self.say(&summary)?;
         let report = &summary.report;
         let (was_stopped, n_failed) = (report.was_stopped, report.failed.len());
@@ -46,34 +63,31 @@ impl Sweep<'_> {
         Ok(Ending::Done)
     }
 
-    /// The runs as they stand in the folder, and those that do not.
-    pub fn collected(&self, report: SweepReport, missing: Vec<String>) -> anyhow::Result<Ending> {
-        let has_any = !report.runs.is_empty();
-        let summary = self.summary(report, has_any, true, missing)?;
+    /// The runs as they stand in the folder, those that do not, and those that cannot be read.
+    pub fn collected(&self, look: Look) -> anyhow::Result<Ending> {
+        let has_any = !look.report.runs.is_empty();
+        let summary = self.summary(look, has_any, true)?;
         self.say(&summary)?;
-        if summary.missing.is_empty() {
+        let (n_missing, n_damaged) = (summary.missing.len(), summary.damaged.len());
+        if n_missing + n_damaged == 0 {
             return Ok(Ending::Done);
         }
         if !self.is_json {
-            let n_missing = summary.missing.len();
-            say(&format!("{} runs are missing:", commas(n_missing as u64)))?;
-            summary.missing.iter().take(NAMED).try_for_each(|run| say(run))?;
-            if n_missing > NAMED {
-                say(&format!("and {} more", commas((n_missing - NAMED) as u64)))?;
-            }
+            list(&format!("{} runs are missing:", commas(n_missing as u64)), &summary.missing)?;
+            list(&format!("{} are damaged:", commas(n_damaged as u64)), &summary.damaged)?;
         }
-        note("the same command without --collect makes the runs that are missing");
+        if n_missing > 0 {
+            note("the same command without --collect makes the runs that are missing");
+        }
+        if n_damaged > 0 {
+            note(&format!("what is damaged is made again where it is removed: {DAMAGED}"));
+        }
         Ok(Ending::Failed)
     }
 
     /// With table and figures, if they are to be written.
-    fn summary(
-        &self,
-        report: SweepReport,
-        is_written: bool,
-        is_asked_for: bool,
-        missing: Vec<String>,
-    ) -> anyhow::Result<SweepSummary> {
+    fn summary(&self, look: Look, is_written: bool, is_asked_for: bool) -> anyhow::Result<SweepSummary> {
+        let Look { report, missing, damaged } = look;
         let points = sweep::summarize(&report);
         let (mut table, mut figures) = (None, Vec::new());
         if is_written {
@@ -81,7 +95,7 @@ impl Sweep<'_> {
             collected.notes.iter().for_each(|text| note(text));
             (table, figures) = (Some(collected.table.display().to_string()), texts(&collected.figures));
         }
-        Ok(SweepSummary { report, points, table, figures, missing })
+        Ok(SweepSummary { report, points, table, figures, missing, damaged })
     }
 
     fn say(&self, summary: &SweepSummary) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use precipice_lab::sweep::SweepStatus;
 
+use super::said::DAMAGED;
 use crate::Ending;
 use crate::args::StatusArgs;
 use crate::numbers::{commas, duration};
@@ -25,15 +26,27 @@ pub fn status(args: &StatusArgs) -> anyhow::Result<Ending> {
         format!("left     {:>9}  begun, and nobody is making them", count(status.n_left)),
         format!("waiting  {:>9}", count(status.n_waiting)),
     ];
+    if status.n_unknown > 0 {
+        let why = "begun; without locks nobody can tell who makes them";
+        lines.insert(4, format!("unknown  {:>9}  {why}", count(status.n_unknown)));
+    }
     if status.n_damaged > 0 {
         lines.push(format!("damaged  {:>9}", count(status.n_damaged)));
         lines.extend(status.damaged.iter().map(|problem| format!("  {problem}")));
+        lines.push(format!("they are made again: {DAMAGED}"));
     }
+    if !status.damaged_packs.is_empty() {
+        lines.push(format!("damaged packs {:>4}", count(status.damaged_packs.len())));
+        lines.extend(status.damaged_packs.iter().map(|problem| format!("  {problem}")));
+    }
+    let n_to_make = status.n_left + status.n_waiting;
     lines.push(match (status.seconds_left, status.has_table) {
         (Some(0.0), true) => "all runs have ended; their table is runs.parquet".to_owned(),
         (Some(0.0), false) => "all runs have ended; the sweep's command with --collect writes their table".to_owned(),
         (Some(seconds), _) => format!("about {} left at this pace", duration(seconds)),
         (None, _) if status.n_running > 0 => "time left: not known before the first run has ended".to_owned(),
+        (None, _) if status.n_unknown > 0 => "time left: not known without locks".to_owned(),
+        (None, _) if n_to_make == 0 => "nobody is making it; all that is left is damaged".to_owned(),
         (None, _) => "nobody is making it; the command that began the sweep goes on".to_owned(),
     });
     if let Some(seconds) = status.seconds_per_run {

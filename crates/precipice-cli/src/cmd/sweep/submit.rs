@@ -122,7 +122,7 @@ fn follow(system: System, job: &str, sweep: &Sweep<'_>, jobs: &[Job]) -> anyhow:
         }
     };
     drop(live);
-    let (report, missing) = sweep::look(jobs, sweep.folder)?;
+    let look = sweep::look(jobs, sweep.folder)?;
     if !ended {
         let folder = sweep.folder.display();
         note(&format!(
@@ -130,7 +130,7 @@ fn follow(system: System, job: &str, sweep: &Sweep<'_>, jobs: &[Job]) -> anyhow:
             system.name()
         ));
     }
-    sweep.collected(report, missing)
+    sweep.collected(look)
 }
 
 /// How far the folder is.

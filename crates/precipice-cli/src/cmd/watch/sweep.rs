@@ -49,7 +49,7 @@ impl Sweep {
                     n_running += 1;
                     shares += share;
                 }
-                RunState::Waiting | RunState::Left => {}
+                RunState::Waiting | RunState::Left | RunState::Unknown => {}
             }
         }
         let to_do = (n - n_ended) as f64 - shares;
