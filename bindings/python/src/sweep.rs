@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use precipice_lab::store::RunDir;
 use precipice_lab::sweep::{
-    self as lab_sweep, Axis, FailedRun, Plan, Record, StoredSweep, SweepKind, SweepOptions, SweepReport, SweepRow,
+    self as lab_sweep, Axis, FailedRun, Look, Plan, Record, StoredSweep, SweepKind, SweepOptions, SweepReport, SweepRow,
     SweepStatus, SweepWatcher,
 };
 use pyo3::prelude::*;
@@ -128,8 +128,9 @@ pub(crate) fn sweep(
         return py
             .detach(|| {
                 lab_sweep::enter(&folder, &jobs)?;
-                let (report, missing) = lab_sweep::look(&jobs, &folder)?;
-                Ok(Sweep { folder, rows: report.runs, failed: Vec::new(), n_missing: missing.len(), is_stopped: false })
+                let Look { report, missing, damaged } = lab_sweep::look(&jobs, &folder)?;
+                let failed = damaged.into_iter().map(|problem| (String::new(), problem)).collect();
+                Ok(Sweep { folder, rows: report.runs, failed, n_missing: missing.len(), is_stopped: false })
             })
             .map_err(error::lab);
     }

@@ -80,7 +80,7 @@ impl Sweep<'_> {
             note("the same command without --collect makes the runs that are missing");
         }
         if n_damaged > 0 {
-            note(&format!("what is damaged is made again where it is removed: {DAMAGED}"));
+            note(&format!("damaged runs are made again: {DAMAGED}"));
         }
         Ok(Ending::Failed)
     }
