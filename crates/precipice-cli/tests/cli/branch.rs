@@ -145,6 +145,29 @@ fn what_is_changed_in_a_branch_is_in_its_name() {
     assert!(told.code == Some(2) && told.stderr.contains("did not make step 61"), "{}", told.stderr);
 }
 
+/// Its name and its description tell where it begins, whatever is typed.
+#[test]
+fn where_a_branch_begins_is_not_changed() {
+    let scratch = Scratch::new();
+    tiny(&scratch, &["--out", "r"]);
+    scratch.run(&["branch", "r", "--at", "37", "--out", "b", "-q"]).ok();
+    let spec = "b/spec.toml";
+    for args in [
+        &["branch", "r", "--at", "30", "-s", "branch.step=5"][..],
+        &["run", spec, "-s", "branch.step=7", "--out", "no"],
+        &["run", spec, "-s", "branch.parent.train.batch_size=16", "--out", "no"],
+        &["show", spec, "-s", "\"branch\".zero=[\"readout\"]"],
+        &["sweep", spec, "-s", "branch.step=7", "--seeds", "0", "--out", "no"],
+        &["sweep", spec, "-g", "branch.step=7,8", "--seeds", "0", "--out", "no"],
+    ] {
+        let refused = scratch.run(args);
+        let is_told = refused.stderr.contains("branch RUN --at STEP` makes another branch");
+        assert!(refused.code == Some(2) && is_told, "{args:?}: {}", refused.stderr);
+    }
+    assert_eq!(scratch.names(), ["b", "r"]);
+    scratch.run(&["run", spec, "-s", "train.batch_size=16", "--out", "yes", "-q"]).ok();
+}
+
 /// Killed anywhere, in its parent's steps or in its own, it goes on to the same bytes; and it is made longer.
 #[test]
 fn a_branch_is_resumed_and_made_longer() {
