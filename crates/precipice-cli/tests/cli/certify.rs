@@ -182,7 +182,37 @@ fn a_branch_is_certified() {
     scratch.run(&[&TINY[..], &["--out", "r"]].concat()).ok();
     scratch.run(&["branch", "r", "--at", "37", "-s", "train.batch_size=16", "--out", "b", "-q"]).ok();
     scratch.run(&["certify", "b", "-o", "b.json"]).ok();
+    let text = fs::read_to_string(scratch.path("b.json")).unwrap();
+    assert!(text.len() < 2000 + 1000, "{} bytes: {text}", text.len());
+    // Each run that a branch begins with adds what of its spec is not default.
+    scratch.run(&["branch", "b", "--at", "40", "--out", "c", "-q"]).ok();
+    scratch.run(&["certify", "c", "-o", "c.json"]).ok();
+    let longer = fs::read_to_string(scratch.path("c.json")).unwrap().len();
+    assert!(longer < 2000 + 2 * 1000, "{longer} bytes");
     std::fs::remove_dir_all(scratch.path("r")).unwrap();
     let again = scratch.run(&["verify", "b.json", "-q"]).ok();
+    assert!(again.stdout.contains("same bits"), "{}", again.stdout);
+}
+
+/// Of a branch on items of a file nothing says where the file was, and it is named once for all runs that it begins with.
+#[test]
+fn the_items_of_a_branch_are_certified_by_their_digest() {
+    let scratch = Scratch::new();
+    let glyphs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/han-glyphs.npz");
+    fs::copy(glyphs, scratch.path("items.npz")).unwrap();
+    let small = ["-s", "eval.sequences=16", "-s", "probes.sequences=8", "--steps", "4", "-q", "--out", "r"];
+    let file = ["-s", "task.copying.items.file=items.npz", "-s", "task.copying.items.n_held_out=6"];
+    scratch.run(&[&["run", "han-small"], &small[..], &file[..]].concat()).ok();
+    scratch.run(&["branch", "r", "--at", "2", "--graft", "r:4:readout", "--out", "b", "-q"]).ok();
+    scratch.run(&["branch", "b", "--at", "3", "--out", "c", "-q"]).ok();
+    scratch.run(&["certify", "c", "-o", "c.json"]).ok();
+    let text = fs::read_to_string(scratch.path("c.json")).unwrap();
+    let folder = fs::canonicalize(scratch.path(".")).unwrap().display().to_string();
+    assert!(!text.contains("items.npz") && !text.contains(&folder), "{text}");
+    ["r", "b", "c"].iter().for_each(|run| fs::remove_dir_all(scratch.path(run)).unwrap());
+    fs::rename(scratch.path("items.npz"), scratch.path("moved.npz")).unwrap();
+    let refused = scratch.run(&["verify", "c.json", "-q"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("--items PATH"), "{}", refused.stderr);
+    let again = scratch.run(&["verify", "c.json", "-q", "--items", "moved.npz"]).ok();
     assert!(again.stdout.contains("same bits"), "{}", again.stdout);
 }
