@@ -15,6 +15,7 @@ use precipice::train::{Diverged, TrainState};
 use precipice::workers::Workers;
 use precipice_num::Kernels;
 
+use super::parents::Parents;
 use super::trainer::{Build, explained};
 use crate::error::{LabError, RunDirProblem};
 use crate::input::items;
@@ -91,6 +92,8 @@ pub(super) struct Beginning<'a> {
     pub workers: &'a dyn Workers,
     /// States that are at hand.
     pub near: &'a Near<'a>,
+    /// Where those that are made are kept for others.
+    pub parents: Option<&'a Parents>,
     /// The run that it is for.
     pub root: &'a Path,
 }
@@ -125,7 +128,7 @@ pub fn from_its_spec(
     told: &mut Told<'_>,
 ) -> Result<Run, LabError> {
     let run = unbegun(spec, bank, build, kernels)?;
-    Beginning { build, kernels, workers, near: FROM_SPECS, root }.of(run, spec, told)
+    Beginning { build, kernels, workers, near: FROM_SPECS, parents: None, root }.of(run, spec, told)
 }
 
 impl Beginning<'_> {
@@ -148,15 +151,24 @@ impl Beginning<'_> {
         let mut spec = spec.clone();
         let bank = items::load(&mut spec)?;
         let run = unbegun(&spec, bank, self.build, self.kernels)?;
-        let mut trainer = self.of(run, &spec, told)?.into_trainer();
+        let mut way = self.parents.map(|parents| parents.way(&spec, step, self.kernels));
+        let kept = way.as_ref().and_then(|way| way.furthest(run.trainer().model().layout()));
+        let run = match kept {
+            Some(state) => restored(run, &spec, state, Vec::new()),
+            None => self.of(run, &spec, told)?,
+        };
+        let (first, mut trainer) = (run.step(), run.into_trainer());
         while trainer.state().step < step {
             let loss = pass(&mut trainer, &spec, self.workers).map_err(|Diverged { step }| {
                 LabError::run_dir(self.root, RunDirProblem::ParentDiverged { name: spec.name.clone(), step })
             })?;
             if told(trainer.state().step, loss) == Next::Stop {
+                way.inspect(|way| way.keep(&trainer));
                 return Err(LabError::Stopped { path: self.root.to_owned() });
             }
+            way.iter_mut().for_each(|way| way.look_around(&mut trainer));
         }
+        way.filter(|_| first < step).inspect(|way| way.keep(&trainer));
         Ok(trainer.into_state())
     }
 }
