@@ -216,3 +216,39 @@ fn the_items_of_a_branch_are_certified_by_their_digest() {
     let again = scratch.run(&["verify", "c.json", "-q", "--items", "moved.npz"]).ok();
     assert!(again.stdout.contains("same bits"), "{}", again.stdout);
 }
+
+/// What cannot be made again here is told and passed by, and what is named twice is one.
+#[test]
+fn one_that_cannot_be_tried_does_not_keep_the_others() {
+    let scratch = Scratch::new();
+    for (name, seed) in [("a", "0"), ("b", "1"), ("c", "2")] {
+        tiny(&scratch, name, &["--seed", seed, "--arithmetic", "portable"]);
+        scratch.run(&["certify", name, "-o", &format!("{name}.json")]).ok();
+    }
+    let twice = scratch.run(&["verify", "a.json", "a.json", "b.json", "b", "b", "-q"]).ok().stdout;
+    assert!(twice.ends_with("3 of 3 have the same bits\n"), "{twice}");
+    let forged = |name: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value = certificate(&scratch, &format!("{name}.json"));
+        value.as_object_mut().unwrap().remove("check");
+        change(&mut value["runs"][0]);
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let sealed = precipice_lab::store::seal::seal(&text, precipice_lab::certificate::KIND).0 + "\n";
+        scratch.write(&format!("other-{name}.json"), sealed);
+    };
+    forged("a", &|run| run["spec"]["train"]["batch_size"] = 33.into());
+    forged("b", &|run| run["outcome"] = "lost".into());
+    let told = scratch.run(&["verify", "other-a.json", "c.json", "-q"]);
+    assert!(told.code == Some(2) && told.stdout.ends_with("1 of 2 have the same bits\n"), "{}", told.stdout);
+    assert!(told.stderr.contains("what a field that is left out means"), "{}", told.stderr);
+    assert!(told.stderr.ends_with("error: 1 of 2 could not be tried\n"), "{}", told.stderr);
+    // A difference is more than that.
+    let told = scratch.run(&["verify", "other-a.json", "other-b.json", "c.json", "-q", "--json"]);
+    let found = told.json();
+    assert_eq!((told.code, found.as_array().unwrap().len()), (Some(1), 3));
+    assert_eq!((&found[0]["file"], &found[0]["same"]), (&"other-a.json".into(), &serde_json::Value::Null));
+    assert!(found[0]["problem"].as_str().unwrap().contains("what a field that is left out means"));
+    assert_eq!((&found[1]["same"], &found[2]["same"]), (&false.into(), &true.into()));
+    // Alone it is an error as before.
+    let told = scratch.run(&["verify", "other-a.json", "-q"]);
+    assert!(told.code == Some(2) && told.stderr.starts_with("error: other-a.json"), "{}", told.stderr);
+}
