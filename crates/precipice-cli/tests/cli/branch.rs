@@ -206,6 +206,34 @@ fn a_branch_is_resumed_and_made_longer() {
     );
 }
 
+/// Ctrl-C in the steps of a parent tells what goes on.
+#[test]
+#[cfg(unix)]
+fn a_branch_that_is_stopped_before_it_begins_goes_on() {
+    let scratch = Scratch::new();
+    tiny(&scratch, &["--out", "r"]);
+    scratch.run(&["branch", "r", "--at", "37", "--out", "b", "-q"]).ok();
+    let spec = scratch.run(&["show", "b/spec.toml"]).ok().stdout;
+    // More steps than any machine makes while this is read.
+    let fields =
+        [("steps = 60", "steps = 100000000"), ("step = 37", "step = 99999999"), ("every = 10", "every = 10000000")];
+    let lines = spec.lines().map(|line| fields.iter().find(|(old, _)| *old == line).map_or(line, |(_, new)| new));
+    let far = lines.collect::<Vec<_>>().join("\n");
+    scratch.write("far.toml", far);
+    let mut command = scratch.command(&["run", "far.toml", "--out", "far", "-q"]);
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    while !scratch.path("far/spec.toml").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("in the steps of its parent"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("go on: precipice run far/spec.toml --out far --resume\n"), "{}", ran.stderr);
+    let again = scratch.run(&["run", "far.toml", "--out", "far", "-q"]);
+    assert!(again.code == Some(2) && again.stderr.contains("--resume"), "{}", again.stderr);
+}
+
 /// A branch is held against its parent from where it begins.
 #[test]
 fn a_branch_is_compared_with_its_parent() {
