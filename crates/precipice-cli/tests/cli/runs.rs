@@ -142,6 +142,7 @@ fn conditions_choose_and_fields_sort() {
         (["--where", "train.stepz>1"], "did you mean train.steps?"),
         (["--where", "t50<soon"], "expected a number"),
         (["--sort", "outcom"], "did you mean outcome?"),
+        (["--sort", "nope"], "no field \"nope\"; there are path"),
     ] {
         let refused = scratch.run(&[&["runs"], &args[..]].concat());
         assert!(refused.code == Some(2) && refused.stderr.contains(reason), "{args:?}: {}", refused.stderr);
