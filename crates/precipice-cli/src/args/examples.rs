@@ -53,7 +53,7 @@ examples! {
         "precipice runs --where 't50<3000' --where 'final.accuracy>.9' --sort t50"
         "precipice runs --where train.steps=1600 --json";
     RUNS_RM:
-        "precipice runs rm --where outcome=none --where 'age>30days' --dry-run"
+        "precipice runs rm runs --where outcome=none --where 'age>30days' --dry-run"
         "precipice runs rm latest";
     RUNS_GC:
         "precipice runs gc --dry-run"

@@ -64,9 +64,8 @@ fn condition(text: &str) -> Result<Condition, String> {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = examples::RUNS_RM)]
 pub struct RmArgs {
-    /// Run directories, their names in runs/, or `latest`; with --where also folders whose runs are meant [default with
-    /// --where: runs]
-    #[arg(value_name = "RUN", required_unless_present = "conditions")]
+    /// Run directories, their names in runs/, or `latest`; with --where also folders whose runs are meant, for example runs
+    #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<PathBuf>,
     #[command(flatten)]
     pub chosen: WhereArgs,

@@ -56,6 +56,11 @@ fn run_dir(name: &Path) -> anyhow::Result<RunDir> {
     if Record::is_in(&root) {
         bail!("{}: is the folder of a sweep; name two of the runs in it", root.display());
     }
+    if let Some(run) = root.parent().filter(|_| root.is_file()).map(RunDir::new).filter(|run| run.spec_path().is_file())
+    {
+        let named = if run.root().as_os_str().is_empty() { Path::new(".") } else { run.root() };
+        bail!("{}: is a file of the run {}; name the run", root.display(), named.display());
+    }
     Ok(RunDir::new(root))
 }
 

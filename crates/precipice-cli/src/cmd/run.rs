@@ -1,10 +1,13 @@
 //! `precipice run`: train one network.
 
+use std::path::Path;
+
 use precipice::measure::attention::{INDUCTION_HEAD, is_induction_head};
 use precipice::measure::transition::Transition;
 use precipice::measure::{Column, metric};
 use precipice::spec::RunSpec;
 use precipice::task::{Facts, PredictorName, Set};
+use precipice_lab::error::LabError;
 use precipice_lab::input::spec_file::Changes;
 use precipice_lab::reports::run::RunReport;
 use precipice_lab::runs::{Keep, Options, Report};
@@ -52,7 +55,13 @@ pub fn train(spec: &RunSpec, known: &[RunDir], options: &Options, said: &SaidArg
     let mut progress = Progress::new(&label, spec, said.quiet).keep_curve();
     let report = branch_and_draw(spec.clone(), known, options, &mut progress);
     drop(progress);
-    let report = report?;
+    let report = match report {
+        Err(LabError::Stopped { path }) => {
+            note(&format!("stopped in the steps of its parent, which are made again\ngo on: {}", go_on(&path)));
+            return Ok(Ending::Stopped);
+        }
+        report => report?,
+    };
     if report.was_stored {
         names::touch(&report.run_dir);
     }
@@ -62,8 +71,7 @@ pub fn train(spec: &RunSpec, known: &[RunDir], options: &Options, said: &SaidArg
     } else {
         say_text(&verdict(&report, spec))?;
         if report.manifest.outcome == RunOutcome::Stopped {
-            // In one line, however long, so that it can be pasted.
-            say(&format!("go on: {}", report.run_dir.resume_command()))?;
+            say(&format!("go on: {}", go_on(report.run_dir.root())))?;
         }
     }
     match report.manifest.outcome {
@@ -73,6 +81,11 @@ pub fn train(spec: &RunSpec, known: &[RunDir], options: &Options, said: &SaidArg
             Ok(Ending::Done)
         }
     }
+}
+
+/// In one line, however long, so that it can be pasted.
+fn go_on(root: &Path) -> String {
+    RunDir::new(root).resume_command()
 }
 
 /// The final loss between those of the predictors, and how near the network is to those that descend.

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::args::VerifyArgs;
 use crate::numbers::commas;
-use crate::output::{run_named, say, say_json};
+use crate::output::{bounded, note, run_named, say, say_json};
 use crate::progress::Progress;
 use crate::{Ending, interrupt};
 
@@ -29,13 +29,22 @@ enum Said {
         #[serde(flatten)]
         repetition: Repetition,
     },
+    /// One of many that cannot be made again here.
+    NotTried {
+        file: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        problem: String,
+    },
 }
 
 impl Said {
-    fn is_same(&self) -> bool {
+    /// None where it was not tried.
+    fn is_same(&self) -> Option<bool> {
         match self {
-            Said::Run(report) => report.same,
-            Said::Certified { same, .. } => *same,
+            Said::Run(report) => Some(report.same),
+            Said::Certified { same, .. } => Some(*same),
+            Said::NotTried { .. } => None,
         }
     }
 }
@@ -43,18 +52,35 @@ impl Said {
 pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
     // Nothing is kept of a repetition.
     interrupt::end_at_once();
-    let named = args.runs.iter().map(|run| run_named(run)).collect::<Result<Vec<_>, _>>()?;
-    let (mut certified, mut said) = (certified(&named, &args.only)?, Vec::new());
-    for place in &named {
-        if let Some(runs) = certified.remove(place) {
-            for run in runs {
-                said.push(one_certified(&args, place, &run)?);
-            }
-        } else {
-            said.push(one_run(&args, place, named.len() > 1)?);
+    let mut named: Vec<PathBuf> = Vec::new();
+    for run in &args.runs {
+        let place = run_named(run)?;
+        // What is named twice is made again once.
+        if !named.contains(&place) {
+            named.push(place);
         }
     }
-    let n_same = said.iter().filter(|said| said.is_same()).count();
+    let certified = certified(&named, &args.only)?;
+    let runs_of = |place: &PathBuf| certified.get(place).map_or(vec![None], |runs| runs.iter().map(Some).collect());
+    let all: Vec<_> = named.iter().flat_map(|place| runs_of(place).into_iter().map(move |run| (place, run))).collect();
+    let mut said = Vec::with_capacity(all.len());
+    for &(place, certified) in &all {
+        let tried = match certified {
+            Some(run) => one_certified(&args, place, run),
+            None => one_run(&args, place, named.len() > 1),
+        };
+        said.push(match tried {
+            // One that cannot be tried is no reason to leave the others.
+            Err(e) if all.len() > 1 => {
+                let (problem, name) = (bounded(&format!("{e:#}")), certified.map(|run| run.name.clone()));
+                note(&format!("not tried: {problem}"));
+                Said::NotTried { file: place.display().to_string(), name, problem }
+            }
+            tried => tried?,
+        });
+    }
+    let n_of = |is_same| said.iter().filter(|said| said.is_same() == is_same).count();
+    let [n_same, n_not_tried] = [Some(true), None].map(n_of);
     match &said[..] {
         // As it was before there were several.
         [Said::Run(report)] if args.said.json => say_json(report)?,
@@ -62,7 +88,11 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<Ending> {
         [_] => {}
         all => say(&format!("{} of {} have the same bits", commas(n_same as u64), commas(all.len() as u64)))?,
     }
-    Ok(if n_same == said.len() { Ending::Done } else { Ending::Failed })
+    match n_not_tried {
+        _ if n_of(Some(false)) > 0 => Ok(Ending::Failed),
+        0 => Ok(Ending::Done),
+        n => bail!("{} of {} could not be tried", commas(n as u64), commas(said.len() as u64)),
+    }
 }
 
 fn one_run(args: &VerifyArgs, root: &Path, is_one_of_many: bool) -> anyhow::Result<Said> {

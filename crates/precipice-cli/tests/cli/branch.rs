@@ -145,6 +145,29 @@ fn what_is_changed_in_a_branch_is_in_its_name() {
     assert!(told.code == Some(2) && told.stderr.contains("did not make step 61"), "{}", told.stderr);
 }
 
+/// Its name and its description tell where it begins, whatever is typed.
+#[test]
+fn where_a_branch_begins_is_not_changed() {
+    let scratch = Scratch::new();
+    tiny(&scratch, &["--out", "r"]);
+    scratch.run(&["branch", "r", "--at", "37", "--out", "b", "-q"]).ok();
+    let spec = "b/spec.toml";
+    for args in [
+        &["branch", "r", "--at", "30", "-s", "branch.step=5"][..],
+        &["run", spec, "-s", "branch.step=7", "--out", "no"],
+        &["run", spec, "-s", "branch.parent.train.batch_size=16", "--out", "no"],
+        &["show", spec, "-s", "\"branch\".zero=[\"readout\"]"],
+        &["sweep", spec, "-s", "branch.step=7", "--seeds", "0", "--out", "no"],
+        &["sweep", spec, "-g", "branch.step=7,8", "--seeds", "0", "--out", "no"],
+    ] {
+        let refused = scratch.run(args);
+        let is_told = refused.stderr.contains("branch RUN --at STEP` makes another branch");
+        assert!(refused.code == Some(2) && is_told, "{args:?}: {}", refused.stderr);
+    }
+    assert_eq!(scratch.names(), ["b", "r"]);
+    scratch.run(&["run", spec, "-s", "train.batch_size=16", "--out", "yes", "-q"]).ok();
+}
+
 /// Killed anywhere, in its parent's steps or in its own, it goes on to the same bytes; and it is made longer.
 #[test]
 fn a_branch_is_resumed_and_made_longer() {
@@ -181,6 +204,34 @@ fn a_branch_is_resumed_and_made_longer() {
         read(&scratch, &format!("{}/log.jsonl", long["run_dir"].as_str().unwrap()))
             == read(&scratch, "whole/log.jsonl")
     );
+}
+
+/// Ctrl-C in the steps of a parent tells what goes on.
+#[test]
+#[cfg(unix)]
+fn a_branch_that_is_stopped_before_it_begins_goes_on() {
+    let scratch = Scratch::new();
+    tiny(&scratch, &["--out", "r"]);
+    scratch.run(&["branch", "r", "--at", "37", "--out", "b", "-q"]).ok();
+    let spec = scratch.run(&["show", "b/spec.toml"]).ok().stdout;
+    // More steps than any machine makes while this is read.
+    let fields =
+        [("steps = 60", "steps = 100000000"), ("step = 37", "step = 99999999"), ("every = 10", "every = 10000000")];
+    let lines = spec.lines().map(|line| fields.iter().find(|(old, _)| *old == line).map_or(line, |(_, new)| new));
+    let far = lines.collect::<Vec<_>>().join("\n");
+    scratch.write("far.toml", far);
+    let mut command = scratch.command(&["run", "far.toml", "--out", "far", "-q"]);
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    while !scratch.path("far/spec.toml").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("in the steps of its parent"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("go on: precipice run far/spec.toml --out far --resume\n"), "{}", ran.stderr);
+    let again = scratch.run(&["run", "far.toml", "--out", "far", "-q"]);
+    assert!(again.code == Some(2) && again.stderr.contains("--resume"), "{}", again.stderr);
 }
 
 /// A branch is held against its parent from where it begins.

@@ -182,7 +182,73 @@ fn a_branch_is_certified() {
     scratch.run(&[&TINY[..], &["--out", "r"]].concat()).ok();
     scratch.run(&["branch", "r", "--at", "37", "-s", "train.batch_size=16", "--out", "b", "-q"]).ok();
     scratch.run(&["certify", "b", "-o", "b.json"]).ok();
+    let text = fs::read_to_string(scratch.path("b.json")).unwrap();
+    assert!(text.len() < 2000 + 1000, "{} bytes: {text}", text.len());
+    // Each run that a branch begins with adds what of its spec is not default.
+    scratch.run(&["branch", "b", "--at", "40", "--out", "c", "-q"]).ok();
+    scratch.run(&["certify", "c", "-o", "c.json"]).ok();
+    let longer = fs::read_to_string(scratch.path("c.json")).unwrap().len();
+    assert!(longer < 2000 + 2 * 1000, "{longer} bytes");
     std::fs::remove_dir_all(scratch.path("r")).unwrap();
     let again = scratch.run(&["verify", "b.json", "-q"]).ok();
     assert!(again.stdout.contains("same bits"), "{}", again.stdout);
+}
+
+/// Of a branch on items of a file nothing says where the file was, and it is named once for all runs that it begins with.
+#[test]
+fn the_items_of_a_branch_are_certified_by_their_digest() {
+    let scratch = Scratch::new();
+    let glyphs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/han-glyphs.npz");
+    fs::copy(glyphs, scratch.path("items.npz")).unwrap();
+    let small = ["-s", "eval.sequences=16", "-s", "probes.sequences=8", "--steps", "4", "-q", "--out", "r"];
+    let file = ["-s", "task.copying.items.file=items.npz", "-s", "task.copying.items.n_held_out=6"];
+    scratch.run(&[&["run", "han-small"], &small[..], &file[..]].concat()).ok();
+    scratch.run(&["branch", "r", "--at", "2", "--graft", "r:4:readout", "--out", "b", "-q"]).ok();
+    scratch.run(&["branch", "b", "--at", "3", "--out", "c", "-q"]).ok();
+    scratch.run(&["certify", "c", "-o", "c.json"]).ok();
+    let text = fs::read_to_string(scratch.path("c.json")).unwrap();
+    let folder = fs::canonicalize(scratch.path(".")).unwrap().display().to_string();
+    assert!(!text.contains("items.npz") && !text.contains(&folder), "{text}");
+    ["r", "b", "c"].iter().for_each(|run| fs::remove_dir_all(scratch.path(run)).unwrap());
+    fs::rename(scratch.path("items.npz"), scratch.path("moved.npz")).unwrap();
+    let refused = scratch.run(&["verify", "c.json", "-q"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("--items PATH"), "{}", refused.stderr);
+    let again = scratch.run(&["verify", "c.json", "-q", "--items", "moved.npz"]).ok();
+    assert!(again.stdout.contains("same bits"), "{}", again.stdout);
+}
+
+/// What cannot be made again here is told and passed by, and what is named twice is one.
+#[test]
+fn one_that_cannot_be_tried_does_not_keep_the_others() {
+    let scratch = Scratch::new();
+    for (name, seed) in [("a", "0"), ("b", "1"), ("c", "2")] {
+        tiny(&scratch, name, &["--seed", seed, "--arithmetic", "portable"]);
+        scratch.run(&["certify", name, "-o", &format!("{name}.json")]).ok();
+    }
+    let twice = scratch.run(&["verify", "a.json", "a.json", "b.json", "b", "b", "-q"]).ok().stdout;
+    assert!(twice.ends_with("3 of 3 have the same bits\n"), "{twice}");
+    let forged = |name: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value = certificate(&scratch, &format!("{name}.json"));
+        value.as_object_mut().unwrap().remove("check");
+        change(&mut value["runs"][0]);
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let sealed = precipice_lab::store::seal::seal(&text, precipice_lab::certificate::KIND).0 + "\n";
+        scratch.write(&format!("other-{name}.json"), sealed);
+    };
+    forged("a", &|run| run["spec"]["train"]["batch_size"] = 33.into());
+    forged("b", &|run| run["outcome"] = "lost".into());
+    let told = scratch.run(&["verify", "other-a.json", "c.json", "-q"]);
+    assert!(told.code == Some(2) && told.stdout.ends_with("1 of 2 have the same bits\n"), "{}", told.stdout);
+    assert!(told.stderr.contains("what a field that is left out means"), "{}", told.stderr);
+    assert!(told.stderr.ends_with("error: 1 of 2 could not be tried\n"), "{}", told.stderr);
+    // A difference is more than that.
+    let told = scratch.run(&["verify", "other-a.json", "other-b.json", "c.json", "-q", "--json"]);
+    let found = told.json();
+    assert_eq!((told.code, found.as_array().unwrap().len()), (Some(1), 3));
+    assert_eq!((&found[0]["file"], &found[0]["same"]), (&"other-a.json".into(), &serde_json::Value::Null));
+    assert!(found[0]["problem"].as_str().unwrap().contains("what a field that is left out means"));
+    assert_eq!((&found[1]["same"], &found[2]["same"]), (&false.into(), &true.into()));
+    // Alone it is an error as before.
+    let told = scratch.run(&["verify", "other-a.json", "-q"]);
+    assert!(told.code == Some(2) && told.stderr.starts_with("error: other-a.json"), "{}", told.stderr);
 }

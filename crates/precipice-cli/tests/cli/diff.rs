@@ -240,6 +240,7 @@ fn twins_are_drawn_by_both_commands() {
         (&["diff", "a", "r", "-o", "x.svg"], "progress by the same measure"),
         (&["diff", "a", "b", "--items", "items.npz"], "no items"),
         (&["diff", "a"], "<B>"),
+        (&["diff", "a", "b/spec.toml"], "is a file of the run b; name the run"),
         (&["figure", "twins", "a", "b"], "say with -o"),
         (&["figure", "twins", "a", "-o", "x.svg"], "takes two runs, not 1"),
         (&["figure", "twins", "a", "a", "-o", "x.svg"], "named twice"),

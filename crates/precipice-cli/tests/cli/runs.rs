@@ -142,6 +142,7 @@ fn conditions_choose_and_fields_sort() {
         (["--where", "train.stepz>1"], "did you mean train.steps?"),
         (["--where", "t50<soon"], "expected a number"),
         (["--sort", "outcom"], "did you mean outcome?"),
+        (["--sort", "nope"], "no field \"nope\"; there are path"),
     ] {
         let refused = scratch.run(&[&["runs"], &args[..]].concat());
         assert!(refused.code == Some(2) && refused.stderr.contains(reason), "{args:?}: {}", refused.stderr);
@@ -166,7 +167,7 @@ fn rm_removes_runs_and_nothing_else() {
     // One that is refused stops all.
     for (run, reason) in [
         (of_sweep[0].as_str(), "sweep-s"),
-        ("runs/sweep-s", "is the folder of a sweep"),
+        ("runs/sweep-s", "`precipice runs rm FOLDER --where FIELD=VALUE --force`"),
         ("runs", "is not a run directory"),
     ] {
         let refused = scratch.run(&["runs", "rm", "a", run]);
@@ -184,13 +185,38 @@ fn rm_removes_runs_and_nothing_else() {
     assert!(!scratch.path(&of_sweep[0]).exists() && scratch.path(&of_sweep[1]).exists());
     // By condition, and a damaged run too.
     fs::write(scratch.path("runs/c/spec.toml"), "").unwrap();
-    let told = scratch.run(&["runs", "rm", "--where", "outcome=damaged", "--json"]).ok().json();
+    let unnamed = scratch.run(&["runs", "rm", "--where", "outcome=damaged"]);
+    assert!(unnamed.code == Some(2) && unnamed.stderr.contains("<RUN>"), "{}", unnamed.stderr);
+    let told = scratch.run(&["runs", "rm", "runs", "--where", "outcome=damaged", "--json"]).ok().json();
     assert_eq!(told["runs"].as_array().unwrap().len(), 1);
     assert!(!scratch.path("runs/c").exists());
     let nothing = scratch.run(&["runs", "rm"]);
     assert_eq!(nothing.code, Some(2), "{}", nothing.stderr);
     tiny(&scratch, "rm/a", &[]);
     assert_eq!(paths(&listed(&scratch, &["./rm"])), ["rm/a"]);
+}
+
+/// Neither a run that a link leads to goes, nor what a run has elsewhere.
+#[test]
+#[cfg(unix)]
+fn rm_follows_no_links() {
+    use std::os::unix::fs::symlink;
+    let scratch = Scratch::new();
+    tiny(&scratch, "elsewhere/a", &[]);
+    tiny(&scratch, "runs/b", &["--seed", "1"]);
+    symlink(scratch.path("elsewhere/a"), scratch.path("runs/link")).unwrap();
+    fs::rename(scratch.path("runs/b/checkpoints"), scratch.path("elsewhere/b")).unwrap();
+    symlink(scratch.path("elsewhere/b"), scratch.path("runs/b/checkpoints")).unwrap();
+    let before = [checkpoints(&scratch, "elsewhere/a"), names(&scratch.path("elsewhere/b"))];
+    for args in [&["link"][..], &["runs/link/"], &["runs/b"], &["runs", "--where", "seeds.data=1"]] {
+        let refused = scratch.run(&[&["runs", "rm"], args].concat());
+        assert!(refused.code == Some(2) && refused.stderr.contains("is a link"), "{args:?}: {}", refused.stderr);
+    }
+    assert_eq!([checkpoints(&scratch, "elsewhere/a"), names(&scratch.path("elsewhere/b"))], before);
+    // A folder of runs may lie elsewhere.
+    symlink(scratch.path("elsewhere"), scratch.path("others")).unwrap();
+    scratch.run(&["runs", "rm", "others/a"]).ok();
+    assert!(!scratch.path("elsewhere/a").exists());
 }
 
 /// A run that is being written stays; killed while it is removed, nothing is left that looks finished.

@@ -6,7 +6,7 @@ use precipice::run::{Event, Run, checkpoints_due};
 use precipice::spec::{RunSpec, TaskSpec};
 use precipice_num::Kernels;
 
-use super::text::{Certified, State, of_spec};
+use super::text::{Certified, State, items_of_a_file, of_spec};
 use crate::error::{CertificateProblem, LabError};
 use crate::input::items;
 use crate::runs::threads::Pool;
@@ -44,6 +44,7 @@ pub fn certify(run_dir: &RunDir, steps: Option<&[u64]>, threads: usize) -> Resul
     if matches!(spec.task, TaskSpec::Own(_)) || !manifest.own_metrics.is_empty() {
         return Err(problem(CertificateProblem::OfAnotherProgram));
     }
+    items_of_a_file(run_dir.root(), &spec)?;
     let mut steps = steps.map_or_else(|| around_the_jump(&spec, &manifest), <[u64]>::to_vec);
     steps.push(manifest.steps);
     steps.sort_unstable();

@@ -7,14 +7,14 @@ use precipice::run::{Event, Outcome, Run};
 use precipice_num::{Arithmetic, Kernels};
 use serde::Serialize;
 
-use super::text::{Certified, State};
+use super::text::{Certified, State, items_of_a_file};
 use crate::error::{CertificateProblem, LabError, RunDirProblem};
-use crate::input::items::{self, BUILT_IN_PREFIX};
+use crate::input::items;
 use crate::runs::branch::from_its_spec;
 use crate::runs::memory;
 use crate::runs::threads::Pool;
 use crate::store::manifest::StoredTransition;
-use crate::store::{RunOutcome, log};
+use crate::store::{RunOutcome, log, move_items};
 
 /// What a repetition came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,14 +45,11 @@ pub fn repeat(
     watch: &mut dyn Recorder,
 ) -> Result<Repetition, LabError> {
     let mut spec = certified.spec(path)?;
-    let taken = spec.task.family_mut().items_mut();
-    if let Some(taken) = taken.filter(|taken| !taken.file.starts_with(BUILT_IN_PREFIX)) {
-        let needed = || CertificateProblem::NeedsItems {
-            name: certified.name.clone(),
-            digest: taken.digest.clone().unwrap_or_default(),
-        };
+    if let Some(digest) = items_of_a_file(path, &spec)? {
+        let needed = || CertificateProblem::NeedsItems { name: certified.name.clone(), digest: digest.clone() };
         let file = items_file.ok_or_else(|| LabError::certificate(path, needed()))?;
-        taken.file = std::path::absolute(file).map_err(LabError::io("find", file))?.display().to_string();
+        let absolute = std::path::absolute(file).map_err(LabError::io("find", file))?;
+        move_items(&mut spec, &absolute.display().to_string(), Some(&digest));
     }
     memory::check_run(&spec, false, threads)?;
     let bank = items::load(&mut spec)?;

@@ -146,8 +146,8 @@ impl Certified {
     }
 }
 
-/// What of a spec is not as it is by default, fields that follow from others left out. Items of a file are known by
-/// their digest; those that are built in by their name, too.
+/// What of a spec, and of those that a branch begins with, is not as it is by default, fields that follow from others
+/// left out. Items of a file are known by their digest; those that are built in by their name, too.
 pub(super) fn of_spec(spec: &RunSpec) -> Value {
     let mut spec = spec.clone();
     spec.unresolve();
@@ -169,7 +169,36 @@ pub(super) fn of_spec(spec: &RunSpec) -> Value {
         let family = spec.facts().family;
         value["task"] = Value::Object([(family, Value::Object(Map::new()))].into_iter().collect());
     }
+    if let Some(branch) = &spec.branch {
+        value["branch"]["parent"] = of_spec(&branch.parent);
+        for (idx, graft) in branch.graft.iter().enumerate() {
+            value["branch"]["graft"][idx]["run"] = of_spec(&graft.run);
+        }
+    }
     value
+}
+
+/// The digest of the items of a file that a run takes, or that those take that a branch begins with; all must take the same.
+///
+/// # Errors
+/// If several files would have to be named.
+pub(super) fn items_of_a_file(path: &Path, spec: &RunSpec) -> Result<Option<String>, LabError> {
+    let mut digests = Vec::new();
+    collect_digests(spec, &mut digests);
+    digests.sort();
+    digests.dedup();
+    if digests.len() > 1 {
+        let (name, n_files) = (spec.name.clone(), digests.len());
+        return Err(LabError::certificate(path, CertificateProblem::SeveralItems { name, n_files }));
+    }
+    Ok(digests.pop())
+}
+
+fn collect_digests(spec: &RunSpec, digests: &mut Vec<String>) {
+    let of_file = spec.task.family().items().filter(|items| !items.file.starts_with(BUILT_IN_PREFIX));
+    digests.extend(of_file.map(|items| items.digest.clone().unwrap_or_default()));
+    let origins = spec.branch.iter().flat_map(|branch| branch.origins());
+    origins.for_each(|(origin, _)| collect_digests(origin, digests));
 }
 
 /// Removes what is absent or equal to the default's.

@@ -55,4 +55,14 @@ pub enum CertificateProblem {
         /// Of its items.
         digest: String,
     },
+    /// A branch whose items are those of several files.
+    #[error(
+        "{name}: it and what it begins with were trained on items of {n_files} files; a certificate knows those of one"
+    )]
+    SeveralItems {
+        /// The run.
+        name: String,
+        /// Files that would have to be named.
+        n_files: usize,
+    },
 }

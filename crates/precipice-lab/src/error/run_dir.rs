@@ -38,6 +38,12 @@ pub enum RunDirProblem {
         /// The first of its runs.
         run: Option<PathBuf>,
     },
+    /// A folder of runs of which one was to be removed.
+    #[error("is the folder of a sweep; `precipice runs rm FOLDER --where FIELD=VALUE --force` removes runs in it")]
+    RunsOfASweep,
+    /// A link where a folder is removed.
+    #[error("is a link, and what lies elsewhere is not removed; name the directory that it leads to")]
+    IsALink,
     /// A file stands where the directory should.
     #[error("is a file; expected a directory for the run")]
     IsAFile,

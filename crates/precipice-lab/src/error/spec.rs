@@ -28,6 +28,12 @@ pub enum SpecProblem {
         /// As it was named.
         name: String,
     },
+    /// Where a branch begins was to be changed.
+    #[error(
+        "where a branch begins is told by its name and its description, and is not changed afterwards; \
+         `precipice branch RUN --at STEP` makes another branch"
+    )]
+    BeginningIsFixed,
     /// Not a file of bytes, or one that is larger than any spec.
     #[error(transparent)]
     File(#[from] FileProblem),

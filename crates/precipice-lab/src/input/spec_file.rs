@@ -158,6 +158,9 @@ fn changed(origin: &str, text: &str, assignments: &[Assignment]) -> Result<RunSp
     if is_sweep(&table) {
         return Err(LabError::spec(origin, SpecProblem::IsASweep { name: excerpt(origin) }));
     }
+    if let Some(Assignment { origin, .. }) = assignments.iter().find(|assignment| assignment.path[0] == "branch") {
+        return Err(LabError::spec(origin, SpecProblem::BeginningIsFixed));
+    }
     let spec = deserialize(origin, text, table.clone())?;
     if assignments.is_empty() { Ok(spec) } else { apply(table, assignments) }
 }

@@ -76,7 +76,9 @@ impl Field {
             return Ok(Field::Spec(path));
         }
         let paths: Vec<String> = known.iter().map(|path| fields::dotted(path)).collect();
-        let names = COLUMNS.into_iter().chain(paths.iter().map(String::as_str));
+        // Long paths resemble everything a little.
+        let is_near = |known: &&str| strsim::levenshtein(name, known) <= 1 + name.len() / 3;
+        let names = COLUMNS.into_iter().chain(paths.iter().map(String::as_str)).filter(is_near);
         Err(unknown(name, told::nearest(name, names), COLUMNS.map(str::to_owned).to_vec()))
     }
 

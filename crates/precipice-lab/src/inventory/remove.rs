@@ -29,7 +29,7 @@ pub struct Removal {
 /// when it is gone.
 ///
 /// # Errors
-/// If one of them is no run, is being written, or is part of a sweep and `is_forced` is not set; or the system refuses.
+/// If one of them is no run, a link to one, is being written, or is part of a sweep and `is_forced` is not set; or the system refuses.
 ///
 /// ```
 /// use precipice::{record::MemoryRecorder, spec::RunSpec};
@@ -56,12 +56,19 @@ pub fn remove(
     for root in roots {
         let problem = |problem| Err(LabError::run_dir(root, problem));
         let run_dir = RunDir::new(root);
+        if Record::is_in(root) {
+            return problem(RunDirProblem::RunsOfASweep);
+        }
         if !is_run(root) {
-            // Whoever names a sweep is told what it is.
-            run_dir.spec()?;
             return problem(RunDirProblem::NotARunDirectory);
         }
         run_dir.check_in_no_pack()?;
+        // Behind a slash a link is what it leads to.
+        let plain: PathBuf = root.components().collect();
+        if let Some(link) = [plain, run_dir.checkpoints(), run_dir.figures()].iter().find(|folder| folder.is_symlink())
+        {
+            return Err(LabError::run_dir(link, RunDirProblem::IsALink));
+        }
         if run_dir.is_being_written() {
             return problem(RunDirProblem::BeingWritten);
         }

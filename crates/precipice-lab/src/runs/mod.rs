@@ -1,8 +1,8 @@
 //! One run: trained into its directory, opened again, repeated, and its companion.
 //!
 //! Reading order: `options`, `session` (train), `writer` (what is kept), `resume` (where it goes on), `branch` (how a
-//! branch begins), `stored` (what is there afterwards), `replay` (at any step), `verify`, `differences` (of two specs),
-//! `diff` (of two runs), `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
+//! branch begins), `parents` (what those of a sweep share), `stored` (what is there afterwards), `replay` (at any step),
+//! `verify`, `differences` (of two specs), `diff` (of two runs), `companion`, [`threads`]. Nothing here draws: see [`crate::whole_run`].
 
 pub(crate) mod branch;
 mod branch_spec;
@@ -13,6 +13,7 @@ mod extend;
 mod lighter;
 pub mod memory;
 mod options;
+mod parents;
 mod replay;
 mod resume;
 mod session;

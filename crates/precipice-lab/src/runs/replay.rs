@@ -192,7 +192,7 @@ impl<'a> Replay<'a> {
     fn start(&self, workers: &dyn Workers) -> Result<Trainer, LabError> {
         let run = unbegun(&self.spec, self.bank.clone(), self.build, self.kernels)?;
         let (build, kernels, root) = (self.build, self.kernels, self.run_dir.root());
-        let beginning = Beginning { build, kernels, workers, near: FROM_SPECS, root };
+        let beginning = Beginning { build, kernels, workers, near: FROM_SPECS, parents: None, root };
         Ok(beginning.of(run, &self.spec, &mut |_, _| precipice::record::Next::Continue)?.into_trainer())
     }
 }

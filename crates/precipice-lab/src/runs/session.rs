@@ -10,6 +10,7 @@ use precipice::train::Trainer;
 
 use super::branch::{Beginning, check_branch, restored, unbegun};
 use super::options::{Keep, Options};
+use super::parents::Parents;
 use super::replay::known_state;
 use super::stored::StoredRun;
 use super::threads::Pool;
@@ -202,7 +203,9 @@ pub fn train_near(
         Some(state) => restored(run, &spec, state, writer.rows.clone()),
         None => {
             let near = |spec: &RunSpec, step| known_state(known, (spec, step), build, kernels, &pool);
-            let beginning = Beginning { build, kernels, workers: &pool, near: &near, root: run_dir.root() };
+            let (near, parents) = (&near, Parents::beside(&run_dir, options.keep));
+            let (parents, root) = (parents.as_ref(), run_dir.root());
+            let beginning = Beginning { build, kernels, workers: &pool, near, parents, root };
             pool.with(|| beginning.of(run, &spec, &mut |step, loss| watch.step(step, loss)))?
         }
     };

@@ -35,6 +35,8 @@ pub mod tables;
 pub mod tail;
 
 pub use manifest::{Manifest, RunOutcome};
+#[cfg(feature = "runs")]
+pub(crate) use run_dir::move_items;
 pub use run_dir::{FIGURES, RunDir};
 pub use standing::{BeingWritten, Lock, Standing};
 

@@ -145,10 +145,9 @@ impl RunDir {
             let no_items = || LabError::run_dir(&self.root, RunDirProblem::NoItems);
             let items = spec.task.family_mut().items_mut().ok_or_else(no_items)?;
             let absolute = std::path::absolute(moved).map_err(LabError::io("find", moved))?;
-            items.file = absolute.display().to_string();
             // What a branch begins with has the same items, or others that were not moved.
-            let (file, digest) = (items.file.clone(), items.digest.clone());
-            move_items(&mut spec, &file, digest.as_deref());
+            let digest = items.digest.clone();
+            move_items(&mut spec, &absolute.display().to_string(), digest.as_deref());
         }
         Ok(spec)
     }
@@ -344,14 +343,12 @@ fn quoted(path: &Path) -> String {
     if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// Names the place of items with this digest in all runs that a branch begins with.
-fn move_items(spec: &mut RunSpec, file: &str, digest: Option<&str>) {
-    for origin in spec.branch.iter_mut().flat_map(|branch| branch.origins_mut()) {
-        if let Some(items) = origin.task.family_mut().items_mut().filter(|items| items.digest.as_deref() == digest) {
-            file.clone_into(&mut items.file);
-        }
-        move_items(origin, file, digest);
+/// Names the place of items with this digest, in a spec and in those of all runs that a branch begins with.
+pub(crate) fn move_items(spec: &mut RunSpec, file: &str, digest: Option<&str>) {
+    if let Some(items) = spec.task.family_mut().items_mut().filter(|items| items.digest.as_deref() == digest) {
+        file.clone_into(&mut items.file);
     }
+    spec.branch.iter_mut().flat_map(|branch| branch.origins_mut()).for_each(|origin| move_items(origin, file, digest));
 }
 
 /// Other runs have their first state, and all that were due since.

@@ -51,6 +51,9 @@ pub struct GraftSpec {
 /// Branches of branches, at most: every one repeats all before it.
 const DEPTH_MAX: usize = 16;
 
+/// Runs that a branch begins with, at most, with those that these begin with: each may have to be made.
+const ORIGINS_MAX: usize = 64;
+
 /// The group that a name means, and the head where it ends in one: `blocks.1.attn.W_Q[0]`. A head is a place on the
 /// first axis of a tensor of attention.
 ///
@@ -93,6 +96,11 @@ impl BranchSpec {
         let below = |spec: &RunSpec| spec.branch.as_ref().map_or(0, |branch| branch.depth());
         1 + self.origins().map(|(spec, _)| below(spec)).max().unwrap_or(0)
     }
+
+    fn n_origins(&self) -> usize {
+        let below = |spec: &RunSpec| spec.branch.as_ref().map_or(0, |branch| branch.n_origins());
+        self.origins().map(|(spec, _)| 1 + below(spec)).sum()
+    }
 }
 
 impl RunSpec {
@@ -111,6 +119,11 @@ impl RunSpec {
         let depth = branch.depth();
         if depth > DEPTH_MAX {
             return Err(error("branch", format!("{depth} deep"), format!("must be at most {DEPTH_MAX} deep")));
+        }
+        let n_origins = branch.n_origins();
+        if n_origins > ORIGINS_MAX {
+            let found = format!("{n_origins} parents and grafted runs");
+            return Err(error("branch", found, format!("must be at most {ORIGINS_MAX}, those of parents included")));
         }
         within("branch.step", branch.step, 0, branch.parent.train.steps)?;
         if self.train.steps < branch.step {
@@ -178,5 +191,14 @@ mod tests {
         let deep = |n| (0..n).fold(root("a"), |spec, _| branch_of(spec, 3));
         deep(DEPTH_MAX).validate().unwrap();
         assert_eq!(field(deep(DEPTH_MAX + 1)), "branch");
+        let grafted = |n| {
+            let mut spec = branch_of(root("a"), 3);
+            let graft = GraftSpec { step: 1, tensor: "readout".to_owned(), run: branch_of(root("b"), 1) };
+            spec.branch.as_mut().unwrap().graft = vec![graft; n];
+            spec
+        };
+        grafted(31).validate().unwrap();
+        let told = grafted(32).validate().unwrap_err();
+        assert!(told.field == "branch" && told.to_string().contains("at most 64"), "{told}");
     }
 }
