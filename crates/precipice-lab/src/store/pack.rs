@@ -294,6 +294,27 @@ mod tests {
         assert!(changed.read().unwrap_err().is_damage());
     }
 
+    /// The directory of a pack is read once, however many packs there are and come.
+    #[test]
+    fn many_packs_cost_no_more_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let n_packs = 3 * OPEN_MAX;
+        (0..n_packs).for_each(|i| drop(pack(root, &format!("run-{i}"), b"rows")));
+        let indices = || -> Vec<_> { Packs::of(root).unwrap().packs.iter().flatten().map(Arc::clone).collect() };
+        let before = indices();
+        for i in (0..n_packs).chain(0..n_packs) {
+            assert!(read_there(&root.join(format!("run-{i}/log.jsonl"))).is_some());
+        }
+        let packs = Packs::of(root).unwrap();
+        assert!(before.len() == n_packs && locked(&packs.open).len() <= OPEN_MAX);
+        pack(root, "new", b"rows");
+        let after = indices();
+        assert!(
+            after.len() == n_packs + 1 && before.iter().zip(&after).all(|(before, after)| Arc::ptr_eq(before, after))
+        );
+    }
+
     /// Half of a run in its directory and half of it in a pack would be no run at all.
     #[test]
     fn a_run_is_read_in_one_place() {
