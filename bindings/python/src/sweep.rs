@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use precipice_lab::store::RunDir;
 use precipice_lab::sweep::{
-    self as lab_sweep, Axis, FailedRun, Look, Plan, Record, StoredSweep, SweepKind, SweepOptions, SweepReport, SweepRow,
-    SweepStatus, SweepWatcher,
+    self as lab_sweep, Axis, FailedRun, Look, Plan, Record, StoredSweep, SweepKind, SweepOptions, SweepReport,
+    SweepRow, SweepStatus, SweepWatcher,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
