@@ -34,11 +34,20 @@ pub fn told(error: &LabError, root: &Path) -> String {
 }
 
 fn status_of(error: &LabError) -> StatusCode {
-    use RunDirProblem::{IsASweep, NoCheckpoint, NoCheckpoints, NoRows, NoSuchRun, NotARunDirectory};
+    use RunDirProblem::{
+        IsARun, IsASweep, NoCheckpoint, NoCheckpoints, NoRows, NoSuchRun, NotARunDirectory, NotASweep,
+    };
     match error {
         LabError::RunDir {
             problem:
-                NotARunDirectory | NoSuchRun { .. } | NoCheckpoint { .. } | NoCheckpoints | NoRows | IsASweep { .. },
+                NotARunDirectory
+                | NoSuchRun { .. }
+                | NoCheckpoint { .. }
+                | NoCheckpoints
+                | NoRows
+                | IsASweep { .. }
+                | IsARun
+                | NotASweep { .. },
             ..
         } => StatusCode::NOT_FOUND,
         LabError::File { problem: FileProblem::TooLarge { .. }, .. } => StatusCode::PAYLOAD_TOO_LARGE,

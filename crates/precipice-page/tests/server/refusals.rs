@@ -161,7 +161,7 @@ fn questions_that_are_none_say_what_is_expected() {
         ("/api/checkpoint?path=good", 400, "&step=STEP"),
         ("/api/checkpoint?path=good&step=-1", 400, "&step=STEP"),
         ("/api/checkpoint?path=good&step=3", 404, "it has 0, 1, 2, 4, 8"),
-        ("/api/sweep?path=good", 404, "sweep.json"),
+        ("/api/sweep?path=good", 404, "is a run, not a sweep"),
         ("/api/run?path=other", 404, "/api/runs lists"),
         ("/api/other", 404, "/api/runs"),
         ("/api", 404, "/api/runs"),
