@@ -88,17 +88,16 @@ pub fn sweep(
     watcher: &mut dyn SweepWatcher,
 ) -> Result<SweepReport, LabError> {
     let SweepOptions { workers, shard, .. } = *options;
-    // All of them stand in the record, so that whoever collects knows what is missing.
-    let enter = |jobs: &[Job]| Record::enter(folder, jobs, shard.is_some());
-    let jobs = match shard {
-        Some(shard) => enter(&jobs).map(|()| shard.of(jobs))?,
-        None => jobs,
-    };
-    let n_jobs = jobs.len();
+    let n_jobs = shard.map_or(jobs.len(), |shard| shard.len_of(jobs.len()));
     // Few runs leave threads over, which then share each run.
     let threads = (workers / n_jobs.max(1)).clamp(1, THREADS_MAX);
-    check_memory(&jobs, workers, threads)?;
-    enter(&jobs)?;
+    check_memory(&jobs, workers.min(n_jobs), threads)?;
+    // Those of other shards stand in the record, too, so that whoever collects knows what is missing.
+    Record::enter(folder, &jobs, shard.is_some())?;
+    let jobs = match shard {
+        Some(shard) => shard.of(jobs),
+        None => jobs,
+    };
     // Nobody knows which runs are in a pack that cannot be read: they are not to be made again in silence.
     pack::damaged(folder).into_iter().next().map_or(Ok(()), Err)?;
     let n_workers = workers.min(n_jobs).max(1);

@@ -28,6 +28,11 @@ impl Shard {
         place % self.n_shards == self.index - 1
     }
 
+    /// How many of so many runs are in it.
+    pub(super) fn len_of(self, n_runs: usize) -> usize {
+        (n_runs + self.n_shards - self.index) / self.n_shards
+    }
+
     /// Its runs, in the order in which they stand.
     pub(super) fn of(self, jobs: Vec<Job>) -> Vec<Job> {
         let costs = costs(&jobs);
@@ -69,6 +74,7 @@ mod tests {
         plan.seeds = vec![0, 1];
         let jobs = plan.jobs().unwrap();
         let parts = ["1/4", "2/4", "3/4", "4/4"].map(|shard| shard.parse::<Shard>().unwrap().of(jobs.clone()));
+        assert!((1..=4).zip(&parts).all(|(index, part)| Shard { index, n_shards: 4 }.len_of(6) == part.len()));
         let steps = |part: &Vec<Job>| part.iter().map(|job| job.spec.train.steps).collect::<Vec<_>>();
         assert_eq!(parts.each_ref().map(steps), [vec![10, 40], vec![10, 40], vec![20], vec![20]]);
     }
