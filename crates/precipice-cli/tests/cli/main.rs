@@ -14,6 +14,8 @@ mod figures;
 mod interface;
 mod looking;
 #[cfg(unix)]
+mod packs;
+#[cfg(unix)]
 mod page;
 mod progress;
 mod refusals;
